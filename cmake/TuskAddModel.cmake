@@ -1,0 +1,60 @@
+# tusk_add_model(NAME SOURCE FILE [FUNCTIONS ...] [DIMS ...] [TARGET T] [BACKEND B] [WEIGHTS embed|file]
+#                [MAX_ARENA SIZE] [PROFILE fma|muladd])
+#
+# Compiles a model at build time, again whenever FILE or the compiler changes. Gives
+#   the static library NAME, which brings NAME.hpp;
+#   the test NAME.self_test, where testing is enabled;
+#   with WEIGHTS file: the path of the weights as property TUSK_WEIGHTS of NAME.
+# The words behind the keywords are those of `tusk compile --help`.
+include_guard(GLOBAL)
+
+function(tusk_add_model name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SOURCE;TARGET;BACKEND;WEIGHTS;MAX_ARENA;PROFILE" "FUNCTIONS;DIMS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "tusk_add_model(${name}): unknown argument ${arg_UNPARSED_ARGUMENTS}")
+  elseif(NOT arg_SOURCE)
+    message(FATAL_ERROR "tusk_add_model(${name}): SOURCE is missing")
+  endif()
+  get_filename_component(source "${arg_SOURCE}" ABSOLUTE)
+  set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tusk")
+
+  set(options --name ${name})
+  foreach(dim IN LISTS arg_DIMS)
+    list(APPEND options --dim ${dim})
+  endforeach()
+  if(arg_FUNCTIONS)
+    string(REPLACE ";" "," functions "${arg_FUNCTIONS}")
+    list(APPEND options --functions ${functions})
+  endif()
+  foreach(keyword TARGET BACKEND WEIGHTS MAX_ARENA PROFILE)
+    if(arg_${keyword})
+      string(TOLOWER ${keyword} option)
+      string(REPLACE "_" "-" option ${option})
+      list(APPEND options --${option} ${arg_${keyword}})
+    endif()
+  endforeach()
+
+  set(sources ${folder}/${name}.hpp ${folder}/${name}.cpp)
+  set(self_test ${folder}/${name}_self_test.cpp)
+  set(weights)
+  if(arg_WEIGHTS STREQUAL "file")
+    set(weights ${folder}/${name}.weights)
+  endif()
+  add_custom_command(
+    OUTPUT ${sources} ${self_test} ${weights}
+    COMMAND tusk::tusk compile ${source} -o ${folder} ${options}
+    DEPENDS ${source} $<TARGET_FILE:tusk::tusk>
+    COMMENT "tusk compile ${arg_SOURCE}"
+    VERBATIM)
+
+  add_library(${name} STATIC ${sources} ${weights})
+  target_include_directories(${name} PUBLIC ${folder})
+  target_compile_features(${name} PUBLIC cxx_std_17)
+  set_target_properties(${name} PROPERTIES TUSK_WEIGHTS "${weights}")
+
+  if(CMAKE_TESTING_ENABLED)
+    add_executable(${name}_self_test ${self_test})
+    target_link_libraries(${name}_self_test PRIVATE ${name})
+    add_test(NAME ${name}.self_test COMMAND ${name}_self_test)
+  endif()
+endfunction()

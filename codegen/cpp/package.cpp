@@ -1,0 +1,225 @@
+#include "codegen/cpp/package.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <fmt/format.h>
+#include <set>
+
+#include "codegen/cpp/names.hpp"
+#include "codegen/cpp/package_parts.hpp"
+#include "codegen/cpp/print_loop.hpp"
+#include "ir/base/sha256.hpp"
+#include "ir/text/lexer.hpp"
+
+namespace tusk::cpp {
+namespace {
+
+constexpr std::string_view kClangFormat = R"(BasedOnStyle: Google
+ColumnLimit: 0
+DerivePointerAlignment: false
+SortIncludes: Never
+)";
+
+std::string uppercase(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return text;
+}
+
+// train_step -> TrainStep
+std::string camel_case(std::string_view text) {
+  std::string out;
+  bool start = true;
+  for (const char c : text) {
+    if (c == '_') {
+      start = true;
+      continue;
+    }
+    out += start ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : c;
+    start = false;
+  }
+  return out;
+}
+
+// The C++ text of a requirement: "a == b", "a >= b" or "(a) % b == 0" over dims.
+Expected<std::string> condition_text(const std::string& condition, const std::vector<PackedSymbol>& symbols) {
+  text::Lexer lexer("requirement", condition);
+  std::map<std::string, std::string> names;
+  for (const PackedSymbol& s : symbols) names[s.symbol->name] = s.identifier;
+  const auto step_of = [&](std::string_view name) -> std::int64_t {
+    for (const PackedSymbol& s : symbols) {
+      if (s.symbol->name == name) return s.symbol->step;
+    }
+    return 0;
+  };
+  TRY(const Dim first, lexer.expect_dim(step_of));
+  loop::ValueRef left = loop::dim_value(first);
+  if (lexer.accept("%")) {
+    TRY(const Dim by, lexer.expect_dim(step_of));
+    left = loop::apply("rem", {left, loop::dim_value(by)});
+  }
+  const bool equal = lexer.accept("==");
+  if (!equal) CHECK(lexer.expect(">="));
+  TRY(const Dim right, lexer.expect_dim(step_of));
+  return print_index(loop::apply(equal ? "eq" : "ge", {left, loop::dim_value(right)}), names);
+}
+
+Expected<PackedFunction> packed(const PackageInput& input, const kernel::Function& function, Names& scope, Names& c_scope,
+                                const std::vector<PackedSymbol>& symbols) {
+  PackedFunction out;
+  out.function = &function;
+  out.entry = input.loops.func(function.name);
+  if (out.entry == nullptr) return error("codegen-cpp", fmt::format("function `{}` has no loops", function.name));
+  out.identifier = scope.unique(function.name);
+  out.io = scope.unique(camel_case(out.identifier));
+  out.c_identifier = c_scope.unique(fmt::format("{}_{}", global_identifier(input.name), out.identifier));
+  Names fields;
+  const auto field = [&](int id) {
+    const kernel::Tensor& tensor = function.tensors[static_cast<std::size_t>(id)];
+    return Field{fields.unique(tensor.name), &tensor};
+  };
+  for (const int id : function.inputs) out.inputs.push_back(field(id));
+  for (const int id : function.outputs) out.outputs.push_back(field(id));
+  for (const std::string& requirement : function.requirements) {
+    TRY(std::string condition, condition_text(requirement, symbols));
+    out.requirements.push_back(std::move(condition));
+  }
+  return out;
+}
+
+std::string layout_text(const std::map<int, PackedConstant>& constants) {
+  std::string out;
+  for (const auto& [index, c] : constants) {
+    out += fmt::format("{} {}[", c.constant->path, name_of(c.constant->value.dtype()));
+    for (const std::int64_t extent : c.constant->value.shape()) out += fmt::format("{},", extent);
+    out += fmt::format("] {}\n", c.offset);
+  }
+  return out;
+}
+
+}  // namespace
+
+Expected<Parts> parts_of(const PackageInput& input) {
+  Parts out;
+  out.input = &input;
+  out.name = global_identifier(input.name);
+  out.upper = uppercase(out.name);
+
+  Names parameters;
+  for (const char* taken : {"arena", "weights", "io"}) parameters.reserve(taken);
+  Names scope;
+  for (const char* taken : {"Arena", "Weights", "Status", "weights", "open", "self_test", "kernel"}) scope.reserve(taken);
+  Names macros;
+  for (const char* taken : {"ARENA_BYTES", "WEIGHTS_BYTES"}) macros.reserve(out.upper + "_" + taken);
+  for (const kernel::Symbol& symbol : input.program.symbols) {
+    PackedSymbol packed_symbol;
+    packed_symbol.symbol = &symbol;
+    packed_symbol.identifier = parameters.unique(symbol.name);
+    packed_symbol.max = scope.unique("max_" + packed_symbol.identifier);
+    packed_symbol.macro = fmt::format("{}_MAX_{}", out.upper, uppercase(packed_symbol.identifier));
+    for (const PackedSymbol& other : out.symbols) {
+      if (other.macro == packed_symbol.macro) packed_symbol.macro += "_";
+    }
+    out.symbols.push_back(std::move(packed_symbol));
+  }
+
+  Names c_scope;
+  for (const char* taken : {"weights", "embedded_weights", "open", "self_test", "arena_bytes", "align", "status"}) {
+    c_scope.reserve(out.name + "_" + taken);
+  }
+  std::set<int> used;
+  for (const kernel::Function& function : input.program.functions) {
+    TRY(PackedFunction next, packed(input, function, scope, c_scope, out.symbols));
+    out.functions.push_back(std::move(next));
+    for (const kernel::Tensor& tensor : function.tensors) {
+      if (tensor.place == kernel::Tensor::Place::constant) used.insert(tensor.constant);
+    }
+    out.arena_bytes = std::max(out.arena_bytes, function.arena_bytes);
+  }
+  for (const int index : used) {
+    const kernel::Constant& constant = input.program.constants[static_cast<std::size_t>(index)];
+    out.constants[index] = {&constant, out.weight_bytes};
+    const auto bytes = static_cast<std::int64_t>(constant.value.bytes().size());
+    out.weight_bytes += (bytes + 63) / 64 * 64;
+  }
+  const std::string layout = layout_text(out.constants);
+  out.layout_sha256 = sha256_hex(std::as_bytes(std::span(layout)));
+  return out;
+}
+
+std::string symbol_parameters(const Parts& parts, std::string_view type) {
+  std::string out;
+  for (const PackedSymbol& symbol : parts.symbols) out += fmt::format("{} {}, ", type, symbol.identifier);
+  return out;
+}
+
+std::string io_fields(const PackedFunction& function, std::string_view prefix) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  const auto add = [&](const Field& field, std::string_view constant) {
+    std::string type(storage_name(field.tensor->type));
+    if (const std::size_t colons = type.find("::"); colons != std::string::npos) type = std::string(prefix) + type.substr(colons + 2);
+    std::string note = shape_str(field.tensor->shape);
+    if (is_storage_only(field.tensor->type) || field.tensor->type == DType::boolean) note += fmt::format(" {}", name_of(field.tensor->type));
+    if (field.identifier != field.tensor->name) note += fmt::format(", `{}`", field.tensor->name);
+    lines.emplace_back(fmt::format("{}{}* {};", constant, type, field.identifier), comment_text(note));
+  };
+  for (const Field& field : function.inputs) add(field, "const ");
+  for (const Field& field : function.outputs) add(field, "");
+  std::size_t width = 0;
+  for (const auto& [text, note] : lines) width = std::max(width, text.size());
+  std::string out;
+  for (const auto& [text, note] : lines) {
+    out += prefix.empty() ? fmt::format("  {:<{}}  /* {} */\n", text, width, note) : fmt::format("  {:<{}}  // {}\n", text, width, note);
+  }
+  return out;
+}
+
+std::string type_text(const kernel::Tensor& tensor) { return fmt::format("{} {}", name_of(tensor.type), shape_str(tensor.shape)); }
+
+std::string numerics_text(const Parts& parts) {
+  const std::vector<std::string>& passes = parts.input->bit_changing_passes;
+  return fmt::format("profile {}, numerics 1, passes that change bits: {}", comment_text(parts.input->program.profile),
+                     passes.empty() ? "none" : comment_text(fmt::format("{}", fmt::join(passes, ", "))));
+}
+
+std::string file_head(const Parts& parts, std::string_view file, std::string_view what) {
+  const PackageInput& input = *parts.input;
+  return fmt::format("// {}: {}\n// Made by tusk {} from {}, sha256 {}.\n", file, what, comment_text(input.version),
+                     comment_text(input.source), comment_text(input.sha256));
+}
+
+std::string_view bit_protection() {
+  return R"(// The bits of the results do not depend on flags: no compiler may join a product and a sum.
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+#ifdef __FAST_MATH__
+#error "-ffast-math changes results; compile this file without it"
+#endif
+)";
+}
+
+Expected<std::map<std::string, std::string>> print_package(const PackageInput& input) {
+  TRY(const Parts parts, parts_of(input));
+  std::map<std::string, std::string> files;
+  files[parts.name + ".hpp"] = print_header(parts);
+  files[parts.name + ".h"] = print_c_header(parts);
+  TRY(files[parts.name + ".cpp"], print_source(parts));
+  if (input.embed_weights) {
+    files[parts.name + "_weights.cpp"] = print_embedded_weights(parts);
+  } else {
+    files[parts.name + ".weights"] = weights_file(parts);
+  }
+  TRY(files[parts.name + "_self_test.cpp"], print_self_test(parts));
+  files[parts.name + "_self_test_main.cpp"] = print_self_test_main(parts);
+  files["CMakeLists.txt"] = print_cmake(parts);
+  files["manifest.json"] = print_manifest(parts);
+  files["tusk_runtime.hpp"] = runtime_text();
+  files[".clang-format"] = kClangFormat;
+  return files;
+}
+
+}  // namespace tusk::cpp

@@ -1,0 +1,51 @@
+// The emitted folder: a C++ library that needs nothing but its own files.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/base/array.hpp"
+#include "ir/base/expected.hpp"
+#include "ir/kernel/program.hpp"
+#include "ir/loop/loop.hpp"
+
+namespace tusk::cpp {
+
+/// A recorded call. Inputs and outputs are named by their tensors.
+struct SelfTest {
+  std::string function;
+  std::map<std::string, std::int64_t> symbols;
+  std::map<std::string, Array> inputs;
+  std::map<std::string, Array> outputs;
+  std::string how;  // what computed the outputs: "loop interpreter", "compiled output"
+};
+
+struct PackageInput {
+  std::string name;  // of the files, the namespace and the CMake target, after global_identifier
+  const kernel::Program& program;
+  const loop::Module& loops;  // of lower_program: an entry for each function of the program
+  std::string source;         // the model's file, without a path
+  std::string sha256;         // of the model's file
+  std::string version;        // of Tusk
+  bool embed_weights = true;
+  std::vector<std::string> bit_changing_passes = {};  // N12
+  std::vector<SelfTest> self_tests = {};
+  std::vector<std::string> compile_options = {};  // for GCC and Clang: "-mavx2"
+};
+
+/// The bytes of each file by its name; the same input gives the same bytes. With NAME for the name:
+///   NAME.hpp, NAME.h      the interfaces for C++17 and for C99 and Fortran
+///   NAME.cpp              kernels, entries, checks
+///   NAME_weights.cpp      the weights as an array, or
+///   NAME.weights          the weights as a file (embed_weights = false)
+///   NAME_self_test.cpp, NAME_self_test_main.cpp
+///   tusk_runtime.hpp, CMakeLists.txt, manifest.json, .clang-format
+Expected<std::map<std::string, std::string>> print_package(const PackageInput& input);
+
+/// The text of runtime/tusk_runtime.hpp, put into the program when it is built (runtime_text.cpp.in).
+std::string_view runtime_text();
+
+}  // namespace tusk::cpp

@@ -1,0 +1,85 @@
+// What the files of a package share: identifiers, places, sizes. Internal to codegen/cpp.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "codegen/cpp/package.hpp"
+
+namespace tusk::cpp {
+
+/// An input or output of a function, as a field of its struct.
+struct Field {
+  std::string identifier;
+  const kernel::Tensor* tensor = nullptr;
+};
+
+struct PackedFunction {
+  const kernel::Function* function = nullptr;
+  const loop::Func* entry = nullptr;
+  std::string identifier;    // predict
+  std::string io;            // Predict, the struct of pointers
+  std::string c_identifier;  // mnist_predict
+  std::vector<Field> inputs, outputs;
+  std::vector<std::string> requirements;  // C++ conditions
+};
+
+struct PackedConstant {
+  const kernel::Constant* constant = nullptr;
+  std::int64_t offset = 0;  // in bytes, a multiple of 64
+};
+
+struct PackedSymbol {
+  const kernel::Symbol* symbol = nullptr;
+  std::string identifier;  // batch
+  std::string max;         // max_batch
+  std::string macro;       // MNIST_MAX_BATCH
+};
+
+struct Parts {
+  const PackageInput* input = nullptr;
+  std::string name;   // mnist
+  std::string upper;  // MNIST
+  std::vector<PackedFunction> functions;
+  std::vector<PackedSymbol> symbols;
+  std::map<int, PackedConstant> constants;  // those that a function reads, by index into Program::constants
+  std::int64_t weight_bytes = 0;
+  std::int64_t arena_bytes = 64;
+  std::string layout_sha256;  // of the names, types, shapes and offsets of the constants
+};
+
+Expected<Parts> parts_of(const PackageInput& input);
+
+/// "std::int64_t batch, std::int64_t time, ", for C "int64_t batch, ".
+std::string symbol_parameters(const Parts& parts, std::string_view type);
+/// The fields of a struct of pointers, with the shapes behind them; `prefix` is "std::" or "" for C.
+std::string io_fields(const PackedFunction& function, std::string_view prefix);
+/// "f32 [784,64]"
+std::string type_text(const kernel::Tensor& tensor);
+/// "profile fma, numerics 1, passes that change bits: none"
+std::string numerics_text(const Parts& parts);
+/// The first lines of a file: what it is and where it comes from.
+std::string file_head(const Parts& parts, std::string_view file, std::string_view what);
+
+std::string print_header(const Parts& parts);
+std::string print_c_header(const Parts& parts);
+Expected<std::string> print_source(const Parts& parts);
+std::string print_embedded_weights(const Parts& parts);
+std::string weights_file(const Parts& parts);
+Expected<std::string> print_self_test(const Parts& parts);
+std::string print_self_test_main(const Parts& parts);
+std::string print_cmake(const Parts& parts);
+std::string print_manifest(const Parts& parts);
+
+/// The guard of floating-point flags that stands before any include (N13).
+std::string_view bit_protection();
+
+/// Bytes in front of the data in a weights file: "TUSKWT1", a zero, the layout's SHA-256, the size of the data and its
+/// checksum (64 bits each), and zeros.
+inline constexpr std::int64_t kWeightsHeader = 64;
+/// Over 64-bit words; the emitted `open` computes the same.
+std::uint64_t weights_checksum(std::string_view data);
+
+}  // namespace tusk::cpp

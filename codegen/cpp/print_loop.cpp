@@ -1,0 +1,495 @@
+#include "codegen/cpp/print_loop.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "codegen/cpp/names.hpp"
+#include "codegen/cpp/print_value.hpp"
+#include "ir/loop/rows.hpp"
+
+namespace tusk::cpp {
+namespace {
+
+using loop::Block;
+using loop::Func;
+using loop::Stmt;
+using loop::Value;
+using loop::ValueRef;
+using Counts = std::map<std::string, int, std::less<>>;
+
+constexpr loop::Type kIndex{DType::index, 1};
+
+// Visits the values of a statement and of all that it contains.
+template <class F>
+void for_each_value(const Stmt& stmt, const F& visit) {
+  for (const ValueRef& value : {stmt.value, stmt.address, stmt.mask, stmt.low, stmt.high}) {
+    if (value) visit(value);
+  }
+  for (const loop::Carry& carry : stmt.carries) {
+    if (carry.init) visit(carry.init);
+  }
+  for (const auto* values : {&stmt.yields, &stmt.other_yields, &stmt.arguments}) {
+    for (const ValueRef& value : *values) visit(value);
+  }
+  for (const Block* block : {&stmt.body, &stmt.other}) {
+    for (const Stmt& inner : *block) for_each_value(inner, visit);
+  }
+}
+
+template <class F>
+void for_each_stmt(const Block& block, const F& visit) {
+  for (const Stmt& stmt : block) {
+    visit(stmt);
+    for_each_stmt(stmt.body, visit);
+    for_each_stmt(stmt.other, visit);
+  }
+}
+
+Counts names_in(const Stmt& stmt) {
+  Counts counts;
+  for_each_value(stmt, [&](const ValueRef& value) { count_names(value, counts); });
+  if (stmt.kind == Stmt::Kind::store || stmt.kind == Stmt::Kind::buffer) ++counts[stmt.base];
+  for_each_stmt(stmt.body, [&](const Stmt& s) { if (!s.base.empty()) ++counts[s.base]; });
+  for_each_stmt(stmt.other, [&](const Stmt& s) { if (!s.base.empty()) ++counts[s.base]; });
+  return counts;
+}
+
+int count_of(const Counts& counts, std::string_view name) {
+  const auto it = counts.find(name);
+  return it == counts.end() ? 0 : it->second;
+}
+
+template <class F>
+void for_each_row_call(const ValueRef& value, const F& visit) {
+  if (value->kind == Value::Kind::row && value->row->basic == Basic::none) {
+    visit(row_function_name(*value->row, value->operands.back()->type));
+  }
+  for (const ValueRef& operand : value->operands) for_each_row_call(operand, visit);
+}
+
+// The names of the functions that a function calls, in order.
+std::vector<std::string> callees(const Func& func) {
+  std::vector<std::string> out;
+  const auto add = [&out](std::string name) { out.push_back(std::move(name)); };
+  if (func.result) for_each_row_call(func.result, add);
+  for (const Stmt& stmt : func.body) {
+    for_each_value(stmt, [&](const ValueRef& value) { for_each_row_call(value, add); });
+  }
+  for_each_stmt(func.body, [&](const Stmt& stmt) {
+    if (stmt.kind == Stmt::Kind::call) out.push_back(stmt.name);
+  });
+  return out;
+}
+
+bool has_load(const ValueRef& value) {
+  return value->kind == Value::Kind::load || std::any_of(value->operands.begin(), value->operands.end(), has_load);
+}
+
+// A variable that a block assigns when it yields. `carried` is the name under which the block reads the old value.
+struct Target {
+  std::string variable;
+  std::string carried;
+};
+
+enum class Role { row, kernel, entry };
+
+class FuncPrinter {
+ public:
+  FuncPrinter(const Func& func, Role role, std::string spelling, const std::map<std::string, std::string>& functions,
+              bool muladd)
+      : func_(func),
+        role_(role),
+        spelling_(std::move(spelling)),
+        functions_(functions),
+        values_(bindings_, [this](const std::string& name) {
+          const auto it = functions_.find(name);
+          return it == functions_.end() ? nullptr : &it->second;
+        }, muladd) {}
+
+  Expected<std::string> print() {
+    find_dead();
+    names_.reserve("kernel");
+    for (const std::string& callee : callees(func_)) {
+      const auto it = functions_.find(callee);
+      if (it != functions_.end()) names_.reserve(it->second);
+    }
+    for (const std::string& comment : func_.comments) line("// " + comment_text(comment));
+    print_signature();
+    indent_ = 1;
+    const std::vector<ValueRef> result = func_.result ? std::vector<ValueRef>{func_.result} : std::vector<ValueRef>{};
+    print_block(func_.body, {}, result);
+    if (func_.result) line(fmt::format("return {};", values_.top(func_.result)));
+    indent_ = 0;
+    line("}");
+    if (values_.problem()) return Diagnostic(*values_.problem()).note("in loop function `" + func_.name + "`");
+    return out_;
+  }
+
+ private:
+  void line(const std::string& text) {
+    if (!text.empty()) out_.append(static_cast<std::size_t>(2 * indent_), ' ');
+    out_ += text;
+    out_ += '\n';
+  }
+
+  const std::string& define(const std::string& name, bool non_negative = false) {
+    Binding binding;
+    binding.identifier = names_.unique(name);
+    binding.non_negative = non_negative;
+    return (bindings_[name] = std::move(binding)).identifier;
+  }
+
+  bool used(const std::string& name) const { return count_of(uses_, name) > 0; }
+
+  // Statements that define what nobody reads are not printed: compilers warn of them.
+  void find_dead() {
+    std::vector<std::pair<std::string, Counts>> definitions;
+    for (const Stmt& stmt : func_.body) {
+      for (const auto& [name, count] : names_in(stmt)) uses_[name] += count;
+    }
+    if (func_.result) count_names(func_.result, uses_);
+    for_each_stmt(func_.body, [&](const Stmt& stmt) {
+      if (stmt.kind == Stmt::Kind::let || stmt.kind == Stmt::Kind::buffer) {
+        definitions.emplace_back(stmt.name, names_in(stmt));
+      }
+    });
+    // Backwards, since a definition stands before its uses.
+    for (auto it = definitions.rbegin(); it != definitions.rend(); ++it) {
+      if (used(it->first)) continue;
+      for (const auto& [name, count] : it->second) uses_[name] -= count;
+    }
+  }
+
+  void print_signature() {
+    struct Parameter {
+      std::string text, note;
+    };
+    std::vector<Parameter> parameters;
+    for (const loop::Buffer& buffer : func_.buffers) {
+      const std::string identifier = define(buffer.name);
+      bindings_[buffer.name].element = buffer.type;
+      bindings_[buffer.name].constant = buffer.constant;
+      const std::string shown = used(buffer.name) ? identifier : "/*" + identifier + "*/";
+      parameters.push_back({fmt::format("{}{}* {}", buffer.constant ? "const " : "", storage_name(buffer.type), shown),
+                            buffer.note});
+    }
+    for (const loop::Scalar& scalar : func_.scalars) {
+      const std::string identifier = define(scalar.name, scalar.type == kIndex);
+      const std::string shown = used(scalar.name) ? identifier : "/*" + identifier + "*/";
+      parameters.push_back({type_name(scalar.type) + " " + shown, {}});
+    }
+    const std::string result = role_ == Role::row      ? "TUSK_INLINE " + type_name(func_.result_type)
+                               : role_ == Role::kernel ? "TUSK_KERNEL void"
+                                                       : "void";
+    const std::string head = fmt::format("{} {}(", result, spelling_);
+    const bool notes = std::any_of(parameters.begin(), parameters.end(), [](const Parameter& p) { return !p.note.empty(); });
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      parameters[i].text += i + 1 == parameters.size() ? ") {" : notes ? "," : ", ";
+    }
+    if (parameters.empty()) return line(head + ") {");
+    if (!notes) {
+      std::string all = head;
+      for (const Parameter& p : parameters) all += p.text;
+      return line(all);
+    }
+    // One parameter to a line, with the shapes in one column (runs of lines that have one, as clang-format sees them).
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const std::string indent = i == 0 ? head : std::string(head.size(), ' ');
+      if (parameters[i].note.empty()) {
+        line(indent + parameters[i].text);
+        continue;
+      }
+      std::size_t width = 0;
+      for (std::size_t first = i; first > 0 && !parameters[first - 1].note.empty();) {
+        width = std::max(width, parameters[--first].text.size());
+      }
+      for (std::size_t k = i; k < parameters.size() && !parameters[k].note.empty(); ++k) {
+        width = std::max(width, parameters[k].text.size());
+      }
+      line(fmt::format("{}{:<{}}  // {}", indent, parameters[i].text, width, comment_text(parameters[i].note)));
+    }
+  }
+
+  // Prints statements and the assignments of what they yield to the targets.
+  void print_block(const Block& block, const std::vector<Target>& targets, const std::vector<ValueRef>& yields) {
+    // Reads that are still to come, so that a yielded value can be computed in its variable as soon as nobody reads the old.
+    Counts later;
+    for (const Stmt& stmt : block) {
+      for (const auto& [name, count] : names_in(stmt)) later[name] += count;
+    }
+    for (const ValueRef& value : yields) count_names(value, later);
+    std::vector<bool> assigned(targets.size(), false);
+    for (const Stmt& stmt : block) {
+      for (const auto& [name, count] : names_in(stmt)) later[name] -= count;
+      // The target of a name that this statement defines, if the name is only yielded and the old value is dead. With
+      // `start`, only if that is the old value.
+      const auto direct = [&](const std::string& name, const std::string* start = nullptr) -> const Target* {
+        for (std::size_t i = 0; i < targets.size(); ++i) {
+          if (yields[i]->kind != Value::Kind::name || yields[i]->name != name || count_of(uses_, name) != 1) continue;
+          if (start != nullptr && targets[i].carried != *start) return nullptr;
+          if (!targets[i].carried.empty() && count_of(later, targets[i].carried) > 0) return nullptr;
+          assigned[i] = true;
+          return &targets[i];
+        }
+        return nullptr;
+      };
+      print_stmt(stmt, direct);
+    }
+    assign(targets, yields, assigned);
+  }
+
+  // The assignments of yields happen at once: each is printed when no pending one reads its variable, and only a cycle
+  // needs a temporary.
+  void assign(const std::vector<Target>& targets, const std::vector<ValueRef>& yields, const std::vector<bool>& assigned) {
+    struct Pending {
+      std::string variable, text;
+      loop::Type type;
+      std::set<std::string> reads;
+    };
+    std::vector<Pending> pending;
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+      if (assigned[i]) continue;
+      Pending p{targets[i].variable, values_.top(yields[i]), yields[i]->type, {}};
+      if (p.text == p.variable) continue;
+      Counts counts;
+      count_names(yields[i], counts);
+      for (const auto& [name, count] : counts) {
+        if (const auto it = bindings_.find(name); it != bindings_.end()) p.reads.insert(it->second.identifier);
+      }
+      pending.push_back(std::move(p));
+    }
+    while (!pending.empty()) {
+      const auto free = std::find_if(pending.begin(), pending.end(), [&](const Pending& candidate) {
+        return std::none_of(pending.begin(), pending.end(), [&](const Pending& other) {
+          return &other != &candidate && other.reads.count(candidate.variable) != 0;
+        });
+      });
+      if (free != pending.end()) {
+        line(fmt::format("{} = {};", free->variable, free->text));
+        pending.erase(free);
+        continue;
+      }
+      const std::string temporary = names_.unique("next_" + pending.front().variable);
+      line(fmt::format("const {} {} = {};", type_name(pending.front().type), temporary, pending.front().text));
+      pending.front().text = temporary;
+      pending.front().reads = {temporary};
+    }
+  }
+
+  template <class Direct>
+  void print_stmt(const Stmt& stmt, const Direct& direct) {
+    switch (stmt.kind) {
+      case Stmt::Kind::let: {
+        if (!used(stmt.name)) return;
+        const std::string value = values_.top(stmt.value);
+        const bool non_negative = values_.non_negative(stmt.value);
+        if (const Target* target = direct(stmt.name)) {
+          bindings_[stmt.name].identifier = target->variable;
+          if (value != target->variable) line(fmt::format("{} = {};", target->variable, value));
+          return;
+        }
+        return line(fmt::format("const {} {} = {};", type_name(stmt.type), define(stmt.name, non_negative), value));
+      }
+      case Stmt::Kind::store: return print_store(stmt);
+      case Stmt::Kind::loop: return print_loop(stmt, direct);
+      case Stmt::Kind::branch: return print_branch(stmt, direct);
+      case Stmt::Kind::call: {
+        std::string arguments;
+        for (const ValueRef& argument : stmt.arguments) {
+          arguments += (arguments.empty() ? "" : ", ") + values_.top(argument);
+        }
+        return line(fmt::format("{}({});", functions_.at(stmt.name), arguments));
+      }
+      case Stmt::Kind::buffer: return print_buffer(stmt);
+      case Stmt::Kind::barrier: return;  // one thread
+      case Stmt::Kind::comment: return line("// " + comment_text(stmt.name));
+    }
+  }
+
+  void print_store(const Stmt& stmt) {
+    const std::string place = values_.address(stmt.base, stmt.address);
+    const DType element = bindings_[stmt.base].element;
+    if (stmt.value->type.lanes > 1) {
+      const std::string_view tag = storage_tag(element);
+      const ValueRef count = stmt.mask ? ValuePrinter::first_lanes(stmt.mask) : nullptr;
+      std::string types(tag.empty() ? "" : fmt::format("tusk::{}", tag));
+      std::string last = stmt.mask && !count ? ", " + values_.top(stmt.mask) : "";
+      if (count && count->kind == Value::Kind::literal) {
+        types = fmt::format("{}{}{}", count->literal.integer, types.empty() ? "" : ", ", types);
+      } else if (count) {
+        last = ", " + values_.top(count);
+      }
+      return line(fmt::format("tusk::store{}{}(&{}, {}{});", count ? "_first" : stmt.mask ? "_masked" : "",
+                              types.empty() ? "" : "<" + types + ">", place, values_.top(stmt.value), last));
+    }
+    std::string value;
+    switch (element) {
+      case DType::f16:
+      case DType::bf16: value = fmt::format("tusk::{}_bits({})", name_of(element), values_.top(stmt.value)); break;
+      case DType::i8:
+      case DType::u8: value = fmt::format("static_cast<{}>({})", storage_name(element), values_.top(stmt.value)); break;
+      case DType::boolean: value = values_.operand(stmt.value, Level::logical_or) + " ? 1 : 0"; break;
+      default: value = values_.top(stmt.value); break;
+    }
+    line(fmt::format("{}{} = {};", stmt.mask ? fmt::format("if ({}) ", values_.top(stmt.mask)) : "", place, value));
+  }
+
+  void print_buffer(const Stmt& stmt) {
+    if (!used(stmt.name)) return;
+    const std::string place = values_.address(stmt.base, stmt.address);
+    const Binding base = bindings_[stmt.base];
+    const std::string& identifier = define(stmt.name);
+    bindings_[stmt.name].element = stmt.type.element;
+    bindings_[stmt.name].constant = base.constant;
+    const std::string type = fmt::format("{}{}*", base.constant ? "const " : "", storage_name(stmt.type.element));
+    const bool same = storage_name(stmt.type.element) == storage_name(base.element);
+    line(fmt::format("{} const {} = {};", type, identifier,
+                     same ? "&" + place : fmt::format("reinterpret_cast<{}>(&{})", type, place)));
+  }
+
+  template <class Direct>
+  void print_loop(const Stmt& stmt, const Direct& direct) {
+    std::vector<Target> targets;
+    const Counts own = names_in(stmt);
+    for (const loop::Carry& carry : stmt.carries) {
+      // A chain that goes on through nested loops keeps one variable, if the outer value is read by nothing else in here.
+      const bool continues = carry.init->kind == Value::Kind::name && count_of(own, carry.init->name) == 1;
+      if (const Target* outer = continues ? direct(carry.result, &carry.init->name) : nullptr) {
+        bindings_[carry.name].identifier = outer->variable;
+        targets.push_back({outer->variable, carry.name});
+        continue;
+      }
+      const std::string init = values_.top(carry.init);
+      const bool read = used(carry.result) || used(carry.name);
+      const std::string& variable = define(carry.name);
+      line(fmt::format("{}{} {} = {};", read ? "" : "[[maybe_unused]] ", type_name(carry.type), variable, init));
+      targets.push_back({variable, carry.name});
+    }
+    const std::string low = values_.top(stmt.low);
+    std::string high = values_.operand(stmt.high, Level::sum);
+    const bool non_negative = values_.non_negative(stmt.low);
+    if (has_load(stmt.high)) {
+      const std::string end = names_.unique(stmt.name + "_end");
+      line(fmt::format("const std::int64_t {} = {};", end, high));
+      high = end;
+    }
+    const std::string& index = define(stmt.name, non_negative);
+    const std::string step = stmt.step == 1 ? "++" + index : fmt::format("{} += {}", index, stmt.step);
+    line(fmt::format("for (std::int64_t {} = {}; {} < {}; {}) {{", index, low, index, high, step));
+    ++indent_;
+    print_block(stmt.body, targets, stmt.yields);
+    --indent_;
+    line("}");
+    for (std::size_t i = 0; i < targets.size(); ++i) bindings_[stmt.carries[i].result].identifier = targets[i].variable;
+  }
+
+  template <class Direct>
+  void print_branch(const Stmt& stmt, const Direct& direct) {
+    const std::string condition = values_.top(stmt.value);
+    std::vector<Target> targets;
+    for (const loop::Carry& carry : stmt.carries) {
+      if (const Target* target = direct(carry.result)) {
+        targets.push_back(*target);
+        continue;
+      }
+      std::string variable = names_.unique(carry.result);
+      line(fmt::format("{}{} {};", used(carry.result) ? "" : "[[maybe_unused]] ", type_name(carry.type), variable));
+      targets.push_back({std::move(variable), {}});
+    }
+    const auto arm = [&](const Block& block, const std::vector<ValueRef>& yields) {
+      const std::size_t before = out_.size();
+      ++indent_;
+      print_block(block, targets, yields);
+      --indent_;
+      return out_.size() > before;
+    };
+    line(fmt::format("if ({}) {{", condition));
+    arm(stmt.body, stmt.yields);
+    const std::size_t end_of_first = out_.size();
+    line("} else {");
+    if (!arm(stmt.other, stmt.other_yields)) out_.resize(end_of_first);
+    line("}");
+    for (std::size_t i = 0; i < targets.size(); ++i) bindings_[stmt.carries[i].result].identifier = targets[i].variable;
+  }
+
+  const Func& func_;
+  Role role_;
+  std::string spelling_;
+  const std::map<std::string, std::string>& functions_;
+  Bindings bindings_;
+  Names names_;
+  Counts uses_;
+  ValuePrinter values_;
+  std::string out_;
+  int indent_ = 0;
+};
+
+}  // namespace
+
+Expected<std::string> print_index(const ValueRef& value, const std::map<std::string, std::string>& names) {
+  Bindings bindings;
+  for (const auto& [name, identifier] : names) bindings[name] = {identifier, true, DType::index, true};
+  ValuePrinter printer(bindings, [](const std::string&) { return nullptr; }, false);
+  std::string text = printer.top(value);
+  if (printer.problem()) return *printer.problem();
+  return text;
+}
+
+Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std::string>& entries, bool muladd) {
+  // Callees before callers; then stably rows, kernels, entries.
+  const std::vector<Func> rows = loop::row_functions(module);
+  const auto find = [&](const std::string& name) -> const Func* {
+    const auto it = std::find_if(rows.begin(), rows.end(), [&](const Func& row) { return row.name == name; });
+    return it == rows.end() ? module.func(name) : &*it;
+  };
+  std::vector<const Func*> order;
+  std::set<std::string> seen;
+  std::optional<Diagnostic> problem;
+  const auto visit = [&](const auto& self, const std::string& name) -> void {
+    if (!seen.insert(name).second || problem) return;
+    const Func* func = find(name);
+    if (func == nullptr) {
+      problem = error("codegen-cpp", fmt::format("the loop module has no function `{}`", name));
+      return;
+    }
+    for (const std::string& callee : callees(*func)) self(self, callee);
+    order.push_back(func);
+  };
+  for (const std::string& entry : entries) visit(visit, entry);
+  if (problem) return *problem;
+
+  const auto role_of = [&](const Func* func) {
+    if (func->result) return Role::row;
+    return std::find(entries.begin(), entries.end(), func->name) == entries.end() ? Role::kernel : Role::entry;
+  };
+  std::stable_sort(order.begin(), order.end(), [&](const Func* a, const Func* b) { return role_of(a) < role_of(b); });
+
+  LoopText out;
+  Names outer;
+  Names kernels;
+  outer.reserve("kernel");
+  Role open = Role::row;
+  const auto enter = [&](Role role) {
+    if (role == open) return;
+    if (open == Role::kernel) out.text += "}  // namespace kernel\n\n";
+    if (role == Role::kernel) out.text += "namespace kernel {\n\n";
+    open = role;
+  };
+  for (const Func* func : order) {
+    const Role role = role_of(func);
+    enter(role);
+    const std::string spelling = role == Role::kernel  ? kernels.unique(func->name)
+                                 : role == Role::entry ? outer.unique("run_" + func->name)
+                                                       : outer.unique(func->name);
+    TRY(const std::string text, FuncPrinter(*func, role, spelling, out.functions, muladd).print());
+    out.text += text + "\n";
+    out.functions[func->name] = (role == Role::kernel ? "kernel::" : "") + spelling;
+  }
+  enter(Role::entry);
+  return out;
+}
+
+}  // namespace tusk::cpp

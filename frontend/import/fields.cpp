@@ -1,0 +1,189 @@
+#include "frontend/import/fields.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+
+#include "ir/text/suggest.hpp"
+
+namespace tusk {
+
+using nlohmann::json;
+
+std::string json_text(const json& value) {
+  if (value.is_number_float() && std::isnan(value.get<double>())) return "nan";  // dump() writes null
+  std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
+  if (text.size() > 60) text = text.substr(0, 57) + "...";
+  return text;
+}
+
+void FieldReader::fail(std::string message, std::string note) const {
+  Diagnostic problem = error("layer-config", std::move(message));
+  problem.layer = layer_;
+  problem.note(fmt::format("its class is {}", class_name_));
+  if (!note.empty()) problem.note(std::move(note));
+  throw Error(std::move(problem));
+}
+
+void FieldReader::expected(const json& found, std::string_view field, std::string_view what) const {
+  fail(fmt::format("{} is {}, expected {}", field, json_text(found), what));
+}
+
+const json* FieldReader::take(std::string_view field) {
+  seen_.emplace(field);
+  const auto it = config_.find(field);
+  return it == config_.end() || it->is_null() ? nullptr : &*it;
+}
+
+void FieldReader::renamed(std::string_view old_key, std::string_view field) {
+  if (!config_.contains(old_key)) return;
+  if (config_.contains(field)) fail(fmt::format("it has both {} and {}", old_key, field));
+  // Both formats of a field are read the same way, so the old key is read in place of the new one.
+  seen_.emplace(old_key);
+  const_cast<json&>(config_)[std::string(field)] = config_[std::string(old_key)];
+}
+
+void FieldReader::only(std::string_view field, const json& value) {
+  const json* found = take(field);
+  if (found == nullptr || *found == value) return;
+  fail(fmt::format("{} is {}, which is not supported in this release", field, json_text(*found)),
+       value.is_null() ? "save the model without it" : fmt::format("supported is {}", json_text(value)));
+}
+
+void FieldReader::finish() const {
+  static constexpr std::array<std::string_view, 5> kHarmless = {"name", "trainable", "batch_input_shape", "autocast",
+                                                                "batch_shape"};
+  static constexpr std::array<std::string_view, 3> kTrainingOnly = {"_initializer", "_regularizer", "_constraint"};
+  for (const auto& [key, value] : config_.items()) {
+    if (seen_.contains(key)) continue;
+    if (key == "dtype") {
+      check_policy(value);
+      continue;
+    }
+    const bool harmless =
+        std::ranges::find(kHarmless, key) != kHarmless.end() ||
+        std::ranges::any_of(kTrainingOnly, [&](std::string_view suffix) { return key.ends_with(suffix); });
+    if (harmless) continue;
+    std::vector<std::string_view> known(seen_.begin(), seen_.end());
+    fail(fmt::format("{} = {} is an unknown argument{}", key, json_text(value), text::suggestion(key, known)));
+  }
+}
+
+// "float32", {"class_name": "Policy" or "DTypePolicy", "config": {"name": "float32"}}, or null.
+void FieldReader::check_policy(const json& policy) const {
+  const json* name = &policy;
+  if (policy.is_object() && policy.contains("config") && policy["config"].is_object() &&
+      policy["config"].contains("name")) {
+    name = &policy["config"]["name"];
+  }
+  if (name->is_null() || *name == "float32") return;
+  fail(fmt::format("the dtype policy is {}, which is not supported in this release", json_text(*name)),
+       "supported is float32: build the model again with that policy and load the weights into it");
+}
+
+std::int64_t FieldReader::integer(const json& found, std::string_view field, std::string_view what) const {
+  if (!found.is_number_integer()) expected(found, field, what);
+  if (found.is_number_unsigned() && found.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) {
+    expected(found, field, "less");
+  }
+  return found.get<std::int64_t>();
+}
+
+std::vector<std::int64_t> FieldReader::integers(const json& found, std::string_view field,
+                                                std::string_view what) const {
+  if (!found.is_array()) expected(found, field, what);
+  std::vector<std::int64_t> list;
+  for (const json& entry : found) {
+    if (!entry.is_number_integer()) expected(found, field, what);
+    list.push_back(integer(entry, field, what));
+  }
+  return list;
+}
+
+void FieldReader::read(const json& found, std::string_view field, bool& value) const {
+  if (!found.is_boolean()) expected(found, field, "true or false");
+  value = found.get<bool>();
+}
+
+void FieldReader::read(const json& found, std::string_view field, std::int64_t& value) const {
+  // Keras 2 writes the one axis of a BatchNormalization as a list.
+  const bool listed = field == "axis" && found.is_array() && found.size() == 1;
+  value = integer(listed ? found[0] : found, field, "an integer");
+}
+
+void FieldReader::read(const json& found, std::string_view field, double& value) const {
+  if (!found.is_number() || !std::isfinite(found.get<double>())) expected(found, field, "a number");
+  value = found.get<double>();
+}
+
+void FieldReader::read(const json& found, std::string_view field, std::string& value) const {
+  if (!found.is_string()) expected(found, field, "a text");
+  value = found.get<std::string>();
+}
+
+void FieldReader::read(const json& found, std::string_view field, std::vector<std::int64_t>& value) const {
+  value = found.is_number_integer() ? std::vector{integer(found, field, "")} : integers(found, field, "integers");
+}
+
+void FieldReader::read(const json& found, std::string_view field, std::vector<InputDim>& value) const {
+  if (!found.is_array() || found.empty()) expected(found, field, "a list that begins with the batch");
+  value.clear();
+  for (std::size_t axis = 0; axis < found.size(); ++axis) {
+    if (found[axis].is_null()) {
+      value.emplace_back(None);
+    } else {
+      value.emplace_back(integer(found[axis], fmt::format("axis {} of {}", axis, field), "an integer or null"));
+    }
+  }
+}
+
+void FieldReader::read(const json& found, std::string_view field, Activation& value) const {
+  const json* name = &found;
+  if (found.is_object() && found.contains("class_name") && found["class_name"] == "function" &&
+      found.contains("config")) {
+    name = &found["config"];  // a function that somebody registered, or one of Keras
+  }
+  if (!name->is_string()) {
+    const std::string class_name = found.is_object() && found.contains("class_name") ? json_text(found["class_name"])
+                                                                                     : json_text(found);
+    fail(fmt::format("{} is {}, expected the name of an activation", field, class_name),
+         "put the activation into a layer of its own");
+  }
+  std::string text = name->get<std::string>();
+  if (text == "hard_sigmoid" && keras_major_ < 3) text = "hard_sigmoid_keras2";
+  try {
+    value = Activation::named(text);
+  } catch (const Error& failure) {
+    fail(fmt::format("{}: {}", field, failure.problem().message),
+         "rewrite it with activations that are listed in the documentation");
+  }
+}
+
+void FieldReader::read(const json& found, std::string_view field, layers::Numbers& value) const {
+  const json list = found.is_array() ? found : json::array({found});
+  std::vector<double> numbers(list.size());
+  if (list.empty()) expected(found, field, "a number or a list of them");
+  for (std::size_t i = 0; i < list.size(); ++i) read(list[i], field, numbers[i]);
+  value = layers::Numbers(std::move(numbers));
+}
+
+void FieldReader::read(const json& found, std::string_view field, layers::Padding2D& value) const {
+  if (found.is_number_integer()) {
+    value = layers::Padding2D(integer(found, field, ""));
+    return;
+  }
+  static constexpr std::string_view kWanted = "an integer, two of them or two pairs";
+  if (!found.is_array() || found.size() != 2) expected(found, field, kWanted);
+  if (!found[0].is_array()) {
+    const std::vector<std::int64_t> each = integers(found, field, kWanted);
+    value = layers::Padding2D({each[0], each[1]});
+    return;
+  }
+  const std::vector<std::int64_t> rows = integers(found[0], field, kWanted);
+  const std::vector<std::int64_t> columns = integers(found[1], field, kWanted);
+  if (rows.size() != 2 || columns.size() != 2) expected(found, field, kWanted);
+  value = layers::Padding2D({std::array{rows[0], rows[1]}, std::array{columns[0], columns[1]}});
+}
+
+}  // namespace tusk

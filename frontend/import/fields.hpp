@@ -1,0 +1,103 @@
+// Reads the configuration of a layer, field by field, into its Config.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "frontend/layers/layers.hpp"
+#include "frontend/model/model.hpp"
+
+namespace tusk {
+
+/// What `fields(f, config)` of a layer sees when a file is read. A missing key, or null, leaves the default. Keys that no
+/// field takes are refused at the end, except those that cannot change what an inference computes.
+class FieldReader {
+ public:
+  FieldReader(const nlohmann::json& config, std::string layer, std::string class_name, int keras_major)
+      : config_(config), layer_(std::move(layer)), class_name_(std::move(class_name)), keras_major_(keras_major) {}
+
+  template <class T>
+  void operator()(std::string_view field, T& value) {
+    if (const nlohmann::json* found = take(field)) read(*found, field, value);
+  }
+  /// A key of older files.
+  void renamed(std::string_view old_key, std::string_view field);
+  /// A key that means nothing here, whatever it holds.
+  void ignored(std::string_view field) { seen_.emplace(field); }
+  /// A key that may be there with this value (or null) only.
+  void only(std::string_view field, const nlohmann::json& value);
+
+  /// Refuses what is left.
+  void finish() const;
+
+  const std::string& layer() const { return layer_; }
+
+ private:
+  const nlohmann::json* take(std::string_view field);
+  [[noreturn]] void fail(std::string message, std::string note = {}) const;
+  [[noreturn]] void expected(const nlohmann::json& found, std::string_view field, std::string_view what) const;
+  void check_policy(const nlohmann::json& policy) const;
+  std::int64_t integer(const nlohmann::json& found, std::string_view field, std::string_view what) const;
+  std::vector<std::int64_t> integers(const nlohmann::json& found, std::string_view field, std::string_view what) const;
+
+  void read(const nlohmann::json& found, std::string_view field, bool& value) const;
+  void read(const nlohmann::json& found, std::string_view field, std::int64_t& value) const;
+  template <std::integral T>  // fields of custom layers
+  void read(const nlohmann::json& found, std::string_view field, T& value) const {
+    std::int64_t wide = 0;
+    read(found, field, wide);
+    if (!std::in_range<T>(wide)) expected(found, field, "a smaller integer");
+    value = static_cast<T>(wide);
+  }
+  void read(const nlohmann::json& found, std::string_view field, double& value) const;
+  void read(const nlohmann::json& found, std::string_view field, std::string& value) const;
+  void read(const nlohmann::json& found, std::string_view field, std::vector<std::int64_t>& value) const;
+  void read(const nlohmann::json& found, std::string_view field, std::vector<InputDim>& value) const;
+  void read(const nlohmann::json& found, std::string_view field, Activation& value) const;
+  void read(const nlohmann::json& found, std::string_view field, layers::Numbers& value) const;
+  void read(const nlohmann::json& found, std::string_view field, layers::Padding2D& value) const;
+  // The file has the values that initializers gave.
+  void read(const nlohmann::json&, std::string_view, Initializer&) const {}
+  template <FixedText... words>
+  void read(const nlohmann::json& found, std::string_view field, OneOf<words...>& value) const {
+    if (!found.is_string()) expected(found, field, "a word");
+    try {
+      value = OneOf<words...>::named(found.get<std::string>());
+    } catch (const Error& failure) {
+      fail(std::string(field) + ": " + failure.problem().message, failure.problem().notes.front());
+    }
+  }
+  template <std::size_t axes>
+  void read(const nlohmann::json& found, std::string_view field, PerAxis<axes>& value) const {
+    if (found.is_number_integer()) {
+      value = PerAxis<axes>(integer(found, field, ""));
+      return;
+    }
+    const std::vector<std::int64_t> list = integers(found, field, "an integer or one for each axis");
+    if (list.size() != axes) expected(found, field, axes == 1 ? "one integer" : axes == 2 ? "two integers" : "three integers");
+    value = PerAxis<axes>(list.data(), list.size());
+  }
+  template <class T>
+  void read(const nlohmann::json& found, std::string_view field, std::optional<T>& value) const {
+    T inner = value.value_or(T(0));
+    read(found, field, inner);
+    value = inner;
+  }
+
+  const nlohmann::json& config_;
+  std::string layer_, class_name_;
+  int keras_major_;
+  std::set<std::string, std::less<>> seen_;
+};
+
+/// A value of a configuration for a message: short, NaN shown as nan.
+std::string json_text(const nlohmann::json& value);
+
+}  // namespace tusk

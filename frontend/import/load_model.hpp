@@ -1,0 +1,28 @@
+// Models that Keras has saved.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "frontend/import/layer_list.hpp"
+#include "frontend/model/model.hpp"
+
+namespace tusk {
+
+struct LoadedModel {
+  Model model;
+  std::string file;           // the path as it was given
+  std::string sha256;         // of the file
+  std::string keras_version;  // "3.15.1"; empty where the file does not say
+};
+
+/// `.keras` of Keras 2.12 and later, whole models in `.h5` of Keras 2 and 3.
+Expected<LoadedModel> read_model(const std::filesystem::path& path);
+/// An architecture (`model.to_json()`) and a weights file beside it.
+Expected<LoadedModel> read_model(const std::filesystem::path& architecture, const std::filesystem::path& weights);
+
+Expected<Model> load_model_checked(const std::filesystem::path& path);
+/// The same; throws an Error.
+Model load_model(const std::filesystem::path& path);
+
+}  // namespace tusk

@@ -1,0 +1,22 @@
+// The configuration of a model ({"class_name", "config", ...}) as a Model without weights.
+#pragma once
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "frontend/model/model.hpp"
+
+namespace tusk {
+
+struct ConfiguredModel {
+  Model model;
+  std::map<std::string, Layer, std::less<>> layers;  // by name
+  std::map<std::string, bool, std::less<>> frozen;   // layers that were not trainable
+};
+
+/// Functional and Sequential, as Keras 2 and 3 write them. Throws an Error: one that lists every layer that is not
+/// supported, or the first thing that is wrong.
+ConfiguredModel model_from_config(const nlohmann::json& config, int keras_major);
+
+}  // namespace tusk

@@ -1,0 +1,209 @@
+#include "frontend/import/saved_model.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <functional>
+#include <memory>
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "frontend/files/bytes.hpp"
+#include "frontend/files/hdf5.hpp"
+#include "frontend/files/json.hpp"
+#include "frontend/files/zip.hpp"
+#include "ir/base/sha256.hpp"
+
+namespace tusk {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kConfig = "config.json";
+constexpr const char* kMetadata = "metadata.json";
+constexpr const char* kWeights = "model.weights.h5";
+// A configuration is a few kilobytes; the largest hold constants as nested lists.
+constexpr std::uint64_t kMaxConfig = std::uint64_t{64} << 20;
+
+/// What can be asked of an archive and of an unpacked one alike.
+struct Container {
+  std::string name;
+  std::function<bool(const std::string&)> has;
+  std::function<Expected<Bytes>(const std::string&, std::uint64_t max_size)> read;
+};
+
+Diagnostic missing(const Container& container, std::string_view member) {
+  return error("archive-member", fmt::format("{} is missing in {}", member, in_quotes(container.name)));
+}
+
+Expected<json> read_json(const Container& container, const std::string& member) {
+  TRY(const Bytes bytes, container.read(member, kMaxConfig));
+  return parse_json(text_of(bytes), fmt::format("{} of {}", member, in_quotes(container.name)));
+}
+
+/// The object of a model: {"class_name": ..., "config": ...}.
+Status check_config(const json& config, std::string_view where) {
+  if (config.is_object() && config.contains("class_name") && config["class_name"].is_string() &&
+      config.contains("config") && (config["config"].is_object() || config["config"].is_array())) {
+    return done();
+  }
+  return error("config", fmt::format("{} holds no model: expected an object with class_name and config", where));
+}
+
+std::string text_member(const json& object, const char* key) {
+  if (!object.is_object() || !object.contains(key) || !object[key].is_string()) return {};
+  return object[key].get<std::string>();
+}
+
+Expected<Weights> read_container_weights(const Container& container) {
+  if (!container.has(kWeights)) {
+    Diagnostic problem = missing(container, kWeights);
+    if (container.has("model.weights.npz")) {
+      problem.note(
+          "model.weights.npz holds Python pickles, which are never read: save the model with its weights in HDF5");
+    } else if (container.has("model.weights.json")) {
+      problem.note("its weights are sharded: save the model again without max_shard_size");
+    }
+    return problem;
+  }
+  TRY(Bytes bytes, container.read(kWeights, ZipReader::kMaxMember));
+  TRY(const Hdf5File file, Hdf5File::from_bytes(std::move(bytes), fmt::format("{}: {}", container.name, kWeights)));
+  return Weights::read(file);
+}
+
+Expected<SavedModel> read_container(const Container& container) {
+  SavedModel model;
+  model.file = container.name;
+  if (!container.has(kConfig)) return missing(container, kConfig);
+  TRY(model.config, read_json(container, kConfig));
+  CHECK(check_config(model.config, fmt::format("{} of {}", kConfig, in_quotes(container.name))));
+  if (container.has(kMetadata)) {
+    TRY(const json metadata, read_json(container, kMetadata));
+    model.keras_version = text_member(metadata, "keras_version");
+  }
+  TRY(model.weights, read_container_weights(container));
+  return model;
+}
+
+Container container_of(const ZipReader& zip, const std::string& name) {
+  return {name, [zip](const std::string& member) { return zip.has(member); },
+          [zip](const std::string& member, std::uint64_t max_size) { return zip.read(member, max_size); }};
+}
+
+Container container_of(const std::filesystem::path& folder) {
+  return {folder.string(),
+          [folder](const std::string& member) {
+            std::error_code code;
+            return std::filesystem::is_regular_file(folder / member, code);
+          },
+          [folder](const std::string& member, std::uint64_t) { return read_file(folder / member); }};
+}
+
+/// What a file without an architecture can be used for.
+Diagnostic weights_only(const std::string& name) {
+  return error("weights-only", fmt::format("{} holds weights only: it has no model_config", in_quotes(name)))
+      .note("it was written by save_weights, or by save_weights_only=True: the architecture is not in it")
+      .note("save the whole model with model.save(\"NAME.keras\"), or give the file of model.to_json() beside it");
+}
+
+Expected<SavedModel> read_hdf5_model(const Hdf5File& file) {
+  SavedModel model;
+  model.file = file.name();
+  TRY(const auto config, file.string_attribute("", "model_config"));
+  if (!config) {
+    TRY(const auto layers, file.strings_attribute("", "layer_names"));
+    if (layers || file.has("layers") || file.has("vars") || file.has("_layer_checkpoint_dependencies")) {
+      return weights_only(file.name());
+    }
+    return error("archive-format", fmt::format("{} is HDF5 but holds no Keras model: attribute model_config is missing",
+                                               in_quotes(file.name())));
+  }
+  const std::string where = fmt::format("model_config of {}", in_quotes(file.name()));
+  TRY(model.config, parse_json(*config, where));
+  CHECK(check_config(model.config, where));
+  TRY(auto version, file.string_attribute("", "keras_version"));
+  model.keras_version = version ? *std::move(version) : text_member(model.config, "keras_version");
+  if (!file.has("model_weights")) {
+    return error("archive-member", fmt::format("group model_weights is missing in {}", in_quotes(file.name())));
+  }
+  TRY(model.weights, Weights::read(file));
+  return model;
+}
+
+Diagnostic not_keras(const std::string& name, std::string_view why) {
+  return error("archive-format", fmt::format("{} is not a Keras archive: {}", in_quotes(name), why));
+}
+
+/// Opens any kind of file and passes it on: `of_container` gets an archive, `of_hdf5` a legacy file.
+template <class T>
+Expected<T> open_any(const std::filesystem::path& path, std::string* sha256,
+                     Expected<T> (*of_container)(const Container&), Expected<T> (*of_hdf5)(const Hdf5File&)) try {
+  const std::string name = path.string();
+  std::error_code code;
+  if (std::filesystem::is_directory(path, code)) {
+    const Container folder = container_of(path);
+    if (folder.has(kWeights)) {
+      TRY(const Bytes weights, read_file(path / kWeights));
+      if (sha256 != nullptr) *sha256 = sha256_hex(weights);
+    }
+    return of_container(folder);
+  }
+  TRY(Bytes bytes, read_file(path));
+  if (sha256 != nullptr) *sha256 = sha256_hex(bytes);
+  if (bytes.empty()) return not_keras(name, "the file is empty");
+  if (looks_like_zip(bytes)) {
+    TRY(const ZipReader zip, ZipReader::from_bytes(std::make_shared<const Bytes>(std::move(bytes)), name));
+    return of_container(container_of(zip, name));
+  }
+  if (looks_like_hdf5(bytes)) {
+    const auto file = Hdf5File::from_bytes(std::move(bytes), name);
+    if (!file && file.problem().code == "hdf5-cut") return file.problem();
+    if (!file) return not_keras(name, "it begins like HDF5 but is damaged").note(file.problem().message);
+    return of_hdf5(*file);
+  }
+  const std::size_t first = text_of(bytes).find_first_not_of(" \t\r\n");
+  if (first != std::string_view::npos && text_of(bytes)[first] == '{') {
+    return not_keras(name, "it is JSON, an architecture without weights").note("give its weights file beside it");
+  }
+  return not_keras(name, "neither a ZIP archive nor HDF5");
+} catch (const std::bad_alloc&) {
+  return error("file-access", fmt::format("not enough memory to read {}", in_quotes(path.string())));
+}
+
+}  // namespace
+
+int SavedModel::keras_major() const {
+  int major = 0;
+  const auto [end, code] = std::from_chars(keras_version.data(), keras_version.data() + keras_version.size(), major);
+  if (code == std::errc() && major >= 1) return major > 3 ? 3 : major;
+  // Keras 1 wrote no version. The newer formats always name the module of the model.
+  const std::string module = text_member(config, "module");
+  if (module.empty()) return 1;
+  return module.find(".engine.") != std::string::npos ? 2 : 3;
+}
+
+Expected<SavedModel> read_saved_model(const std::filesystem::path& path) {
+  std::string sha256;
+  TRY(SavedModel model, open_any<SavedModel>(path, &sha256, read_container, read_hdf5_model));
+  model.file = path.string();
+  model.sha256 = std::move(sha256);
+  return model;
+}
+
+Expected<SavedModel> read_saved_model(const std::filesystem::path& architecture, const std::filesystem::path& weights) {
+  SavedModel model;
+  TRY(const Bytes text, read_file(architecture));
+  TRY(model.config, parse_json(text_of(text), in_quotes(architecture.string())));
+  CHECK(check_config(model.config, in_quotes(architecture.string())));
+  model.keras_version = text_member(model.config, "keras_version");
+  TRY(model.weights, open_any<Weights>(weights, &model.sha256, read_container_weights, Weights::read));
+  model.file = weights.string();
+  return model;
+}
+
+Expected<Weights> read_weights(const std::filesystem::path& path) {
+  return open_any<Weights>(path, nullptr, read_container_weights, Weights::read);
+}
+
+}  // namespace tusk

@@ -1,0 +1,183 @@
+// Convolutions: Conv1D to Conv3D, DepthwiseConv2D, SeparableConv2D, Conv2DTranspose.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "frontend/layers/activations.hpp"
+#include "frontend/model/layer.hpp"
+
+namespace tusk::layers {
+
+/// Kernel [size..., channels / groups, filters] in both data formats.
+template <std::size_t axes>
+struct ConvImpl : LayerBase {
+  static constexpr std::string_view class_name = axes == 1 ? "Conv1D" : axes == 2 ? "Conv2D" : "Conv3D";
+  using Padding = std::conditional_t<axes == 1, OneOf<"valid", "same", "causal">, OneOf<"valid", "same">>;
+  struct Config {
+    std::int64_t filters = 0;
+    PerAxis<axes> kernel_size = 1;
+    PerAxis<axes> strides = 1;
+    Padding padding = "valid";
+    DataFormat data_format = "channels_last";
+    PerAxis<axes> dilation_rate = 1;
+    std::int64_t groups = 1;
+    tusk::Activation activation = {};
+    bool use_bias = true;
+    Initializer kernel_initializer = "glorot_uniform";
+    Initializer bias_initializer = "zeros";
+    std::string name = {};
+  } config;
+  static constexpr std::tuple positional{&Config::filters, &Config::kernel_size};
+  static void fields(auto& f, Config& c) {
+    f("filters", c.filters);
+    f("kernel_size", c.kernel_size);
+    f("strides", c.strides);
+    f("padding", c.padding);
+    f("data_format", c.data_format);
+    f("dilation_rate", c.dilation_rate);
+    f("groups", c.groups);
+    f("activation", c.activation);
+    f("use_bias", c.use_bias);
+    f("kernel_initializer", c.kernel_initializer);
+    f("bias_initializer", c.bias_initializer);
+    f.only("lora_rank", nullptr);
+    f.only("quantization_config", nullptr);
+    f.ignored("lora_alpha");
+  }
+  void build(const Shape& in) override;
+  Tensor call(Tensor x, const Call& call) override;
+
+ private:
+  Variable kernel_, bias_;
+};
+using Conv1D = LayerOf<ConvImpl<1>>;
+using Conv2D = LayerOf<ConvImpl<2>>;
+using Conv3D = LayerOf<ConvImpl<3>>;
+
+/// Kernel [h, w, channels, multiplier]; output channel c*multiplier + m.
+struct DepthwiseConv2DImpl : LayerBase {
+  struct Config {
+    PerAxis<2> kernel_size = 1;
+    PerAxis<2> strides = 1;
+    OneOf<"valid", "same"> padding = "valid";
+    std::int64_t depth_multiplier = 1;
+    DataFormat data_format = "channels_last";
+    PerAxis<2> dilation_rate = 1;
+    tusk::Activation activation = {};
+    bool use_bias = true;
+    Initializer depthwise_initializer = "glorot_uniform";
+    Initializer bias_initializer = "zeros";
+    std::string name = {};
+  } config;
+  static constexpr std::tuple positional{&Config::kernel_size};
+  static void fields(auto& f, Config& c) {
+    f("kernel_size", c.kernel_size);
+    f("strides", c.strides);
+    f("padding", c.padding);
+    f("depth_multiplier", c.depth_multiplier);
+    f("data_format", c.data_format);
+    f("dilation_rate", c.dilation_rate);
+    f("activation", c.activation);
+    f("use_bias", c.use_bias);
+    f("depthwise_initializer", c.depthwise_initializer);
+    f("bias_initializer", c.bias_initializer);
+    f.only("groups", 1);  // Keras 2 writes keys of Conv2D here as well
+    f.ignored("filters");
+    f.ignored("kernel_initializer");
+  }
+  void build(const Shape& in) override;
+  Tensor call(Tensor x, const Call& call) override;
+
+ private:
+  Variable kernel_, bias_;
+};
+using DepthwiseConv2D = LayerOf<DepthwiseConv2DImpl>;
+
+/// A depthwise convolution, then one of size 1 over the channels.
+struct SeparableConv2DImpl : LayerBase {
+  struct Config {
+    std::int64_t filters = 0;
+    PerAxis<2> kernel_size = 1;
+    PerAxis<2> strides = 1;
+    OneOf<"valid", "same"> padding = "valid";
+    DataFormat data_format = "channels_last";
+    PerAxis<2> dilation_rate = 1;
+    std::int64_t depth_multiplier = 1;
+    tusk::Activation activation = {};
+    bool use_bias = true;
+    Initializer depthwise_initializer = "glorot_uniform";
+    Initializer pointwise_initializer = "glorot_uniform";
+    Initializer bias_initializer = "zeros";
+    std::string name = {};
+  } config;
+  static constexpr std::tuple positional{&Config::filters, &Config::kernel_size};
+  static void fields(auto& f, Config& c) {
+    f("filters", c.filters);
+    f("kernel_size", c.kernel_size);
+    f("strides", c.strides);
+    f("padding", c.padding);
+    f("data_format", c.data_format);
+    f("dilation_rate", c.dilation_rate);
+    f("depth_multiplier", c.depth_multiplier);
+    f("activation", c.activation);
+    f("use_bias", c.use_bias);
+    f("depthwise_initializer", c.depthwise_initializer);
+    f("pointwise_initializer", c.pointwise_initializer);
+    f("bias_initializer", c.bias_initializer);
+    f.only("groups", 1);  // Keras 2 writes keys of Conv2D here as well
+    f.ignored("kernel_initializer");
+  }
+  void build(const Shape& in) override;
+  Tensor call(Tensor x, const Call& call) override;
+
+ private:
+  Variable depthwise_, pointwise_, bias_;
+};
+using SeparableConv2D = LayerOf<SeparableConv2DImpl>;
+
+/// Kernel [h, w, filters, channels]: every element of x adds a kernel to the output, `strides` apart.
+struct Conv2DTransposeImpl : LayerBase {
+  struct Config {
+    std::int64_t filters = 0;
+    PerAxis<2> kernel_size = 1;
+    PerAxis<2> strides = 1;
+    OneOf<"valid", "same"> padding = "valid";
+    std::optional<PerAxis<2>> output_padding = {};
+    DataFormat data_format = "channels_last";
+    PerAxis<2> dilation_rate = 1;
+    tusk::Activation activation = {};
+    bool use_bias = true;
+    Initializer kernel_initializer = "glorot_uniform";
+    Initializer bias_initializer = "zeros";
+    std::string name = {};
+  } config;
+  static constexpr std::tuple positional{&Config::filters, &Config::kernel_size};
+  static void fields(auto& f, Config& c) {
+    f("filters", c.filters);
+    f("kernel_size", c.kernel_size);
+    f("strides", c.strides);
+    f("padding", c.padding);
+    f("output_padding", c.output_padding);
+    f("data_format", c.data_format);
+    f("dilation_rate", c.dilation_rate);
+    f("activation", c.activation);
+    f("use_bias", c.use_bias);
+    f("kernel_initializer", c.kernel_initializer);
+    f("bias_initializer", c.bias_initializer);
+    f.only("groups", 1);  // Keras 2 writes it
+  }
+  void build(const Shape& in) override;
+  Tensor call(Tensor x, const Call& call) override;
+
+ private:
+  Variable kernel_, bias_;
+};
+using Conv2DTranspose = LayerOf<Conv2DTransposeImpl>;
+
+}  // namespace tusk::layers

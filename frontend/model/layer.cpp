@@ -1,0 +1,165 @@
+#include "frontend/model/layer.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "frontend/model/trace.hpp"
+
+namespace tusk {
+namespace {
+
+// Extents and products beyond these come from broken files: no weight of theirs fits into memory.
+constexpr std::int64_t kMaxField = std::int64_t{1} << 26;
+constexpr std::int64_t kMaxWeight = std::int64_t{1} << 34;
+
+std::uint64_t seed_of(std::string_view layer, std::string_view weight) {
+  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a
+  for (const std::string_view part : {layer, std::string_view("/"), weight}) {
+    for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  }
+  return hash;
+}
+
+}  // namespace
+
+void LayerBase::set_identity(std::string_view class_name, std::string name) {
+  class_name_ = class_name;
+  name_ = name.empty() ? automatic_name(class_name) : std::move(name);
+}
+
+void LayerBase::fail(std::string code, std::string message) const {
+  Diagnostic problem = error(std::move(code), std::move(message));
+  problem.layer = name_;
+  throw Error(std::move(problem));
+}
+
+void LayerBase::check_field(std::string_view field, std::int64_t value, std::int64_t least) const {
+  if (value < least) fail("field-value", fmt::format("{} is {}, expected at least {}", field, value, least));
+  if (value > kMaxField) fail("field-value", fmt::format("{} is {}, expected at most {}", field, value, kMaxField));
+}
+
+std::int64_t LayerBase::known_dim(const Shape& shape, std::int64_t axis) const {
+  const std::int64_t i = axis < 0 ? axis + static_cast<std::int64_t>(shape.size()) : axis;
+  const Dim& extent = shape.at(static_cast<std::size_t>(i));
+  if (extent.is_constant()) return extent.constant();
+  fail("layer-unknown-dim", fmt::format("axis {} of the input {} must be known when the layer is built", axis,
+                                        keras_shape(shape)));
+}
+
+Tensor LayerBase::call(Tensor, const Call&) {
+  fail("layer-no-call", fmt::format("{} overrides neither call nor call_all", class_name_));
+}
+
+void LayerBase::build_all(const std::vector<Shape>& shapes) { build(shapes.front()); }
+
+std::vector<Tensor> LayerBase::call_all(const std::vector<Tensor>& inputs, const Call& how) {
+  return {call(inputs.front(), how)};
+}
+
+Variable LayerBase::add_weight(std::string name, const Shape& shape, WeightOptions options) {
+  std::vector<std::int64_t> extents;
+  std::int64_t count = 1;
+  for (const Dim& extent : shape) {
+    if (!extent.is_constant()) {
+      fail("layer-unknown-dim", fmt::format("weight {} needs known extents, found {}", name, keras_shape(shape)));
+    }
+    extents.push_back(extent.constant());
+    if (extents.back() < 1 || extents.back() > kMaxWeight / count) {
+      fail("weight-size", fmt::format("weight {} would have shape {}", name, keras_shape(shape)));
+    }
+    count *= extents.back();
+  }
+  weights_.emplace_back(std::move(name), std::move(extents), options.initializer, options.trainable,
+                        seed_of(name_, name));
+  return weights_.back();
+}
+
+std::vector<Variable> LayerBase::weights() const {
+  std::vector<Variable> out = weights_;
+  std::ranges::stable_partition(out, [](const Variable& variable) { return variable.trainable(); });
+  return out;
+}
+
+void LayerBase::check_inputs(const std::vector<Tensor>& inputs) const {
+  if (inputs.size() >= min_inputs() && inputs.size() <= max_inputs()) return;
+  const std::string wanted = min_inputs() == max_inputs() ? std::to_string(min_inputs())
+                                                          : fmt::format("at least {}", min_inputs());
+  fail("layer-inputs", fmt::format("{} takes {} input{}, found {}", class_name_, wanted, wanted == "1" ? "" : "s",
+                                   inputs.size()));
+}
+
+std::vector<Tensor> LayerBase::apply(std::vector<Tensor> inputs, const Call& how) try {
+  check_inputs(inputs);
+  std::vector<Shape> shapes;
+  for (const Tensor& input : inputs) shapes.push_back(input.shape());
+  if (!built_) build_all(shapes);
+  built_ = true;
+  const bool defining = std::ranges::any_of(inputs, [](const Tensor& x) { return x.result() != nullptr; });
+  if (!defining && Trace::active()) return Trace::current().run(*this, inputs, how);
+
+  auto node = std::make_shared<Node>(shared_from_this(), inputs, std::vector<graph::Type>(), how);
+  Trace trace("call", Trace::Weights::described);
+  for (Tensor& input : inputs) input = trace.parameter("x", input.type());
+  for (const Tensor& result : trace.run(*this, inputs, how)) node->outputs.push_back(result.type());
+  for (const graph::Type& output : node->outputs) check_elements(output.shape);
+  nodes_.push_back(node);
+  std::vector<Tensor> results;
+  for (std::size_t i = 0; i < node->outputs.size(); ++i) {
+    results.push_back(Tensor(Tensor::Result{node, static_cast<int>(i)}));
+  }
+  return results;
+} catch (const Error& failure) {
+  if (!failure.problem().layer.empty()) throw;
+  Diagnostic problem = failure.problem();
+  problem.layer = name_;
+  throw Error(std::move(problem));
+}
+
+Tensor Layer::operator()(const Tensors& inputs, const Call& call) const {
+  const std::vector<Tensor> results = layer_->apply(inputs.list, call);
+  if (results.size() == 1) return results.front();
+  if (results.front().result() == nullptr) {
+    throw Error(error("tensor-several", fmt::format("layer `{}` has {} results: inside of another layer's call use apply",
+                                                    name(), results.size())));
+  }
+  return Tensor(Tensor::Result{results.front().result()->node, -1});
+}
+
+void Layer::set_weights(const std::vector<Array>& values) const {
+  std::vector<Variable> variables = weights();
+  if (values.size() != variables.size()) {
+    Diagnostic problem = error("weight-count", fmt::format("{} arrays are given for {} weights", values.size(),
+                                                           variables.size()));
+    problem.layer = name();
+    if (!layer_->built()) problem.note("the layer has no weights before its first call");
+    throw Error(std::move(problem));
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) variables[i].assign(values[i]);
+}
+
+namespace {
+
+std::shared_ptr<const Node> first_call(const LayerBase& layer) {
+  for (const std::weak_ptr<const Node>& held : layer.nodes()) {
+    if (std::shared_ptr<const Node> node = held.lock()) return node;
+  }
+  throw Error(error("layer-not-called", fmt::format("layer `{}` has never been called, so it has no input and output",
+                                                    layer.name())));
+}
+
+}  // namespace
+
+Tensor Layer::output() const {
+  const std::shared_ptr<const Node> node = first_call(*layer_);
+  return Tensor(Tensor::Result{node, node->outputs.size() == 1 ? 0 : -1});
+}
+
+Tensor Layer::input() const {
+  const std::shared_ptr<const Node> node = first_call(*layer_);
+  if (node->inputs.size() == 1) return node->inputs.front();
+  throw Error(error("tensor-several", fmt::format("layer `{}` has {} inputs", name(), node->inputs.size())));
+}
+
+}  // namespace tusk

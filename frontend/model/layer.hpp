@@ -1,0 +1,207 @@
+// Layers: the base of built-in and custom ones, and the handles that users hold.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "frontend/model/error.hpp"
+#include "frontend/model/initializer.hpp"
+#include "frontend/model/names.hpp"
+#include "frontend/model/tensor.hpp"
+
+namespace tusk {
+
+struct WeightOptions {
+  Initializer initializer = "glorot_uniform";
+  bool trainable = true;
+};
+
+/// The base of every layer. A layer has `struct Config` (field by field what Keras' get_config has), `static void
+/// fields(auto& f, Config& c)` that lists it, `build`, which adds weights, and `call`, which computes:
+///
+///     struct LinearImpl : LayerBase {
+///       struct Config { std::int64_t units = 32; std::string name = {}; } config;
+///       static void fields(auto& f, Config& c) { f("units", c.units); }
+///       Variable w, b;
+///       void build(const Shape& in) override { w = add_weight("w", {in.back(), config.units}); ... }
+///       Tensor call(Tensor x, const Call&) override { return ops::matmul(x, w) + b; }
+///     };
+///     using Linear = LayerOf<LinearImpl>;
+///
+/// `call` is traced: it runs each time that the layer is called on tensors, never on numbers.
+class LayerBase : public std::enable_shared_from_this<LayerBase> {
+ public:
+  virtual ~LayerBase() = default;
+
+  const std::string& name() const { return name_; }
+  std::string_view class_name() const { return class_name_; }
+  bool built() const { return built_; }
+
+  /// Adds the weights. Runs once, before the first call.
+  virtual void build(const Shape&) {}
+  virtual Tensor call(Tensor x, const Call& call);
+  /// The same for layers with several inputs or results.
+  virtual void build_all(const std::vector<Shape>& shapes);
+  virtual std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call);
+  /// How many inputs a call takes.
+  virtual std::size_t min_inputs() const { return 1; }
+  virtual std::size_t max_inputs() const { return 1; }
+  /// A model names the values inside of it, but not its results.
+  virtual bool is_model() const { return false; }
+
+  /// A weight; every dim must be known.
+  Variable add_weight(std::string name, const Shape& shape, WeightOptions options = {});
+  /// In the order in which they were added.
+  const std::vector<Variable>& own_weights() const { return weights_; }
+  /// Keras' order: own trainable ones, own others, then those of layers inside.
+  virtual std::vector<Variable> weights() const;
+
+  /// Calls the layer: while a model is defined, a new node; inside of another layer's call, its ops.
+  std::vector<Tensor> apply(std::vector<Tensor> inputs, const Call& call);
+
+  const std::vector<std::weak_ptr<const Node>>& nodes() const { return nodes_; }
+
+  /// Set once, by the handle that makes the layer.
+  void set_identity(std::string_view class_name, std::string name);
+
+ protected:
+  /// An error at this layer.
+  [[noreturn]] void fail(std::string code, std::string message) const;
+  /// The field of the configuration must be at least `least` (and plausible).
+  void check_field(std::string_view field, std::int64_t value, std::int64_t least = 1) const;
+  /// The extent of an axis that the weights depend on.
+  std::int64_t known_dim(const Shape& shape, std::int64_t axis) const;
+
+ private:
+  void check_inputs(const std::vector<Tensor>& inputs) const;
+
+  std::string class_name_;
+  std::string name_;
+  bool built_ = false;
+  std::vector<Variable> weights_;
+  std::vector<std::weak_ptr<const Node>> nodes_;
+};
+
+/// A handle of any layer; copies share it.
+class Layer {
+ public:
+  Layer() = default;
+  explicit Layer(std::shared_ptr<LayerBase> layer) : layer_(std::move(layer)) {}
+
+  /// Calls it on symbolic tensors. Of several results, take them apart with unpack<N>().
+  Tensor operator()(const Tensors& inputs, const Call& call = {}) const;
+
+  const std::string& name() const { return layer_->name(); }
+  std::string_view class_name() const { return layer_->class_name(); }
+  std::vector<Variable> weights() const { return layer_->weights(); }
+  /// Replaces all weights, in their order.
+  void set_weights(const std::vector<Array>& values) const;
+  /// The result of its first call.
+  Tensor output() const;
+  Tensor input() const;
+
+  LayerBase& base() const { return *layer_; }
+  const std::shared_ptr<LayerBase>& shared() const { return layer_; }
+
+ private:
+  std::shared_ptr<LayerBase> layer_;
+};
+
+namespace detail {
+
+template <class Field>
+struct FieldType;
+template <class Config, class T>
+struct FieldType<T Config::*> {
+  using type = T;
+};
+
+struct NoArgument {};
+
+// The fields that may be given without their name: `static constexpr std::tuple positional{&Config::filters, ...}`.
+template <class Impl>
+constexpr auto positional_of() {
+  if constexpr (requires { Impl::positional; }) {
+    return Impl::positional;
+  } else {
+    return std::tuple<>();
+  }
+}
+
+template <class Impl, std::size_t i>
+struct ArgumentType {
+  static constexpr auto kFields = positional_of<Impl>();
+  template <class T, std::size_t n>
+  static auto pick() {
+    if constexpr (n < std::tuple_size_v<T>) {
+      return std::type_identity<typename FieldType<std::tuple_element_t<n, T>>::type>();
+    } else {
+      return std::type_identity<NoArgument>();
+    }
+  }
+  using type = typename decltype(pick<std::remove_const_t<decltype(kFields)>, i>())::type;
+};
+
+template <class T>
+concept FromList = std::is_constructible_v<T, std::initializer_list<std::int64_t>>;
+
+}  // namespace detail
+
+/// The handle of a layer `Impl`: its constructor takes Keras' positional arguments, then a Config in braces:
+/// Conv2D(32, {3, 3}, {.padding = "same"}).
+template <class Impl>
+class LayerOf : public Layer {
+ public:
+  using Config = typename Impl::Config;
+  using First = typename detail::ArgumentType<Impl, 0>::type;
+  using Second = typename detail::ArgumentType<Impl, 1>::type;
+  static constexpr std::size_t kArguments = std::tuple_size_v<decltype(detail::positional_of<Impl>())>;
+  // GCC 12 reads {.strides = 1} as a list for any constructor, so a Config alone is for layers without positional
+  // arguments.
+  static constexpr bool kDefault = kArguments == 0 || requires { Impl::all_optional; };
+
+  LayerOf() requires(kDefault) : LayerOf(make(Config{})) {}
+  LayerOf(Config config) requires(kArguments == 0) : LayerOf(make(std::move(config))) {}
+  LayerOf(First first, Config config = {}) requires(kArguments >= 1)
+      : LayerOf(make(with<0>(std::move(config), std::move(first)))) {}
+  LayerOf(std::initializer_list<std::int64_t> first, Config config = {})
+    requires(kArguments >= 1 && detail::FromList<First>)
+      : LayerOf(make(with<0>(std::move(config), First(first)))) {}
+  LayerOf(First first, Second second, Config config = {}) requires(kArguments >= 2)
+      : LayerOf(make(with<1>(with<0>(std::move(config), std::move(first)), std::move(second)))) {}
+  LayerOf(First first, std::initializer_list<std::int64_t> second, Config config = {})
+    requires(kArguments >= 2 && detail::FromList<Second>)
+      : LayerOf(make(with<1>(with<0>(std::move(config), std::move(first)), Second(second)))) {}
+
+  /// From a whole configuration, as a file gives it.
+  static LayerOf from_config(Config config) { return LayerOf(make(std::move(config))); }
+
+  Impl& operator*() const { return static_cast<Impl&>(base()); }
+  Impl* operator->() const { return &**this; }
+
+ private:
+  explicit LayerOf(std::shared_ptr<Impl> layer) : Layer(std::move(layer)) {}
+
+  template <std::size_t i, class T>
+  static Config with(Config config, T value) {
+    config.*std::get<i>(detail::positional_of<Impl>()) = std::move(value);
+    return config;
+  }
+  static std::shared_ptr<Impl> make(Config config) {
+    auto layer = std::make_shared<Impl>();
+    std::string name;
+    if constexpr (requires { config.name; }) name = config.name;
+    layer->config = std::move(config);
+    layer->set_identity(class_name_of<Impl>(), std::move(name));
+    return layer;
+  }
+};
+
+}  // namespace tusk

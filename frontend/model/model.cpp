@@ -1,0 +1,241 @@
+#include "frontend/model/model.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "frontend/model/trace.hpp"
+
+namespace tusk {
+namespace {
+
+DType dtype_of(InputType type) {
+  static constexpr DType kTypes[] = {DType::f32, DType::boolean, DType::u8, DType::i8, DType::i32, DType::u32, DType::i64};
+  return kTypes[std::ranges::find(InputType::kWords, type.str()) - InputType::kWords.begin()];
+}
+
+// What an unknown axis is called: (batch, time, features), (batch, height, width, channels), ...; the channels come
+// first where the last axis is unknown and the first is not.
+std::string axis_name(const std::vector<InputDim>& batch_shape, std::size_t axis) {
+  static const std::vector<std::string> kNames[] = {
+      {}, {"features"}, {"time", "features"}, {"height", "width", "channels"}, {"depth", "height", "width", "channels"}};
+  const std::size_t rank = batch_shape.size() - 1;
+  if (rank >= std::size(kNames)) return fmt::format("axis{}", axis);
+  const bool channels_first = rank > 1 && batch_shape[1].extent() && !batch_shape.back().extent();
+  if (channels_first) return kNames[rank][axis - 2];
+  return kNames[rank][axis - 1];
+}
+
+bool is_word(std::string_view text) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  // `__` is for symbols that nobody named.
+  return !text.empty() && letter(text[0]) && text.find("__") == std::string_view::npos && std::ranges::all_of(text, [&](char c) { return letter(c) || digit(c); });
+}
+
+}  // namespace
+
+// --- Input
+
+Tensor InputLayerImpl::make() {
+  if (config.batch_shape.empty()) fail("input-shape", "the shape of an input needs at least the batch");
+  Shape shape;
+  for (std::size_t axis = 0; axis < config.batch_shape.size(); ++axis) {
+    const InputDim& dim = config.batch_shape[axis];
+    if (dim.extent()) check_field(fmt::format("axis {} of the shape", axis), *dim.extent());
+    if (axis == 0) {
+      shape.push_back(Dim::symbol(kBatch));  // a fixed batch narrows the range of the symbol
+    } else if (dim.extent()) {
+      shape.emplace_back(*dim.extent());
+    } else if (dim.symbol().empty()) {
+      shape.push_back(unknown_dim(axis_name(config.batch_shape, axis)));
+    } else if (!is_word(dim.symbol())) {
+      fail("input-symbol", fmt::format("`{}` is no name for an extent: expected letters, digits and single _", dim.symbol()));
+    } else {
+      shape.push_back(Dim::symbol(dim.symbol()));
+    }
+  }
+  check_elements(shape);
+  const std::vector<graph::Type> outputs{{dtype_of(config.dtype), shape}};
+  auto node = std::make_shared<Node>(shared_from_this(), std::vector<Tensor>(), outputs, Call{});
+  return Tensor(Tensor::Result{std::move(node), 0});
+}
+
+std::vector<Tensor> InputLayerImpl::call_all(const std::vector<Tensor>&, const Call&) {
+  fail("input-call", "an InputLayer is not called");
+}
+
+Tensor Input(const std::vector<InputDim>& shape, const InputOptions& options) {
+  InputLayerImpl::Config config{{}, options.dtype, options.name};
+  if (options.batch_size) {
+    config.batch_shape.emplace_back(*options.batch_size);
+  } else {
+    config.batch_shape.emplace_back(None);
+  }
+  config.batch_shape.insert(config.batch_shape.end(), shape.begin(), shape.end());
+  return InputLayer(std::move(config))->make();
+}
+
+Tensor Input(std::initializer_list<InputDim> shape, const InputOptions& options) {
+  return Input(std::vector<InputDim>(shape), options);
+}
+
+// --- FunctionalImpl
+
+FunctionalImpl::FunctionalImpl(std::vector<Tensor> in, std::vector<Tensor> out)
+    : inputs(std::move(in)), outputs(std::move(out)) {
+  if (inputs.empty() || outputs.empty()) throw Error(error("model-empty", "a model needs inputs and outputs"));
+  for (const std::vector<Tensor>* list : {&inputs, &outputs}) {
+    for (const Tensor& tensor : *list) {
+      (void)tensor.type();  // refuses empty ones, and several results taken as one
+      if (tensor.result() == nullptr) {
+        throw Error(error("model-tensor", "inputs and outputs of a model are results of layer calls"));
+      }
+    }
+  }
+  order();
+  std::set<std::string> taken;
+  for (const Tensor& input : inputs) input_names.push_back(unique_name(input.result()->node->layer->name(), taken));
+  for (const Tensor& output : outputs) output_names.push_back(unique_name(output.result()->node->layer->name(), taken));
+}
+
+// Keras' order (keras.md 1.4): it fixes the order of layers and weights in files. Depths count from the outputs; a layer
+// that is called several times has the largest depth of its calls.
+void FunctionalImpl::order() {
+  std::map<const LayerBase*, int> index;  // in the order of first visits, outputs first
+  std::set<const Node*> done;
+  std::set<const Node*> on_the_way;
+  const std::set<Tensor::Result> declared = [&] {
+    std::set<Tensor::Result> set;
+    for (const Tensor& input : inputs) set.insert(*input.result());
+    return set;
+  }();
+  struct Visit {
+    std::shared_ptr<const Node> node;
+    std::size_t next = 0;
+  };
+  // An explicit stack: a model from a file may be as deep as it likes.
+  for (const Tensor& output : outputs) {
+    std::vector<Visit> stack;
+    const auto enter = [&](const Tensor& tensor) {
+      const std::shared_ptr<const Node>& node = tensor.result()->node;
+      const bool is_declared = declared.contains(*tensor.result());
+      if (node->inputs.empty() && !is_declared) {
+        throw Error(error("model-disconnected",
+                          fmt::format("input `{}` is needed, but is not among the inputs of the model",
+                                      node->layer->name())));
+      }
+      if (is_declared && !node->inputs.empty()) return;  // a result of a layer that is taken as an input
+      if (done.contains(node.get())) return;
+      index.try_emplace(node->layer.get(), static_cast<int>(index.size()));
+      stack.push_back({node, 0});
+    };
+    enter(output);
+    while (!stack.empty()) {
+      Visit& top = stack.back();
+      if (top.next < top.node->inputs.size()) {
+        const Tensor input = top.node->inputs[top.next++];
+        enter(input);
+        continue;
+      }
+      if (done.insert(top.node.get()).second) nodes.push_back(top.node);
+      stack.pop_back();
+    }
+  }
+
+  std::map<const Node*, int> depth;
+  std::map<const LayerBase*, int> layer_depth;
+  for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
+    const Node& node = **it;
+    int& of_layer = layer_depth[node.layer.get()];
+    int& of_node = depth[&node];
+    of_node = of_layer = std::max(of_node, of_layer);
+    for (const Tensor& input : node.inputs) {
+      const Node* parent = input.result()->node.get();
+      if (done.contains(parent)) depth[parent] = std::max(depth[parent], of_node + 1);
+    }
+  }
+  for (const Tensor& input : inputs) {  // inputs that no output needs
+    const std::shared_ptr<const Node>& node = input.result()->node;
+    if (node->inputs.empty() && index.try_emplace(node->layer.get(), -1).second) nodes.push_back(node);
+  }
+  std::set<std::string> names;
+  std::set<const LayerBase*> seen;
+  for (const std::shared_ptr<const Node>& node : nodes) {
+    if (!seen.insert(node->layer.get()).second) continue;
+    layers.emplace_back(node->layer);
+    if (!names.insert(node->layer->name()).second) {
+      throw Error(error("model-names", fmt::format("two layers of the model are named `{}`; names must differ",
+                                                   node->layer->name())));
+    }
+  }
+  std::ranges::stable_sort(layers, [&](const Layer& a, const Layer& b) {
+    const int depth_a = layer_depth[&a.base()];
+    const int depth_b = layer_depth[&b.base()];
+    if (depth_a != depth_b) return depth_a > depth_b;
+    return index[&a.base()] < index[&b.base()];
+  });
+}
+
+std::vector<Tensor> FunctionalImpl::call_all(const std::vector<Tensor>& arguments, const Call& how) {
+  std::map<Tensor::Result, Tensor> values;
+  for (std::size_t i = 0; i < inputs.size(); ++i) values[*inputs[i].result()] = arguments[i];
+  for (const std::shared_ptr<const Node>& node : nodes) {
+    if (node->inputs.empty()) continue;
+    std::vector<Tensor> in;
+    for (const Tensor& input : node->inputs) in.push_back(values.at(*input.result()));
+    const std::vector<Tensor> out = Trace::current().run(*node->layer, in, {node->call.training || how.training});
+    // A declared input may be a result of this node as well: the argument stays.
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      values.try_emplace(Tensor::Result{node, static_cast<int>(i)}, out[i]);
+    }
+  }
+  std::vector<Tensor> results;
+  for (const Tensor& output : outputs) results.push_back(values.at(*output.result()));
+  return results;
+}
+
+std::vector<Variable> FunctionalImpl::weights() const {
+  std::vector<Variable> out;
+  std::set<Variable> seen;
+  for (const Layer& layer : layers) {
+    for (Variable& variable : layer.weights()) {
+      if (seen.insert(variable).second) out.push_back(std::move(variable));
+    }
+  }
+  return out;
+}
+
+// --- Model
+
+Model::Model(const Tensors& inputs, const Tensors& outputs, const ModelOptions& options)
+    : Layer(std::make_shared<FunctionalImpl>(inputs.list, outputs.list)) {
+  base().set_identity("Functional", options.name);
+}
+
+const Layer& Model::get_layer(std::string_view wanted) const {
+  for (const Layer& layer : layers()) {
+    if (layer.name() == wanted) return layer;
+  }
+  Diagnostic problem = error("model-layer", fmt::format("no layer is named `{}`", wanted));
+  std::string names;
+  for (const Layer& layer : layers()) names += fmt::format("{}{}", names.empty() ? "" : ", ", layer.name());
+  throw Error(problem.note("the layers are " + names));
+}
+
+const Layer& Model::get_layer(std::int64_t index) const {
+  const auto count = static_cast<std::int64_t>(layers().size());
+  const std::int64_t i = index < 0 ? index + count : index;
+  if (i >= 0 && i < count) return layers()[static_cast<std::size_t>(i)];
+  throw Error(error("model-layer", fmt::format("there is no layer {}: the model has {} layers", index, count)));
+}
+
+std::int64_t Model::count_params() const {
+  std::int64_t count = 0;
+  for (const Variable& variable : weights()) count += element_count(variable.shape());
+  return count;
+}
+
+}  // namespace tusk

@@ -1,0 +1,115 @@
+// Input and Model: the functional API.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "frontend/model/layer.hpp"
+
+namespace tusk {
+
+struct NoneType {};
+/// An extent that is known when the compiled function is called.
+inline constexpr NoneType None{};
+
+/// An extent of an input: a number, None, or a name; inputs that share a name have equal extents.
+class InputDim {
+ public:
+  InputDim(std::int64_t extent) : extent_(extent) {}              // NOLINT
+  InputDim(int extent) : extent_(extent) {}                       // NOLINT
+  InputDim(NoneType) {}                                           // NOLINT
+  InputDim(const char* symbol) : symbol_(symbol) {}               // NOLINT
+
+  const std::optional<std::int64_t>& extent() const { return extent_; }
+  const std::string& symbol() const { return symbol_; }
+
+ private:
+  std::optional<std::int64_t> extent_;
+  std::string symbol_;
+};
+
+/// Element types of inputs. Layers compute in float32.
+using InputType = OneOf<"float32", "bool", "uint8", "int8", "int32", "uint32", "int64">;
+
+struct InputLayerImpl : LayerBase {
+  struct Config {
+    std::vector<InputDim> batch_shape = {};  // with the batch
+    InputType dtype = "float32";
+    std::string name = {};
+  } config;
+  static void fields(auto& f, Config& c) {
+    f.renamed("batch_input_shape", "batch_shape");
+    f("batch_shape", c.batch_shape);
+    f("dtype", c.dtype);
+    f.only("sparse", false);
+    f.only("ragged", false);
+    f.ignored("optional");
+  }
+
+  std::size_t min_inputs() const override { return 0; }
+  std::size_t max_inputs() const override { return 0; }
+  void build_all(const std::vector<Shape>&) override {}
+  std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
+
+  /// The tensor of its one node.
+  Tensor make();
+};
+using InputLayer = LayerOf<InputLayerImpl>;
+
+struct InputOptions {
+  std::optional<std::int64_t> batch_size = {};
+  InputType dtype = "float32";
+  std::string name = {};
+};
+/// Input({28, 28, 1}): the shape without the batch.
+Tensor Input(std::initializer_list<InputDim> shape, const InputOptions& options = {});
+Tensor Input(const std::vector<InputDim>& shape, const InputOptions& options = {});
+
+/// Layers between tensors. It is a layer itself.
+class FunctionalImpl : public LayerBase {
+ public:
+  FunctionalImpl(std::vector<Tensor> inputs, std::vector<Tensor> outputs);
+
+  void build_all(const std::vector<Shape>&) override {}
+  std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
+  std::size_t min_inputs() const override { return inputs.size(); }
+  std::size_t max_inputs() const override { return inputs.size(); }
+  bool is_model() const override { return true; }
+  std::vector<Variable> weights() const override;
+
+  const std::vector<Tensor> inputs, outputs;
+  std::vector<std::string> input_names, output_names;  // of the function that is compiled, unique
+  std::vector<std::shared_ptr<const Node>> nodes;      // each after those that it reads
+  std::vector<Layer> layers;                           // Keras' order
+
+ private:
+  void order();
+};
+
+struct ModelOptions {
+  std::string name = {};
+};
+
+/// A handle; copies share the model.
+class Model : public Layer {
+ public:
+  Model() = default;
+  Model(const Tensors& inputs, const Tensors& outputs, const ModelOptions& options = {});
+
+  const std::vector<Tensor>& inputs() const { return functional().inputs; }
+  const std::vector<Tensor>& outputs() const { return functional().outputs; }
+  const std::vector<std::string>& input_names() const { return functional().input_names; }
+  const std::vector<std::string>& output_names() const { return functional().output_names; }
+  const std::vector<Layer>& layers() const { return functional().layers; }
+  const Layer& get_layer(std::string_view name) const;
+  const Layer& get_layer(std::int64_t index) const;
+  std::int64_t count_params() const;
+
+  FunctionalImpl& functional() const { return static_cast<FunctionalImpl&>(base()); }
+};
+
+}  // namespace tusk

@@ -1,0 +1,148 @@
+// Tensors while a model is defined (results of layer calls) and while it is traced (values of a graph).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "frontend/model/initializer.hpp"
+#include "ir/base/array.hpp"
+#include "ir/base/dim.hpp"
+#include "ir/graph/graph.hpp"
+
+namespace tusk {
+
+class LayerBase;
+
+/// What a layer is told beside its inputs.
+struct Call {
+  bool training = false;
+};
+
+/// A weight of a layer. Copies share it.
+class Variable {
+ public:
+  Variable() = default;
+  Variable(std::string name, std::vector<std::int64_t> shape, Initializer initializer, bool trainable,
+           std::uint64_t seed);
+
+  const std::string& name() const { return state_->name; }  // "kernel"
+  const std::vector<std::int64_t>& shape() const { return state_->shape; }
+  const graph::Type& type() const { return state_->type; }
+  bool trainable() const { return state_->trainable; }
+  /// The array that was assigned, or the initial value, computed when it is first asked for.
+  const Array& value() const;
+  /// Refuses another shape.
+  void assign(Array value);
+
+  explicit operator bool() const { return state_ != nullptr; }
+  friend bool operator==(const Variable&, const Variable&) = default;
+  friend bool operator<(const Variable& a, const Variable& b) { return a.state_ < b.state_; }
+
+ private:
+  struct State {
+    std::string name;
+    std::vector<std::int64_t> shape;
+    graph::Type type;
+    Initializer initializer;
+    bool trainable;
+    std::uint64_t seed;
+    std::optional<Array> value;
+  };
+  std::shared_ptr<State> state_;
+};
+
+struct Node;
+
+/// A handle: the result of a layer call, a value of the graph that is being traced, or a variable.
+class Tensor {
+ public:
+  Tensor() = default;
+  Tensor(const Variable& variable) : is_(variable) {}  // NOLINT: layers compute with their variables
+
+  /// With the batch as first dim. What is unknown (None) is a symbol.
+  const Shape& shape() const { return type().shape; }
+  DType dtype() const { return type().dtype; }
+  std::int64_t rank() const { return static_cast<std::int64_t>(shape().size()); }
+  /// The extent of an axis (negative: from the end); refuses one that is unknown.
+  std::int64_t dim(std::int64_t axis) const;
+
+  /// The results of a call that has several.
+  template <std::size_t count>
+  std::array<Tensor, count> unpack() const {
+    const std::vector<Tensor> all = unpack_all(count);
+    std::array<Tensor, count> out;
+    for (std::size_t i = 0; i < count; ++i) out[i] = all[i];
+    return out;
+  }
+
+  // --- for the front end
+  struct Result {  // of a call; index -1: all results of a call that has several
+    std::shared_ptr<const Node> node;
+    int index = 0;
+    friend bool operator==(const Result&, const Result&) = default;
+    friend bool operator<(const Result& a, const Result& b) {
+      return a.node != b.node ? a.node < b.node : a.index < b.index;
+    }
+  };
+  struct Traced {
+    graph::Operand operand;
+    graph::Type type;
+  };
+  explicit Tensor(Result result) : is_(std::move(result)) {}
+  explicit Tensor(Traced traced) : is_(std::move(traced)) {}
+
+  const graph::Type& type() const;
+  const Result* result() const { return std::get_if<Result>(&is_); }
+  const Traced* traced() const { return std::get_if<Traced>(&is_); }
+  const Variable* variable() const { return std::get_if<Variable>(&is_); }
+
+ private:
+  std::vector<Tensor> unpack_all(std::size_t count) const;
+
+  std::variant<std::monostate, Result, Traced, Variable> is_;
+};
+
+/// One tensor or a list of them.
+struct Tensors {
+  std::vector<Tensor> list;
+
+  Tensors() = default;
+  Tensors(Tensor tensor) : list{std::move(tensor)} {}                       // NOLINT
+  Tensors(std::vector<Tensor> tensors) : list(std::move(tensors)) {}        // NOLINT
+  Tensors(std::initializer_list<Tensor> tensors) : list(tensors) {}         // NOLINT
+};
+
+/// One call of a layer.
+struct Node {
+  Node(std::shared_ptr<LayerBase> of, std::vector<Tensor> reads, std::vector<graph::Type> makes, Call how)
+      : layer(std::move(of)), inputs(std::move(reads)), outputs(std::move(makes)), call(how) {}
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  std::shared_ptr<LayerBase> layer;
+  std::vector<Tensor> inputs;
+  std::vector<graph::Type> outputs;
+  Call call;
+};
+
+/// Refuses more elements than a machine holds, and so products that leave 64 bits. Unknown extents count as 1.
+void check_elements(const Shape& shape);
+
+/// "(None, 28, 28, 1)": as Keras writes shapes; symbols that a user named keep their names.
+std::string keras_shape(const Shape& shape);
+
+/// A symbol for an extent that nobody named. Every call gives another one.
+Dim unknown_dim(const std::string& hint);
+/// The hint, if the symbol is one of those.
+std::optional<std::string> hint_of_unknown(std::string_view symbol);
+
+inline constexpr const char* kBatch = "batch";
+
+}  // namespace tusk

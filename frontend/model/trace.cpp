@@ -1,0 +1,241 @@
+#include "frontend/model/trace.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "frontend/model/error.hpp"
+#include "frontend/model/layer.hpp"
+
+namespace tusk {
+namespace {
+
+thread_local Trace* innermost = nullptr;
+
+std::string joined(const std::string& path, std::string_view name) {
+  return path.empty() ? std::string(name) : fmt::format("{}/{}", path, name);
+}
+
+}  // namespace
+
+graph::Symbol default_symbol(const std::string& name) { return {name, 1, name == kBatch ? 64 : 256, 1}; }
+
+Trace::Trace(std::string function_name, Weights weights)
+    : weights_(weights), builder_(module, function, function.ops), outer_(innermost) {
+  function.name = std::move(function_name);
+  innermost = this;
+}
+
+Trace::~Trace() { innermost = outer_; }
+
+bool Trace::active() { return innermost != nullptr; }
+
+Trace& Trace::current() {
+  if (innermost == nullptr) {
+    throw Error(error("trace-none", "this function works on tensors inside of the call of a layer only"));
+  }
+  return *innermost;
+}
+
+Tensor Trace::parameter(std::string name, graph::Type type) {
+  for (const Dim& dim : type.shape) {
+    for (const std::string& symbol : dim.symbols()) {
+      if (module.symbol(symbol) == nullptr) module.symbols.push_back(default_symbol(symbol));
+    }
+  }
+  const int id = function.add_value(std::move(name), std::move(type));
+  function.params.push_back(id);
+  return tensor(graph::Operand::value(id));
+}
+
+std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& inputs, const Call& call) {
+  const std::string outer = path_;
+  // The first call decides the path: calls of a shared layer elsewhere name the same weights.
+  path_ = paths_.try_emplace(&layer, joined(outer, layer.name())).first->second;
+  const std::string outer_layer = std::exchange(builder_.layer, path_);
+  // In the layer's own order, whatever order its ops read them in.
+  for (const Variable& variable : layer.own_weights()) operand(variable);
+  const std::size_t first_new = function.values.size();
+  std::vector<Tensor> results = layer.call_all(inputs, call);
+  if (!layer.is_model()) {
+    for (const Tensor& result : results) {
+      const graph::Operand of = operand(result);
+      if (of.kind == graph::Operand::Kind::value && static_cast<std::size_t>(of.id) >= first_new) {
+        function.rename(of.id, layer.name());
+      }
+    }
+  }
+  path_ = outer;
+  builder_.layer = outer_layer;
+  return results;
+}
+
+std::vector<Tensor> Trace::add(std::string_view op, std::vector<graph::Operand> operands, graph::Attrs attrs,
+                               std::string_view suffix) {
+  if (suffix.empty()) suffix = op.substr(op.find('.') == std::string_view::npos ? 0 : op.find('.') + 1);
+  const std::size_t slash = path_.rfind('/');
+  const std::string_view layer = std::string_view(path_).substr(slash == std::string::npos ? 0 : slash + 1);
+  builder_.name_hint = layer.empty() ? std::string(suffix) : fmt::format("{}_{}", layer, suffix);
+  const std::vector<graph::Operand> results = builder_.add_all(op, std::move(operands), std::move(attrs));
+  if (builder_.problem) throw Error(*std::exchange(builder_.problem, std::nullopt));
+  std::vector<Tensor> out;
+  for (const graph::Operand& result : results) out.push_back(tensor(result));
+  return out;
+}
+
+Tensor Trace::constant(std::string_view name, Array value) {
+  const graph::Type type{value.dtype(), Shape(value.shape().begin(), value.shape().end())};
+  return tensor(graph::Operand::global(add_global(joined(path_, name), type, std::move(value))));
+}
+
+graph::Operand Trace::operand(const Tensor& of) {
+  if (const Tensor::Traced* traced = of.traced()) return traced->operand;
+  if (const Variable* variable = of.variable()) {
+    auto it = globals_.find(*variable);
+    if (it == globals_.end()) {
+      const int id = add_global(joined(path_, variable->name()), variable->type(),
+                                weights_ == Weights::copied ? variable->value() : Array());
+      it = globals_.emplace(*variable, id).first;
+    }
+    return graph::Operand::global(it->second);
+  }
+  if (const Tensor::Result* result = of.result()) {
+    throw Error(error("trace-mixed", fmt::format("a result of layer `{}`, which belongs to a model, is used inside of "
+                                                 "the call of another layer",
+                                                 result->node->layer->name()))
+                    .note("pass it to that layer as an input"));
+  }
+  throw Error(error("tensor-empty", "a Tensor is used that no call has made"));
+}
+
+Tensor Trace::tensor(graph::Operand operand) {
+  graph::Type type = builder_.type(operand);
+  return Tensor(Tensor::Traced{std::move(operand), std::move(type)});
+}
+
+int Trace::add_global(std::string path, const graph::Type& type, Array value) {
+  std::string unique = path;
+  for (int i = 1; module.global_named(unique) >= 0; ++i) unique = fmt::format("{}_{}", path, i);
+  graph::Global global;
+  global.path = std::move(unique);
+  global.type = type;
+  global.value = std::move(value);
+  module.globals.push_back(std::move(global));
+  return static_cast<int>(module.globals.size()) - 1;
+}
+
+namespace emit {
+
+graph::Operand Arg::operand() const {
+  if (const Tensor* of = tensor()) return Trace::current().operand(*of);
+  return std::get<graph::Operand>(is_);
+}
+
+Tensor op(std::string_view name, const std::vector<Arg>& args, graph::Attrs attrs, std::string_view suffix) {
+  std::vector<graph::Operand> operands;
+  for (const Arg& arg : args) operands.push_back(arg.operand());
+  return Trace::current().add(name, std::move(operands), std::move(attrs), suffix).front();
+}
+
+Tensor map(std::string_view row, const std::vector<Arg>& args) { return op(fmt::format("map.{}", row), args); }
+
+Tensor broadcast(const Tensor& x, Shape shape, Ints dims, std::string_view suffix) {
+  return op("broadcast", {x}, {{{"shape", std::move(shape)}, {"dims", std::move(dims)}}}, suffix);
+}
+
+Tensor reshape(const Tensor& x, Shape shape) {
+  if (x.shape() == shape) return x;
+  return op("reshape", {x}, {{{"shape", std::move(shape)}}});
+}
+
+Tensor transpose(const Tensor& x, Ints perm) { return op("transpose", {x}, {{{"perm", std::move(perm)}}}); }
+
+Tensor reduce(std::string_view kind, const Tensor& x, Ints axes) {
+  return op(fmt::format("reduce.{}", kind), {x}, {{{"axes", std::move(axes)}}});
+}
+
+Tensor cast(const Tensor& x, DType to) { return op("cast", {x}, {{{"to", to}}}); }
+
+Tensor contract(const Tensor& a, const Tensor& b, const std::optional<Tensor>& init, graph::ContractSpec spec) {
+  std::vector<Arg> args{a, b};
+  if (init) args.push_back(*init);
+  return op("contract", args, {{{"spec", std::move(spec)}}});
+}
+
+Tensor constant(std::string_view name, Array value) { return Trace::current().constant(name, std::move(value)); }
+
+Tensor to_float(const Tensor& x) { return is_float(x.dtype()) ? x : cast(x, DType::f32); }
+
+std::int64_t axis_of(const Tensor& x, std::int64_t axis) {
+  const std::int64_t from_zero = axis < 0 ? axis + x.rank() : axis;
+  if (from_zero >= 0 && from_zero < x.rank()) return from_zero;
+  throw Error(error("tensor-axis", fmt::format("axis {} is not in shape {}", axis, keras_shape(x.shape()))));
+}
+
+Shape reshaped(const Shape& from, const Ints& target) {
+  const auto fail = [&](std::string_view why) {
+    return Error(error("reshape-shape", fmt::format("{} cannot be reshaped to (None, {}): {}", keras_shape(from),
+                                                    fmt::join(target, ", "), why)));
+  };
+  Shape to{from.front()};
+  Dim known(1);
+  std::size_t open = 0;
+  for (std::size_t i = 0; i < target.size(); ++i) {
+    if (target[i] == -1) {
+      if (open != 0) throw fail("two extents are -1");
+      open = i + 1;
+    } else if (target[i] < 1) {
+      throw fail("an extent is not positive");
+    }
+    to.emplace_back(target[i]);
+  }
+  check_elements(to);
+  for (std::size_t i = 1; i < to.size(); ++i) {
+    if (i != open) known *= to[i];
+  }
+  const Dim count = product(Shape(from.begin() + 1, from.end()));
+  if (open != 0) {
+    const std::optional<Dim> rest = count.exact_div(known);
+    if (!rest) throw fail("the extent of -1 is not whole");
+    to[open] = *rest;
+  } else if (count.is_constant() && !(count == known)) {
+    throw fail(fmt::format("{} elements are not {}", count.str(), known.str()));
+  }
+  return to;
+}
+
+std::vector<Tensor> broadcast_together(std::vector<Tensor> tensors) {
+  const bool any_float = std::ranges::any_of(tensors, [](const Tensor& x) { return is_float(x.dtype()); });
+  std::size_t rank = 0;
+  for (Tensor& x : tensors) {
+    if (any_float) x = to_float(x);
+    rank = std::max(rank, x.shape().size());
+  }
+  Shape shape(rank, Dim(1));
+  for (const Tensor& x : tensors) {
+    for (std::size_t i = 0; i < x.shape().size(); ++i) {
+      const Dim& extent = x.shape()[i];
+      Dim& common = shape[rank - x.shape().size() + i];
+      if (common == Dim(1)) common = extent;
+      const bool fits = extent == Dim(1) || extent == common || !extent.is_constant() || !common.is_constant();
+      if (!fits) {
+        throw Error(error("broadcast-shapes", fmt::format("shapes {} and {} do not broadcast: axis {} is {} and {}",
+                                                          keras_shape(tensors.front().shape()), keras_shape(x.shape()),
+                                                          i, common.str(), extent.str())));
+      }
+    }
+  }
+  for (Tensor& x : tensors) {
+    if (x.shape() == shape) continue;
+    Ints dims;
+    for (std::size_t i = 0; i < x.shape().size(); ++i) {
+      dims.push_back(static_cast<std::int64_t>(rank - x.shape().size() + i));
+    }
+    x = broadcast(x, shape, std::move(dims));
+  }
+  return tensors;
+}
+
+}  // namespace emit
+}  // namespace tusk

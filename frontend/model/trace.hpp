@@ -1,0 +1,103 @@
+// Tracing: layers run once on tensors that stand for values of a graph function, and leave its ops behind.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "frontend/model/tensor.hpp"
+#include "ir/graph/op.hpp"
+
+namespace tusk {
+
+/// A symbol with the range that it has where nobody says another: batch in 1..64, others in 1..256.
+graph::Symbol default_symbol(const std::string& name);
+
+/// A graph function under construction. The innermost live Trace of a thread is where ops go.
+class Trace {
+ public:
+  enum class Weights {
+    described,  // types only: to find the shapes of a layer's results
+    copied,
+  };
+  Trace(std::string function, Weights weights);
+  ~Trace();
+  Trace(const Trace&) = delete;
+  Trace& operator=(const Trace&) = delete;
+
+  /// Throws if no layer is being called.
+  static Trace& current();
+  static bool active();
+
+  /// Declares the symbols of the type that the module does not have.
+  Tensor parameter(std::string name, graph::Type type);
+  /// Runs a layer that is built. Its ops get its path, its last values its name.
+  std::vector<Tensor> run(LayerBase& layer, const std::vector<Tensor>& inputs, const Call& call);
+  /// An op by its text name; one result for most. Throws what its shape rule says.
+  std::vector<Tensor> add(std::string_view op, std::vector<graph::Operand> operands, graph::Attrs attrs,
+                          std::string_view suffix);
+  /// A constant of the module, named after the layer that is running.
+  Tensor constant(std::string_view name, Array value);
+
+  graph::Operand operand(const Tensor& tensor);
+
+  graph::Module module;
+  graph::Function function;
+
+ private:
+  Tensor tensor(graph::Operand operand);
+  int add_global(std::string path, const graph::Type& type, Array value);
+
+  Weights weights_;
+  graph::Builder builder_;
+  std::string path_;                      // of the layer that is running
+  std::map<Variable, int> globals_;
+  std::map<const LayerBase*, std::string> paths_;  // of every layer that has run: where its weights are named
+  Trace* outer_;
+};
+
+/// Graph ops on traced tensors: what the `call` of a layer is written in. The words are those of docs/ops.md.
+namespace emit {
+
+/// What an op takes: a tensor, a number, or the value of a dim.
+class Arg {
+ public:
+  Arg(Tensor tensor) : is_(std::move(tensor)) {}                                   // NOLINT
+  Arg(const Variable& variable) : is_(Tensor(variable)) {}                         // NOLINT
+  Arg(double number) : is_(graph::Operand::number(number)) {}                      // NOLINT
+  Arg(int number) : is_(graph::Operand::number(static_cast<double>(number))) {}    // NOLINT
+  Arg(Dim dim) : is_(graph::Operand::of(std::move(dim))) {}                        // NOLINT
+  graph::Operand operand() const;
+  const Tensor* tensor() const { return std::get_if<Tensor>(&is_); }
+
+ private:
+  std::variant<Tensor, graph::Operand> is_;
+};
+
+using Ints = std::vector<std::int64_t>;
+
+/// `suffix`: what the value is called behind the name of its layer; otherwise that is the op's name.
+Tensor op(std::string_view name, const std::vector<Arg>& args, graph::Attrs attrs = {}, std::string_view suffix = {});
+Tensor map(std::string_view row, const std::vector<Arg>& args);
+Tensor broadcast(const Tensor& x, Shape shape, Ints dims, std::string_view suffix = {});
+Tensor reshape(const Tensor& x, Shape shape);
+Tensor transpose(const Tensor& x, Ints perm);
+Tensor reduce(std::string_view kind, const Tensor& x, Ints axes);
+Tensor cast(const Tensor& x, DType to);
+Tensor contract(const Tensor& a, const Tensor& b, const std::optional<Tensor>& init, graph::ContractSpec spec);
+Tensor constant(std::string_view name, Array value);
+
+/// Integers and bools as f32: what Keras' layers compute with.
+Tensor to_float(const Tensor& x);
+/// The axis counted from 0; refuses one that the tensor does not have.
+std::int64_t axis_of(const Tensor& x, std::int64_t axis);
+/// The shape that a reshape to `target` (without the batch; one extent may be -1) gives.
+Shape reshaped(const Shape& from, const Ints& target);
+/// NumPy's rule: shapes are aligned at the end, extents of 1 are stretched. Casts ints beside floats to f32.
+std::vector<Tensor> broadcast_together(std::vector<Tensor> tensors);
+
+}  // namespace emit
+}  // namespace tusk

@@ -1,0 +1,67 @@
+// A dense host array: constants of a module, inputs and outputs of the interpreters, files.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ir/base/dtype.hpp"
+#include "ir/base/expected.hpp"
+
+namespace tusk {
+
+/// Row-major data with a dtype and a shape. Copies share the bytes; writing detaches (copy on write).
+class Array {
+ public:
+  Array() : Array(DType::f32, {0}) {}
+  /// Zero-filled.
+  Array(DType type, std::vector<std::int64_t> shape);
+  static Array of_bytes(DType type, std::vector<std::int64_t> shape, std::span<const std::byte> bytes);
+  /// Every element is `value`, rounded to `type`.
+  static Array splat(DType type, std::vector<std::int64_t> shape, double value);
+
+  DType dtype() const { return type_; }
+  const std::vector<std::int64_t>& shape() const { return shape_; }
+  std::int64_t size() const { return size_; }
+  std::span<const std::byte> bytes() const { return {bytes_->data(), bytes_->size()}; }
+  std::span<std::byte> writable_bytes();
+
+  template <class T>
+  std::span<const T> as() const {
+    return {reinterpret_cast<const T*>(bytes_->data()), static_cast<std::size_t>(size_)};
+  }
+  template <class T>
+  std::span<T> as_writable() {
+    return {reinterpret_cast<T*>(writable_bytes().data()), static_cast<std::size_t>(size_)};
+  }
+
+  /// Element i as a double (exact except for large i64), and the inverse, which rounds to the dtype.
+  double at(std::int64_t i) const;
+  void set(std::int64_t i, double value);
+  /// Element i of an integer or bool array.
+  std::int64_t int_at(std::int64_t i) const;
+  void set_int(std::int64_t i, std::int64_t value);
+
+  /// The same bytes with another shape of equal size.
+  Array reshaped(std::vector<std::int64_t> shape) const;
+  Array converted(DType type) const;
+
+ private:
+  DType type_;
+  std::vector<std::int64_t> shape_;
+  std::int64_t size_ = 0;
+  std::shared_ptr<std::vector<std::byte>> bytes_;
+};
+
+std::int64_t element_count(std::span<const std::int64_t> shape);
+
+/// Round to nearest even to the 16-bit formats and back (used by every engine, so they agree by construction).
+std::uint16_t f16_bits(float value);
+float f16_value(std::uint16_t bits);
+std::uint16_t bf16_bits(float value);
+float bf16_value(std::uint16_t bits);
+
+}  // namespace tusk

@@ -1,0 +1,139 @@
+// Interval arithmetic on index expressions: what rule G5 is proved with.
+#include "ir/kernel/affine.hpp"
+
+namespace tusk::kernel {
+namespace {
+
+using Bound = std::optional<Dim>;
+
+Bound plus(const Bound& a, const Bound& b, const Dim& factor = Dim(1)) {
+  if (!a || !b) return std::nullopt;
+  return *a + *b * factor;
+}
+
+class Interval {
+ public:
+  Interval(const IndexBounds& indices, const RangeOf& range_of) : indices_(indices), range_of_(range_of) {}
+
+  Bounds of(const ExprRef& expr) const {
+    if (const std::optional<Affine> affine = affine_of(expr)) return sum(*affine);
+    if (expr->kind != Expr::Kind::row || expr->operands.size() < 2) return {};
+    const std::vector<ExprRef>& x = expr->operands;
+    switch (expr->row->basic) {
+      case Basic::add: {
+        const Bounds a = of(x[0]), b = of(x[1]);
+        return {plus(a.low, b.low), plus(a.high, b.high)};
+      }
+      case Basic::sub: {
+        const Bounds a = of(x[0]), b = of(x[1]);
+        return {plus(a.low, b.high, Dim(-1)), plus(a.high, b.low, Dim(-1))};
+      }
+      case Basic::mul: {
+        const std::optional<Affine> left = affine_of(x[0]), right = affine_of(x[1]);
+        if (right && right->terms.empty()) return scaled(of(x[0]), right->offset);
+        if (left && left->terms.empty()) return scaled(of(x[1]), left->offset);
+        return {};
+      }
+      case Basic::div:
+        return divisor(x[1]) ? divided(of(x[0]), *divisor(x[1])) : Bounds{};
+      case Basic::rem:
+        return divisor(x[1]) ? remainder(of(x[0]), *divisor(x[1])) : Bounds{};
+      case Basic::min: {
+        const Bounds a = of(x[0]), b = of(x[1]);
+        return {lower(a.low, b.low, true), lower(a.high, b.high, false)};
+      }
+      case Basic::max: {
+        const Bounds a = of(x[0]), b = of(x[1]);
+        return {upper(a.low, b.low, false), upper(a.high, b.high, true)};
+      }
+      case Basic::select: {
+        const Bounds a = of(x[1]), b = of(x[2]);
+        return {lower(a.low, b.low, true), upper(a.high, b.high, true)};
+      }
+      default:
+        return {};
+    }
+  }
+
+ private:
+  Bounds sum(const Affine& affine) const {
+    Bounds out{affine.offset, affine.offset};
+    for (const auto& [name, coefficient] : affine.terms) {
+      const auto it = indices_.find(name);
+      if (it == indices_.end()) return {};
+      const Bounds term = scaled(it->second, coefficient);
+      out = {plus(out.low, term.low), plus(out.high, term.high)};
+    }
+    return out;
+  }
+
+  Bounds scaled(const Bounds& x, const Dim& factor) const {
+    const Bound zero = Dim(0);
+    if (at_least_zero(factor, range_of_)) return {plus(zero, x.low, factor), plus(zero, x.high, factor)};
+    if (at_least_zero(factor * Dim(-1), range_of_)) return {plus(zero, x.high, factor), plus(zero, x.low, factor)};
+    return {};
+  }
+
+  static std::optional<std::int64_t> divisor(const ExprRef& expr) {
+    if (expr->kind != Expr::Kind::literal || expr->value.integer <= 0) return std::nullopt;
+    return expr->value.integer;
+  }
+
+  static Bounds divided(const Bounds& x, std::int64_t by) {
+    Bounds out;
+    if (x.low) out.low = x.low->floor_div(by);
+    if (x.high) out.high = x.high->floor_div(by);
+    return out;
+  }
+
+  Bounds remainder(const Bounds& x, std::int64_t by) const {
+    const bool unchanged =
+        x.low && x.high && at_least_zero(*x.low, range_of_) && at_least_zero(Dim(by - 1) - *x.high, range_of_);
+    return unchanged ? x : Bounds{Dim(0), Dim(by - 1)};
+  }
+
+  // The smaller of two bounds. `both`: it has to bound both; else one of them alone is a bound, too.
+  Bound lower(const Bound& a, const Bound& b, bool both) const {
+    if (!a || !b) return both ? std::nullopt : (a ? a : b);
+    if (at_least_zero(*b - *a, range_of_)) return a;
+    if (at_least_zero(*a - *b, range_of_) || !both) return b;
+    return std::nullopt;
+  }
+
+  Bound upper(const Bound& a, const Bound& b, bool both) const {
+    if (!a || !b) return both ? std::nullopt : (a ? a : b);
+    if (at_least_zero(*a - *b, range_of_)) return a;
+    if (at_least_zero(*b - *a, range_of_) || !both) return b;
+    return std::nullopt;
+  }
+
+  const IndexBounds& indices_;
+  const RangeOf& range_of_;
+};
+
+}  // namespace
+
+void add_bounds(IndexBounds& bounds, const std::vector<Index>& indices) {
+  for (const Index& index : indices) bounds[index.name] = {Dim(0), index.extent - Dim(1)};
+}
+
+Bounds bounds_of(const ExprRef& expr, const IndexBounds& indices, const RangeOf& range_of) {
+  return Interval(indices, range_of).of(expr);
+}
+
+bool at_least_zero(const Dim& dim, const RangeOf& range_of) {
+  if (dim.range(range_of).low >= 0) return true;
+  // n - 2*(n // 2) >= 0 is lost when its two terms are bounded apart; k*c*(x // c) lies in k*(x - c + 1) .. k*x.
+  Dim relaxed = dim;
+  for (const Dim::Term& term : dim.terms()) {
+    if (term.factors.size() != 1 || term.factors[0].kind != Dim::Atom::Kind::floor_div) continue;
+    const Dim& inner = *term.factors[0].inner;
+    const std::int64_t divisor = term.factors[0].divisor;
+    if (term.coefficient % divisor != 0) continue;
+    const Dim least = term.coefficient < 0 ? inner : inner - Dim(divisor - 1);
+    relaxed += least * Dim(term.coefficient / divisor) - inner.floor_div(divisor) * Dim(term.coefficient);
+  }
+  return relaxed.range(range_of).low >= 0;
+}
+
+}  // namespace tusk::kernel

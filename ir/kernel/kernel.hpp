@@ -1,0 +1,131 @@
+// Kernel IR: a kernel is a list of stages, each one formula over its index space, with the order of every sum
+// (docs/ir.md section 3). No loops, no buffers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/base/dim.hpp"
+#include "ir/base/dtype.hpp"
+#include "ir/row/row.hpp"
+
+namespace tusk::kernel {
+
+struct Expr;
+using ExprRef = std::shared_ptr<const Expr>;
+
+/// A number in text: integers keep all 64 bits.
+struct Literal {
+  bool is_integer = false;
+  std::int64_t integer = 0;
+  double real = 0;
+  double as_double() const { return is_integer ? static_cast<double>(integer) : real; }
+  friend bool operator==(const Literal& a, const Literal& b);  // NaN equals NaN, -0 differs from 0
+};
+inline Literal literal_of(double value) { return {false, 0, value}; }
+inline Literal literal_of_int(std::int64_t value) { return {true, value, 0}; }
+/// Shortest text that reads back to the same number of the type ("0.1", "-inf", "nan", "3").
+std::string literal_str(const Literal& literal, DType type);
+
+/// A scalar or index expression; immutable, shared.
+struct Expr {
+  enum class Kind : std::uint8_t {
+    literal,  // a number of type `type`
+    index,    // an index of the stage; type index
+    dim,      // the value of a dim; type index
+    load,     // tensor[indices], with an optional value for reads out of range; type = register type of the tensor
+    row,      // row(operands)
+  };
+  Kind kind = Kind::literal;
+  DType type = DType::f32;  // register type, or index
+  Literal value;            // literal; load: the `else` value
+  bool has_else = false;    // load
+  std::string name;         // index, load: the tensor (a parameter or a stage)
+  Dim dim;                  // dim
+  const Row* row = nullptr;
+  std::vector<ExprRef> operands;  // row: operands; load: one index expression for each axis
+};
+
+/// Index expressions use the rows add, sub, mul, div (floor, by a positive literal), rem (floor) on type index; a data
+/// load used as an index is convert row `index(load)`.
+ExprRef literal(DType type, Literal value);
+ExprRef index(std::string name);
+ExprRef dim_value(Dim dim);
+ExprRef load(std::string tensor, DType type, std::vector<ExprRef> indices);
+ExprRef load_else(std::string tensor, DType type, std::vector<ExprRef> indices, Literal otherwise);
+/// The type follows from the row; the operands must fit it (checked by assert).
+ExprRef apply(const Row& row, std::vector<ExprRef> operands);
+ExprRef apply(std::string_view row, std::vector<ExprRef> operands);
+bool equal(const ExprRef& a, const ExprRef& b);
+
+struct Index {
+  std::string name;
+  Dim extent;
+};
+
+/// `last` keeps the last term (scatter.set): always serial, one lane, no block.
+enum class Reducer : std::uint8_t { dot, sum, max, min, prod, all, any, argmax, argmin, last };
+std::string_view name_of(Reducer reducer);
+std::optional<Reducer> reducer_named(std::string_view name);
+
+/// `index == value`: removes an index (rules W1, W2 where `value` is affine; W3 where it is a load).
+struct Equality {
+  std::string index;
+  ExprRef value;
+};
+
+/// `kind i<..., j<... where ... from e lanes L block B : expr`. argmax and argmin have one reduce index and give it.
+struct Reduce {
+  Reducer kind = Reducer::sum;
+  std::vector<Index> indices;  // in order (N3)
+  std::vector<Equality> where;
+  ExprRef from;            // null: the identity
+  std::int64_t lanes = 1;  // N3
+  std::int64_t block = 0;  // 0: no cut
+};
+
+/// name[indices] : type = [reduce] expr
+struct Stage {
+  std::string name;
+  std::vector<Index> indices;
+  DType type = DType::f32;  // storage type: the value rounds to it
+  std::optional<Reduce> reduce;
+  ExprRef expr;
+};
+
+struct Param {
+  std::string name;
+  DType type = DType::f32;
+  Shape shape;
+  bool inout = false;
+};
+
+struct Kernel {
+  std::string name;
+  std::vector<Param> params;
+  std::vector<std::string> results;  // names of stages
+  std::vector<Stage> stages;
+  std::vector<std::string> layers;  // paths of the layers it comes from, for comments and errors
+
+  const Param* param(std::string_view name) const;
+  const Stage* stage(std::string_view name) const;
+};
+
+/// The schedule record (docs/ir.md section 4): so far only where a stage is computed. A stage that is named in
+/// `inline_stages` is computed where its consumer reads it, in registers ("at z : innermost registers"); every other
+/// stage stands at root in a buffer of its own. The empty schedule is always legal.
+struct Schedule {
+  std::vector<std::string> inline_stages;
+};
+
+/// N4: lanes and block of a reduction, from shapes only. The symbol `batch` counts as 1, every other symbol as 64.
+struct Order {
+  std::int64_t lanes = 1;
+  std::int64_t block = 0;
+};
+Order order_of(const Stage& stage);
+
+}  // namespace tusk::kernel

@@ -1,0 +1,118 @@
+#include "ir/loop/rows.hpp"
+
+#include <cassert>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "ir/loop/parse.hpp"
+
+namespace tusk::loop {
+namespace {
+
+constexpr std::string_view kBodies =
+#include "ir/row/bodies.inc"
+    ;
+
+using Key = std::pair<std::string, DType>;
+
+// A body may use rows whose text stands below it: a row in a value is a line of the table, not a function.
+std::map<Key, Func> parsed_bodies() {
+  std::string text(kBodies);  // its comments may begin with //
+  for (std::size_t at = 0; (at = text.find("//", at)) != std::string::npos;) text.replace(at, 2, "#");
+  Expected<Module> module = parse(text, "ir/row/bodies.inc");
+  if (!module) {
+    std::fputs(module.problem().str().c_str(), stderr);
+    std::abort();  // our own text
+  }
+  std::map<Key, Func> out;
+  for (Func& func : module->funcs) {
+    const Key key{func.name, func.scalars.at(0).type.element};
+    out.emplace(key, std::move(func));
+  }
+  return out;
+}
+
+ValueRef widened(const ValueRef& value, int lanes) {
+  std::vector<ValueRef> operands;
+  for (const ValueRef& operand : value->operands) operands.push_back(widened(operand, lanes));
+  const Type type{value->type.element, lanes};
+  switch (value->kind) {
+    case Value::Kind::literal:
+      return literal(type, value->literal);
+    case Value::Kind::name:
+      return name(value->name, type);
+    case Value::Kind::row:
+      return apply(*value->row, std::move(operands));
+    default:
+      assert(false && "bodies are made of numbers, names and rows");
+      return value;
+  }
+}
+
+void each_row(const ValueRef& value, const std::function<void(const Row&, Type)>& visit) {
+  if (!value) return;
+  for (const ValueRef& operand : value->operands) each_row(operand, visit);
+  if (value->kind == Value::Kind::row) visit(*value->row, value->operands.back()->type);
+}
+
+void each_row(const Block& block, const std::function<void(const Row&, Type)>& visit) {
+  for (const Stmt& stmt : block) {
+    for (const ValueRef& value : {stmt.value, stmt.address, stmt.mask, stmt.low, stmt.high}) each_row(value, visit);
+    for (const Carry& carry : stmt.carries) each_row(carry.init, visit);
+    for (const auto* values : {&stmt.yields, &stmt.other_yields, &stmt.arguments}) {
+      for (const ValueRef& value : *values) each_row(value, visit);
+    }
+    each_row(stmt.body, visit);
+    each_row(stmt.other, visit);
+  }
+}
+
+void each_row(const Func& func, const std::function<void(const Row&, Type)>& visit) {
+  each_row(func.body, visit);
+  each_row(func.result, visit);
+}
+
+}  // namespace
+
+const Func* row_body(const Row& row, DType type) {
+  static const std::map<Key, Func> bodies = parsed_bodies();
+  if (row.basic != Basic::none) return nullptr;
+  const auto it = bodies.find(Key{std::string(row.name), type});
+  return it == bodies.end() ? nullptr : &it->second;
+}
+
+Func row_function(const Row& row, Type type) {
+  const Func* body = row_body(row, type.element);
+  assert(body != nullptr);
+  Func out = *body;
+  out.name = std::string(row.name) + "_" + str(type);
+  if (type.lanes == 1) return out;
+  for (Scalar& scalar : out.scalars) scalar.type.lanes = type.lanes;
+  for (Stmt& stmt : out.body) {
+    assert(stmt.kind == Stmt::Kind::let);
+    stmt.value = widened(stmt.value, type.lanes);
+    stmt.type = stmt.value->type;
+  }
+  out.result = widened(out.result, type.lanes);
+  out.result_type.lanes = type.lanes;
+  return out;
+}
+
+std::vector<Func> row_functions(const Module& module) {
+  std::vector<Func> out;
+  std::set<std::string> seen;
+  std::function<void(const Row&, Type)> visit = [&](const Row& row, Type type) {
+    if (row_body(row, type.element) == nullptr) return;
+    Func func = row_function(row, type);
+    if (!seen.insert(func.name).second) return;
+    each_row(func, visit);
+    out.push_back(std::move(func));
+  };
+  for (const Func& func : module.funcs) each_row(func, visit);
+  return out;
+}
+
+}  // namespace tusk::loop

@@ -1,0 +1,134 @@
+// map.ROW: one scalar row on every element.
+#include <fmt/format.h>
+
+#include "ir/graph/infix.hpp"
+#include "ir/ops/common.hpp"
+
+namespace tusk::graph {
+namespace {
+
+// The dtype that numbers among the operands take: that of the first tensor they have to agree with.
+std::optional<DType> shared_dtype(const InferContext& c) {
+  const std::size_t first = c.op.row->typing == Typing::select ? 1 : 0;
+  for (std::size_t i = first; i < c.operands.size(); ++i) {
+    if (!c.is_number(i)) return c.operands[i].dtype;
+  }
+  return std::nullopt;
+}
+
+Expected<std::vector<Type>> infer(const InferContext& c) {
+  const Row& row = *c.op.row;
+  if (static_cast<int>(c.operands.size()) != row.arity) {
+    return c.fail("c1", fmt::format("{} takes {} operands, found {}", row.name, row.arity, c.operands.size()));
+  }
+  const std::optional<DType> shared = shared_dtype(c);
+  if (!shared) return c.fail("c2", "all operands are numbers, so the result has no shape; write a const");
+  Type result{*shared, {}};
+  bool have_shape = false;
+  std::vector<DType> registers;
+  for (std::size_t i = 0; i < c.operands.size(); ++i) {
+    if (c.is_number(i)) {
+      registers.push_back(register_type(*shared));
+      continue;
+    }
+    const Type& type = c.operands[i];
+    registers.push_back(register_type(type.dtype));
+    if (!have_shape) {
+      result.shape = type.shape;
+      have_shape = true;
+    }
+    if (type.shape.size() != result.shape.size()) {
+      return c.fail("c3", "operands have different ranks; broadcast is an op of its own");
+    }
+    for (std::size_t axis = 0; axis < type.shape.size(); ++axis) {
+      CHECK(c.equal(type.shape[axis], result.shape[axis], "c3", fmt::format("axis {} of operand {}", axis, i)));
+    }
+    const bool chooses = row.typing == Typing::select && i == 0;
+    const bool counts = row.typing == Typing::shift && i == 1;
+    if (!chooses && !counts && type.dtype != *shared) {
+      return c.fail("c4", fmt::format("operand {} is {}, expected {}; cast is an op of its own", i,
+                                      name_of(type.dtype), name_of(*shared)));
+    }
+  }
+  const std::optional<DType> type = row_type(row, registers);
+  if (!type) return c.fail("c5", fmt::format("row {} does not take {}", row.name, name_of(*shared)));
+  switch (row.typing) {
+    case Typing::compare: result.dtype = DType::boolean; break;
+    case Typing::convert:
+    case Typing::bitcast: result.dtype = row.target; break;
+    default: break;
+  }
+  return std::vector<Type>{result};
+}
+
+std::vector<Array> evaluate(const EvalContext& c) {
+  const Row& row = *c.op.row;
+  Array out(is_float(c.result_types[0].dtype) ? DType::f64 : DType::i64, c.result_shape());
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    double x[3] = {0, 0, 0};
+    for (std::size_t k = 0; k < c.operands.size(); ++k) x[k] = c.operands[k].at(c.operands[k].size() == 1 ? 0 : i);
+    out.set(i, c.choose(row, x));
+  }
+  return {out};
+}
+
+void gradient(GradContext& g) {
+  if (!g.dy[0]) return;
+  const Row& row = *g.op.row;
+  for (std::size_t i = 0; i < g.op.operands.size(); ++i) {
+    if (g.op.operands[i].kind != Operand::Kind::value && g.op.operands[i].kind != Operand::Kind::global) continue;
+    if (row.derivative[i].empty() || !is_float(g.b.type(g.op.operands[i]).dtype)) continue;
+    g.dx[i] = row_gradient(g.b, row, i, g.op.operands, g.result(), *g.dy[0]);
+  }
+}
+
+std::vector<kernel::Stage> lower(const LowerContext& c) {
+  const std::vector<kernel::Index> indices = LowerContext::indices(c.results[0].shape);
+  std::vector<kernel::ExprRef> operands;
+  for (std::size_t i = 0; i < c.operands.size(); ++i) operands.push_back(c.operand(i, LowerContext::refs(indices)));
+  return {pointwise("y0", indices, c.results[0].dtype, kernel::apply(*c.op.row, std::move(operands)))};
+}
+
+}  // namespace
+
+extern const OpDef kMap;
+const OpDef kMap = {
+    .name = "map",
+    .doc = "y[i] = ROW(x0[i], ...): a scalar row (docs/rows.md) on every element. Numbers and dims are taken beside "
+           "tensors of any shape; tensors have equal shapes.\n"
+           "`%y = map.max %x, 0 : f32[3]` gives [0, 0, 2] for [-1, 0, 2].",
+    .min_operands = 1,
+    .max_operands = 3,
+    .constraints = {{"c1", "as many operands as the row takes"},
+                    {"c2", "at least one operand that decides the type is a tensor"},
+                    {"c3", "tensors have equal shapes"},
+                    {"c4", "tensors have equal dtypes (select: the last two)"},
+                    {"c5", "the row takes the dtype"}},
+    .infer = infer,
+    .evaluate = evaluate,
+    .gradient = gradient,
+    .lower = lower,
+    .samples =
+        {
+            "func f(%x: f32[2,3]) -> (%y) { %y = map.relu %x }",
+            "func f(%x: f32[4], %z: f32[4]) -> (%y) { %y = map.mul %x, %z }",
+            "func f(%x: f32[4], %z: f32[4]) -> (%y) { %y = map.max %x, %z }",
+            "func f(%x: f32[batch,5], %z: f32[batch,5]) -> (%y) { %c = map.gt %x, 0  %y = map.select %c, %z, 0.5 }",
+            "func f(%x: f32[batch,5]) -> (%y) { %y = map.div %x, batch }",
+            "func f(%x: f32[7]) -> (%y) { %y = map.sigmoid %x }",
+            "func f(%x: f32[7]) -> (%y) { %y = map.tanh %x }",
+            "func f(%x: i32[4], %z: i32[4]) -> (%y) { %y = map.div %x, %z }",
+            "func f(%x: i32[4], %z: i32[4]) -> (%y) { %y = map.mod %x, %z }",
+            "func f(%x: i8[4], %z: i8[4]) -> (%y) { %y = map.add %x, %z }",
+            "func f(%x: u32[4]) -> (%y) { %y = map.shr %x, 3 }",
+            "func f(%x: f16[4], %z: f16[4]) -> (%y) { %y = map.add %x, %z }",
+            "func f(%x: bf16[4], %z: bf16[4]) -> (%y) { %y = map.mul %x, %z }",
+            "func f(%x: f64[4], %z: f64[4]) -> (%y) { %y = map.div %x, %z }",
+            "func f(%x: bool[4], %z: bool[4]) -> (%y) { %y = map.xor %x, %z }",
+            "func f(%x: i64[4], %z: i64[4]) -> (%y) { %y = map.mul %x, %z }",
+            "func f(%x: f32[]) -> (%y) { %y = map.exp %x }",
+            "func f(%x: f32[3], %z: f32[3], %w: f32[3]) -> (%y) { %y = map.fma %x, %z, %w }",
+        },
+};
+
+}  // namespace tusk::graph

@@ -1,0 +1,150 @@
+#include "passes/choose_layouts.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+
+#include "ir/kernel/affine.hpp"
+
+namespace tusk {
+namespace {
+
+using kernel::Expr;
+using kernel::Kernel;
+using kernel::Step;
+using kernel::Tensor;
+
+class Layouts {
+ public:
+  Layouts(const kernel::Program& program, kernel::Function& function) : program_(program), function_(function) {}
+
+  void run() {
+    visit(function_.steps);
+  }
+
+ private:
+  Tensor& tensor(int id) { return function_.tensors[static_cast<std::size_t>(id)]; }
+  int root(int id) { return tensor(id).place == Tensor::Place::view ? tensor(id).base : id; }
+
+  void visit(std::vector<Step>& steps) {
+    for (std::size_t i = 0; i < steps.size();) {
+      if (steps[i].kind == Step::Kind::loop) {
+        visit(steps[i].body);
+        ++i;
+      } else if (store_in_place(steps, i) || make_view(steps[i])) {
+        steps.erase(steps.begin() + static_cast<std::ptrdiff_t>(i));
+      } else {
+        ++i;
+      }
+    }
+  }
+
+  // The affine map of a kernel that only reads: offset and, for each result axis, its stride in elements of the source.
+  struct Map {
+    Dim offset;
+    std::vector<Dim> strides;
+  };
+  std::optional<Map> map_of(const Step& step) {
+    const Kernel& kernel = program_.kernels[static_cast<std::size_t>(step.kernel)];
+    if (kernel.params.size() != 1 || kernel.stages.size() != 1 || kernel.stages[0].reduce) return std::nullopt;
+    const kernel::Stage& stage = kernel.stages[0];
+    if (stage.expr->kind != Expr::Kind::load || stage.expr->has_else || kernel.params[0].type != stage.type) return std::nullopt;
+    const std::vector<Dim>& source = tensor(step.args[0]).strides;
+    Map map{Dim(0), std::vector<Dim>(stage.indices.size(), Dim(0))};
+    for (std::size_t axis = 0; axis < stage.expr->operands.size(); ++axis) {
+      const std::optional<kernel::Affine> affine = kernel::affine_of(stage.expr->operands[axis]);
+      if (!affine) return std::nullopt;
+      map.offset += affine->offset * source[axis];
+      for (const auto& [name, coefficient] : affine->terms) {
+        const auto it = std::find_if(stage.indices.begin(), stage.indices.end(), [&, &index = name](const kernel::Index& i) { return i.name == index; });
+        map.strides[static_cast<std::size_t>(it - stage.indices.begin())] += coefficient * source[axis];
+      }
+    }
+    return map;
+  }
+
+  static int count(const std::vector<Step>& steps, int id, bool written) {
+    int total = 0;
+    for (const Step& step : steps) {
+      const std::vector<int>& list = written ? step.results : step.args;
+      total += step.kind == Step::Kind::loop ? count(step.body, id, written) : static_cast<int>(std::count(list.begin(), list.end(), id));
+    }
+    return total;
+  }
+
+  // How often anything writes into the memory of a root.
+  int writes(int id) {
+    int total = 0;
+    for (std::size_t t = 0; t < function_.tensors.size(); ++t) {
+      if (root(static_cast<int>(t)) == id) total += count(function_.steps, static_cast<int>(t), true);
+    }
+    return total;
+  }
+
+  bool has_views(int id) {
+    return std::any_of(function_.tensors.begin(), function_.tensors.end(),
+                       [&](const Tensor& t) { return t.place == Tensor::Place::view && t.base == id; });
+  }
+
+  bool make_view(const Step& step) {
+    const int to = step.results[0];
+    if (tensor(to).place != Tensor::Place::arena || writes(to) != 1) return false;
+    const int from = step.args[0];
+    if (writes(root(from)) > 1) return false;  // a carry changes under the view
+    const std::optional<Map> map = map_of(step);
+    if (!map) return false;
+    // Views of the result exist only if its elements lie dense, as they were made for.
+    if (has_views(to) && map->strides != kernel::dense_strides(tensor(to).shape)) return false;
+    retarget(to, root(from), tensor(from).place == Tensor::Place::view ? tensor(from).offset + map->offset : map->offset, map->strides);
+    return true;
+  }
+
+  // A copy `to = from`, where `to` is a part of a larger tensor or a result: `from` moves there.
+  bool store_in_place(std::vector<Step>& steps, std::size_t at) {
+    const Step& step = steps[at];
+    if (step.args.size() != 1 || step.results.size() != 1) return false;
+    const int from = step.args[0];
+    const int to = step.results[0];
+    if (tensor(to).place == Tensor::Place::arena || tensor(from).place != Tensor::Place::arena || root(to) == from) return false;
+    if (writes(from) != 1 || tensor(from).type != tensor(to).type) return false;
+    const std::optional<Map> map = map_of(step);
+    if (!map || map->offset != Dim(0) || map->strides != tensor(from).strides) return false;
+    // The producer has to stand in the same loop body as the copy, or the part would be another one in each round.
+    const bool here = std::any_of(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(at), [&](const Step& other) {
+      return other.kind == Step::Kind::call && std::find(other.results.begin(), other.results.end(), from) != other.results.end();
+    });
+    if (!here) return false;
+    if (count(function_.steps, to, true) != 1) return false;
+    if (has_views(from) && tensor(to).strides != kernel::dense_strides(tensor(to).shape)) return false;
+    // A carry is read until its end of the body; its new value must not move there early.
+    if (tensor(root(to)).place == Tensor::Place::arena && count(function_.steps, root(to), true) > 0) return false;
+    retarget(from, root(to), tensor(to).place == Tensor::Place::view ? tensor(to).offset : Dim(0), tensor(to).strides);
+    return true;
+  }
+
+  void retarget(int id, int base, const Dim& offset, const std::vector<Dim>& strides) {
+    for (Tensor& view : function_.tensors) {
+      if (view.place == Tensor::Place::view && view.base == id) {
+        view.base = base;
+        view.offset += offset;
+      }
+    }
+    Tensor& moved = tensor(id);
+    moved.place = Tensor::Place::view;
+    moved.base = base;
+    moved.offset = offset;
+    moved.strides = strides;
+  }
+
+  const kernel::Program& program_;
+  kernel::Function& function_;
+};
+
+}  // namespace
+
+kernel::Program choose_layouts(kernel::Program program) {
+  for (kernel::Function& function : program.functions) Layouts(program, function).run();
+  return program;
+}
+
+}  // namespace tusk

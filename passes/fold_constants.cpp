@@ -1,0 +1,159 @@
+#include "passes/fold_constants.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+
+#include "ir/graph/op.hpp"
+#include "ir/graph/rewrite.hpp"
+#include "passes/lower.hpp"
+#include "passes/lower_program.hpp"
+#include "passes/plan_memory.hpp"
+#include "passes/run_loops.hpp"
+
+namespace tusk {
+namespace {
+
+using graph::Operand;
+
+constexpr std::int64_t kGrowth = 1 << 20;  // bytes that folding may add
+
+bool is_static(const graph::Type& type) {
+  return std::all_of(type.shape.begin(), type.shape.end(), [](const Dim& dim) { return dim.is_constant(); });
+}
+
+std::int64_t bytes_of(const graph::Type& type) { return product(type.shape).constant() * size_of(type.dtype); }
+
+// Runs a function without parameters.
+Expected<std::vector<Array>> run(const graph::Module& module) {
+  TRY(kernel::Program lowered, lower(module));
+  const kernel::Program program = plan_memory(std::move(lowered));
+  Symbols symbols;
+  for (const kernel::Symbol& symbol : program.symbols) symbols[symbol.name] = symbol.low;
+  return run_loops(program, lower_program(program), program.functions[0].name, {}, symbols);
+}
+
+Status fold_function(graph::Module& module, graph::Function& function) {
+  // The ops that depend on constants alone, in order.
+  std::vector<bool> known(function.values.size(), false);
+  const auto is_known = [&](const Operand& operand) {
+    switch (operand.kind) {
+      case Operand::Kind::value: return bool(known[static_cast<std::size_t>(operand.id)]);
+      case Operand::Kind::global: return !module.globals[static_cast<std::size_t>(operand.id)].is_state;
+      case Operand::Kind::literal: return true;
+      case Operand::Kind::dim: return operand.dim.is_constant();
+    }
+    return false;
+  };
+  graph::Function part;  // computes all of them
+  part.name = "folded";
+  part.values = function.values;
+  std::vector<graph::Op> rest;
+  for (graph::Op& op : function.ops) {
+    bool folds = op.regions.empty() && op.def->name != "const";
+    std::int64_t in = 0;
+    for (const Operand& operand : op.operands) {
+      folds = folds && is_known(operand);
+      if (!folds) break;
+      if (operand.kind == Operand::Kind::value || operand.kind == Operand::Kind::global) in += bytes_of(type_of(module, function, operand));
+    }
+    std::int64_t out = 0;
+    for (const int result : op.results) {
+      const graph::Type& type = function.values[static_cast<std::size_t>(result)].type;
+      folds = folds && is_static(type);
+      if (folds) out += bytes_of(type);
+    }
+    folds = folds && out <= in + kGrowth;
+    if (folds) {
+      for (const int result : op.results) known[static_cast<std::size_t>(result)] = true;
+      part.ops.push_back(std::move(op));
+    } else {
+      rest.push_back(std::move(op));
+    }
+  }
+  function.ops = std::move(rest);
+  if (part.ops.empty()) return done();
+  // Only what the rest still reads becomes a constant.
+  std::vector<int> wanted;
+  const auto want = [&](const Operand& operand) {
+    if (operand.kind == Operand::Kind::value && known[static_cast<std::size_t>(operand.id)] &&
+        std::find(wanted.begin(), wanted.end(), operand.id) == wanted.end()) {
+      wanted.push_back(operand.id);
+    }
+  };
+  for (const graph::Op& op : function.ops) graph::for_each_operand(op, want);
+  for (const Operand& result : function.results) want(result);
+  for (const graph::Update& update : function.updates) want(update.value);
+  for (const int id : wanted) {
+    part.results.push_back(Operand::value(id));
+    part.result_names.push_back(fmt::format("folded_{}", id));
+  }
+  graph::Module alone;
+  alone.profile = module.profile;
+  alone.symbols = module.symbols;
+  alone.globals = module.globals;
+  graph::remove_dead_ops(part);
+  alone.functions.push_back(std::move(part));
+  TRY(const std::vector<Array> values, run(alone));
+  std::map<int, int> global_of;
+  for (std::size_t k = 0; k < wanted.size(); ++k) {
+    const graph::Value& value = function.values[static_cast<std::size_t>(wanted[k])];
+    std::string path = fmt::format("{}/{}", function.name, value.name);
+    while (module.global_named(path) >= 0) path += "_";
+    global_of[wanted[k]] = static_cast<int>(module.globals.size());
+    module.globals.push_back({path, value.type, false, false, values[k], ""});
+  }
+  const auto replace = [&](Operand& operand) {
+    if (operand.kind != Operand::Kind::value) return;
+    if (const auto it = global_of.find(operand.id); it != global_of.end()) operand = Operand::global(it->second);
+  };
+  for (graph::Op& op : function.ops) graph::for_each_operand(op, replace);
+  for (Operand& result : function.results) replace(result);
+  for (graph::Update& update : function.updates) replace(update.value);
+  return done();
+}
+
+// Constants that no function reads any more.
+void drop_unread_constants(graph::Module& module) {
+  std::vector<bool> read(module.globals.size(), false);
+  const auto mark = [&](const Operand& operand) {
+    if (operand.kind == Operand::Kind::global) read[static_cast<std::size_t>(operand.id)] = true;
+  };
+  for (const graph::Function& function : module.functions) {
+    for (const graph::Op& op : function.ops) graph::for_each_operand(op, mark);
+    for (const Operand& result : function.results) mark(result);
+    for (const graph::Update& update : function.updates) {
+      mark(update.value);
+      read[static_cast<std::size_t>(update.global)] = true;
+    }
+  }
+  std::vector<int> moved(module.globals.size(), -1);
+  std::vector<graph::Global> kept;
+  for (std::size_t i = 0; i < module.globals.size(); ++i) {
+    if (!read[i] && !module.globals[i].is_state) continue;
+    moved[i] = static_cast<int>(kept.size());
+    kept.push_back(std::move(module.globals[i]));
+  }
+  module.globals = std::move(kept);
+  const auto renumber = [&](Operand& operand) {
+    if (operand.kind == Operand::Kind::global) operand.id = moved[static_cast<std::size_t>(operand.id)];
+  };
+  for (graph::Function& function : module.functions) {
+    for (graph::Op& op : function.ops) graph::for_each_operand(op, renumber);
+    for (Operand& result : function.results) renumber(result);
+    for (graph::Update& update : function.updates) {
+      renumber(update.value);
+      update.global = moved[static_cast<std::size_t>(update.global)];
+    }
+  }
+}
+
+}  // namespace
+
+Status fold_constants(graph::Module& module) {
+  for (graph::Function& function : module.functions) CHECK(fold_function(module, function));
+  drop_unread_constants(module);
+  return done();
+}
+
+}  // namespace tusk

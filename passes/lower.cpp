@@ -1,0 +1,343 @@
+#include "passes/lower.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <fmt/format.h>
+#include <map>
+#include <set>
+
+#include "ir/graph/op.hpp"
+#include "ir/kernel/affine.hpp"
+
+namespace tusk {
+namespace {
+
+using graph::Operand;
+using kernel::Tensor;
+
+// Layer and value names as identifiers of the kernel IR. Short names belong to indices, row names to calls.
+std::string identifier(std::string_view name) {
+  std::string out;
+  for (const char c : name) out += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  if (out.empty() || std::isdigit(static_cast<unsigned char>(out[0])) != 0) out = "t" + out;
+  static const std::set<std::string, std::less<>> kWords = {"kernel", "from",   "lanes",  "block", "where",   "else",  "inout",
+                                                            "dot",    "sum",    "prod",   "all",   "any",     "argmax", "argmin",
+                                                            "last",   "index",  "arena",  "load",  "store",   "for",   "to",
+                                                            "step",   "carry",  "yield",  "if",    "call",    "splat", "ramp",
+                                                            "first",  "tree",   "mask",   "row",   "loop",    "note",  "barrier",
+                                                            "align",  "const",  "return", "let",   "parallel", "inf",  "nan",
+                                                            "max0",   "schedule", "scratch", "input", "output", "view", "tensor"};
+  if (out.size() <= 2 || kWords.contains(out) || row_named(out) != nullptr || dtype_named(out)) out += "_";
+  return out;
+}
+
+std::string unique_in(std::set<std::string>& taken, const std::string& name) {
+  std::string out = name;
+  for (int i = 1; !taken.insert(out).second; ++i) out = fmt::format("{}_{}", name, i);
+  return out;
+}
+
+class Lowering {
+ public:
+  explicit Lowering(const graph::Module& module) : module_(module) {
+    program_.name = module.name;
+    program_.profile = module.profile;
+    for (const graph::Symbol& symbol : module.symbols) {
+      program_.symbols.push_back({symbol.name, symbol.low, symbol.high, symbol.step});
+      kernel_names_.insert(symbol.name);
+    }
+  }
+
+  Expected<kernel::Program> run() {
+    for (const graph::Function& function : module_.functions) CHECK(lower_function(function));
+    return std::move(program_);
+  }
+
+ private:
+  Status lower_function(const graph::Function& source) {
+    kernel::Function target;
+    target.name = source.name;
+    source_ = &source;
+    target_ = &target;
+    tensor_of_value_.assign(source.values.size(), -1);
+    tensor_of_global_.clear();
+    tensor_names_.clear();
+    for (const kernel::Symbol& symbol : program_.symbols) tensor_names_.insert(symbol.name);
+    for (const graph::Condition& condition : source.conditions) target.requirements.push_back(condition.str());
+    for (const int param : source.params) {
+      const graph::Value& value = source.values[static_cast<std::size_t>(param)];
+      const int tensor = add_tensor(value.name, value.type, Tensor::Place::input);
+      tensor_of_value_[static_cast<std::size_t>(param)] = tensor;
+      target.inputs.push_back(tensor);
+    }
+    // Results are named first, so that no value takes their names.
+    std::vector<std::string> result_names;
+    for (const std::string& name : source.result_names) result_names.push_back(unique_in(tensor_names_, identifier(name)));
+    CHECK(lower_ops(source.ops, target.steps));
+    for (std::size_t i = 0; i < source.results.size(); ++i) {
+      target.outputs.push_back(add_output(source.results[i], result_names[i], target.steps));
+    }
+    program_.functions.push_back(std::move(target));
+    return done();
+  }
+
+  int add_tensor(std::string_view name, const graph::Type& type, Tensor::Place place) {
+    Tensor tensor;
+    tensor.name = unique_in(tensor_names_, identifier(name));
+    tensor.type = type.dtype;
+    tensor.shape = type.shape;
+    tensor.place = place;
+    tensor.strides = kernel::dense_strides(type.shape);
+    target_->tensors.push_back(std::move(tensor));
+    return static_cast<int>(target_->tensors.size()) - 1;
+  }
+
+  Tensor& tensor(int id) { return target_->tensors[static_cast<std::size_t>(id)]; }
+
+  // A dense view of `base` from element `offset`, with the strides of `like`.
+  int add_view(std::string_view name, const graph::Type& type, int base, const Dim& offset, std::vector<Dim> strides) {
+    const int id = add_tensor(name, type, Tensor::Place::view);
+    const Tensor& under = tensor(base);
+    tensor(id).base = under.place == Tensor::Place::view ? under.base : base;
+    tensor(id).offset = under.offset + offset;
+    tensor(id).strides = std::move(strides);
+    return id;
+  }
+
+  int constant(const std::string& path, const Array& value) {
+    for (std::size_t i = 0; i < program_.constants.size(); ++i) {
+      if (program_.constants[i].path == path) return static_cast<int>(i);
+    }
+    program_.constants.push_back({path, value});
+    return static_cast<int>(program_.constants.size()) - 1;
+  }
+
+  int tensor_of(const Operand& operand) {
+    if (operand.kind == Operand::Kind::value) return tensor_of_value_[static_cast<std::size_t>(operand.id)];
+    const auto [it, fresh] = tensor_of_global_.try_emplace(operand.id, -1);
+    if (fresh) {
+      const graph::Global& global = module_.globals[static_cast<std::size_t>(operand.id)];
+      it->second = add_tensor(global.path, global.type, Tensor::Place::constant);
+      tensor(it->second).constant = constant(global.path, global.value);
+    }
+    return it->second;
+  }
+
+  static bool is_tensor(const Operand& operand) {
+    return operand.kind == Operand::Kind::value || operand.kind == Operand::Kind::global;
+  }
+
+  // A result is written by its producer where that is possible, else copied.
+  int add_output(const Operand& result, const std::string& name, std::vector<kernel::Step>& steps) {
+    const int from = tensor_of(result);
+    const int root = tensor(from).place == Tensor::Place::view ? tensor(from).base : from;
+    const bool whole = product(tensor(from).shape) == product(tensor(root).shape) && tensor(from).offset == Dim(0);
+    if (tensor(root).place == Tensor::Place::arena && whole) {
+      tensor(root).place = Tensor::Place::output;
+      tensor(root).name = name;
+      return root;
+    }
+    const graph::Type type{tensor(from).type, tensor(from).shape};
+    const int to = add_tensor(name, type, Tensor::Place::output);
+    tensor(to).name = name;
+    steps.push_back(copy(from, to, ""));
+    return to;
+  }
+
+  kernel::Step copy(int from, int to, const std::string& layer) {
+    kernel::Kernel kernel;
+    kernel.name = unique_in(kernel_names_, identifier("copy_" + tensor(to).name));
+    const std::string result = tensor(to).name;
+    const std::string param = tensor(from).name == result ? result + "_from" : tensor(from).name;
+    kernel.params.push_back({param, tensor(from).type, tensor(from).shape, false});
+    const std::vector<kernel::Index> indices = graph::LowerContext::indices(tensor(to).shape);
+    kernel.stages.push_back({result, indices, tensor(to).type, std::nullopt,
+                             kernel::load(param, register_type(tensor(from).type), graph::LowerContext::refs(indices))});
+    kernel.results = {result};
+    if (!layer.empty()) kernel.layers = {layer};
+    return call(std::move(kernel), {from}, {to}, layer);
+  }
+
+  kernel::Step call(kernel::Kernel kernel, std::vector<int> args, std::vector<int> results, const std::string& layer) {
+    program_.kernels.push_back(std::move(kernel));
+    program_.schedules.emplace_back();
+    kernel::Step step;
+    step.kernel = static_cast<int>(program_.kernels.size()) - 1;
+    step.args = std::move(args);
+    step.results = std::move(results);
+    step.layer = layer;
+    return step;
+  }
+
+  Status lower_ops(const std::vector<graph::Op>& ops, std::vector<kernel::Step>& steps) {
+    for (const graph::Op& op : ops) CHECK(lower_op(op, steps));
+    return done();
+  }
+
+  const graph::Value& value(int id) const { return source_->values[static_cast<std::size_t>(id)]; }
+
+  Status lower_op(const graph::Op& op, std::vector<kernel::Step>& steps) {
+    if (op.def->name == "const") {
+      const graph::Value& result = value(op.results[0]);
+      const int id = add_tensor(result.name, result.type, Tensor::Place::constant);
+      const std::string path = fmt::format("{}.{}", source_->name, tensor(id).name);
+      tensor(id).constant = constant(path, std::get<Array>(*op.attrs.find("value")));
+      tensor_of_value_[static_cast<std::size_t>(op.results[0])] = id;
+      return done();
+    }
+    if (op.def->same_order) {
+      const int base = tensor_of(op.operands[0]);
+      const graph::Value& result = value(op.results[0]);
+      tensor_of_value_[static_cast<std::size_t>(op.results[0])] =
+          add_view(result.name, result.type, base, Dim(0), kernel::dense_strides(result.type.shape));
+      return done();
+    }
+    if (!op.regions.empty()) return lower_scan(op, steps);
+    graph::LowerContext context{module_, *source_, op, {}, {}};
+    for (const Operand& operand : op.operands) context.operands.push_back(graph::type_of(module_, *source_, operand));
+    std::vector<int> results;
+    for (const int result : op.results) {
+      context.results.push_back(value(result).type);
+      results.push_back(add_tensor(value(result).name, value(result).type, Tensor::Place::arena));
+      tensor_of_value_[static_cast<std::size_t>(result)] = results.back();
+    }
+    if (op.def->parts != nullptr) {
+      const std::vector<Shape> parts = op.def->parts(context);
+      const std::vector<Dim> strides = tensor(results[0]).strides;
+      for (std::size_t k = 0; k < parts.size(); ++k) {
+        Dim offset(0);
+        for (std::size_t i = 0; i < strides.size(); ++i) offset += parts[k][i] * strides[i];
+        const int part = add_view(fmt::format("{}_part{}", tensor(results[0]).name, k), context.operands[k], results[0], offset, strides);
+        steps.push_back(copy(tensor_of(op.operands[k]), part, op.layer));
+      }
+      return done();
+    }
+    if (op.def->lower == nullptr) {
+      return error("lower-op", fmt::format("op {} has no lowering; expand composites first", op.def->name));
+    }
+    steps.push_back(lower_kernel(op, context, results));
+    return done();
+  }
+
+  kernel::Step lower_kernel(const graph::Op& op, const graph::LowerContext& context, const std::vector<int>& results) {
+    kernel::Kernel kernel;
+    kernel.name = unique_in(kernel_names_, identifier(op.layer.empty() ? std::string(op.variant.empty() ? op.def->name : op.variant) : op.layer));
+    if (!op.layer.empty()) kernel.layers = {op.layer};
+    kernel.stages = op.def->lower(context);
+    std::map<std::string, std::string> names;
+    std::vector<int> args;
+    for (std::size_t i = 0; i < op.operands.size(); ++i) {
+      if (!is_tensor(op.operands[i])) continue;
+      const int arg = tensor_of(op.operands[i]);
+      names[fmt::format("x{}", i)] = tensor(arg).name;
+      if (std::find(args.begin(), args.end(), arg) != args.end()) continue;
+      args.push_back(arg);
+      kernel.params.push_back({tensor(arg).name, tensor(arg).type, tensor(arg).shape, false});
+    }
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      names[fmt::format("y{}", i)] = tensor(results[i]).name;
+      kernel.results.push_back(tensor(results[i]).name);
+    }
+    std::set<std::string> taken;
+    for (const auto& [from, to] : names) taken.insert(to);
+    for (kernel::Stage& stage : kernel.stages) {
+      if (!names.contains(stage.name)) names[stage.name] = unique_in(taken, identifier(stage.name));
+    }
+    for (kernel::Stage& stage : kernel.stages) {
+      stage.name = names.at(stage.name);
+      const auto rename = [&](kernel::ExprRef& expr) {
+        if (expr) expr = kernel::rename_tensors(expr, names);
+      };
+      rename(stage.expr);
+      if (!stage.reduce) continue;
+      rename(stage.reduce->from);
+      for (kernel::Equality& equality : stage.reduce->where) rename(equality.value);
+    }
+    return call(std::move(kernel), std::move(args), results, op.layer);
+  }
+
+  // A loop around the steps of the body. Carries live in one buffer each, which the end of the body overwrites; takes and
+  // stacks are views at the loop's position.
+  Status lower_scan(const graph::Op& op, std::vector<kernel::Step>& steps) {
+    const auto ints = [&](std::string_view name) { return std::get<std::vector<std::int64_t>>(*op.attrs.find(name)); };
+    const graph::Region& region = op.regions[0];
+    const auto carries = static_cast<std::size_t>(std::get<std::int64_t>(*op.attrs.find("carries")));
+    const std::vector<std::int64_t> take_axes = ints("take_axes");
+    const std::vector<std::int64_t> take_rev = ints("take_rev");
+    const std::vector<std::int64_t> stack_axes = ints("stack_axes");
+    const std::vector<std::int64_t> stack_rev = ints("stack_rev");
+    kernel::Step loop;
+    loop.kind = kernel::Step::Kind::loop;
+    loop.symbol = unique_in(tensor_names_, "position");
+    loop.extent = std::get<Shape>(*op.attrs.find("length"))[0];
+    loop.layer = op.layer;
+    const Dim position = Dim::symbol(loop.symbol);
+    const auto at = [&](bool reversed) { return reversed ? loop.extent - Dim(1) - position : position; };
+    std::vector<int> carried;
+    for (std::size_t k = 0; k < carries; ++k) {
+      const graph::Value& result = value(op.results[k]);
+      carried.push_back(add_tensor(result.name, result.type, Tensor::Place::arena));
+      steps.push_back(copy(tensor_of(op.operands[k]), carried[k], op.layer));
+      tensor_of_value_[static_cast<std::size_t>(region.params[k])] = carried[k];
+      tensor_of_value_[static_cast<std::size_t>(op.results[k])] = carried[k];
+    }
+    const auto slice = [&](std::string_view name, const graph::Type& type, int whole, std::int64_t axis, bool reversed) {
+      std::vector<Dim> strides = tensor(whole).strides;
+      const Dim offset = at(reversed) * strides[static_cast<std::size_t>(axis)];
+      strides.erase(strides.begin() + axis);
+      return add_view(name, type, whole, offset, std::move(strides));
+    };
+    for (std::size_t k = 0; k < take_axes.size(); ++k) {
+      const int param = region.params[carries + k];
+      tensor_of_value_[static_cast<std::size_t>(param)] =
+          slice(value(param).name, value(param).type, tensor_of(op.operands[carries + k]), take_axes[k], take_rev[k] != 0);
+    }
+    std::vector<int> stacked;
+    for (std::size_t k = 0; k < stack_axes.size(); ++k) {
+      const graph::Value& result = value(op.results[carries + k]);
+      stacked.push_back(add_tensor(result.name, result.type, Tensor::Place::arena));
+      tensor_of_value_[static_cast<std::size_t>(op.results[carries + k])] = stacked[k];
+    }
+    CHECK(lower_ops(region.ops, loop.body));
+    for (std::size_t k = 0; k < stack_axes.size(); ++k) {
+      const int from = tensor_of(region.yields[carries + k]);
+      const graph::Type type{tensor(from).type, tensor(from).shape};
+      const int to = slice(tensor(stacked[k]).name + "_at", type, stacked[k], stack_axes[k], stack_rev[k] != 0);
+      loop.body.push_back(copy(from, to, op.layer));
+    }
+    // New carries are all computed before the first is overwritten; one that reads another carry is kept aside first.
+    std::vector<int> next;
+    for (std::size_t k = 0; k < carries; ++k) {
+      int from = tensor_of(region.yields[k]);
+      const Tensor& source = tensor(from);
+      const int root = source.place == Tensor::Place::view ? source.base : from;
+      const bool is_carry = std::find(carried.begin(), carried.end(), root) != carried.end() && from != carried[k];
+      if (is_carry) {
+        const int aside = add_tensor(source.name + "_next", {source.type, source.shape}, Tensor::Place::arena);
+        loop.body.push_back(copy(from, aside, op.layer));
+        from = aside;
+      }
+      next.push_back(from);
+    }
+    for (std::size_t k = 0; k < carries; ++k) {
+      if (next[k] != carried[k]) loop.body.push_back(copy(next[k], carried[k], op.layer));
+    }
+    steps.push_back(std::move(loop));
+    return done();
+  }
+
+  const graph::Module& module_;
+  kernel::Program program_;
+  const graph::Function* source_ = nullptr;
+  kernel::Function* target_ = nullptr;
+  std::vector<int> tensor_of_value_;
+  std::map<int, int> tensor_of_global_;
+  std::set<std::string> tensor_names_;
+  std::set<std::string> kernel_names_;
+};
+
+}  // namespace
+
+Expected<kernel::Program> lower(const graph::Module& module) { return Lowering(module).run(); }
+
+}  // namespace tusk

@@ -1,0 +1,190 @@
+#include "passes/lower_program.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+#include <set>
+
+#include "ir/loop/print.hpp"
+#include "passes/lower_kernel.hpp"
+
+namespace tusk {
+namespace {
+
+using kernel::Step;
+using kernel::Tensor;
+using loop::Stmt;
+
+class Lowering {
+ public:
+  Lowering(const kernel::Program& program, const LowerOptions& options) : program_(program), options_(options) {
+    range_of_ = [this](std::string_view name) {
+      for (const kernel::Symbol& symbol : program_.symbols) {
+        if (symbol.name == name) return Range{symbol.low, symbol.high};
+      }
+      return Range{0, 0};
+    };
+  }
+
+  loop::Module run() {
+    std::vector<loop::Func> entries;
+    for (const kernel::Function& function : program_.functions) entries.push_back(entry(function));
+    for (loop::Func& func : entries) module_.funcs.push_back(std::move(func));
+    return std::move(module_);
+  }
+
+ private:
+  loop::Func entry(const kernel::Function& function) {
+    loop::Func func;
+    func.name = function.name;
+    for (const int id : function.inputs) add_buffer(func, tensor(function, id), true);
+    for (const int id : function.outputs) add_buffer(func, tensor(function, id), false);
+    std::set<int> seen;
+    for (const Tensor& t : function.tensors) {
+      if (t.place == Tensor::Place::constant && seen.insert(t.constant).second) add_buffer(func, t, true);
+    }
+    func.buffers.push_back({"arena", DType::u8, false, 64, fmt::format("{} bytes", function.arena_bytes)});
+    for (const kernel::Symbol& symbol : program_.symbols) func.scalars.push_back({symbol.name, {DType::index, 1}});
+    std::set<int> defined;
+    calls(function, function.steps, func.body, defined);
+    return func;
+  }
+
+  static const Tensor& tensor(const kernel::Function& function, int id) { return function.tensors[static_cast<std::size_t>(id)]; }
+
+  static void add_buffer(loop::Func& func, const Tensor& t, bool constant) {
+    func.buffers.push_back({t.name, t.type, constant, t.place == Tensor::Place::constant ? 64 : 0, shape_str(t.shape)});
+  }
+
+  // The name of a tensor's buffer, defined where it is first needed.
+  std::string buffer(const kernel::Function& function, int id, loop::Block& block, std::set<int>& defined) {
+    const Tensor& t = tensor(function, id);
+    if (t.place == Tensor::Place::constant) {  // several tensors may name one constant
+      for (const Tensor& other : function.tensors) {
+        if (other.place == Tensor::Place::constant && other.constant == t.constant) return other.name;
+      }
+    }
+    if (t.place != Tensor::Place::arena && t.place != Tensor::Place::view) return t.name;
+    if (!defined.insert(id).second) return t.name;
+    Stmt stmt;
+    stmt.kind = Stmt::Kind::buffer;
+    stmt.name = t.name;
+    stmt.type = {t.type, 1};
+    if (t.place == Tensor::Place::arena) {
+      stmt.base = "arena";
+      stmt.address = loop::dim_value(t.arena_offset);
+    } else {
+      stmt.base = buffer(function, t.base, block, defined);
+      stmt.address = loop::simplified(loop::dim_value(t.offset));
+    }
+    block.push_back(std::move(stmt));
+    return t.name;
+  }
+
+  void calls(const kernel::Function& function, const std::vector<Step>& steps, loop::Block& block, std::set<int>& defined) {
+    for (const Step& step : steps) {
+      if (step.kind == Step::Kind::loop) {
+        Stmt stmt;
+        stmt.kind = Stmt::Kind::loop;
+        stmt.name = step.symbol;
+        stmt.low = loop::index_literal(0);
+        stmt.high = loop::dim_value(step.extent);
+        // Buffers of the arena are defined outside, so that each name is defined once.
+        std::set<int> inner = defined;
+        calls(function, step.body, stmt.body, inner);
+        block.push_back(std::move(stmt));
+        continue;
+      }
+      std::vector<loop::ValueRef> arguments;
+      std::vector<std::string> key;
+      KernelLayout layout;
+      layout.range_of = range_of_;
+      layout.brute_force_where = options_.brute_force_where;
+      const kernel::Kernel& kernel = program_.kernels[static_cast<std::size_t>(step.kernel)];
+      const kernel::Schedule& schedule = options_.empty_schedule ? empty_ : program_.schedules[static_cast<std::size_t>(step.kernel)];
+      for (const std::vector<int>* list : {&step.args, &step.results, &step.scratch}) {
+        for (const int id : *list) {
+          arguments.push_back(loop::name(buffer(function, id, block, defined), {tensor(function, id).type, 1}));
+          layout.strides.push_back(tensor(function, id).strides);
+        }
+      }
+      const std::vector<std::string> symbols = symbols_of(kernel, layout);
+      for (const std::string& symbol : symbols) arguments.push_back(loop::name(symbol, {DType::index, 1}));
+      Stmt stmt;
+      stmt.kind = Stmt::Kind::call;
+      stmt.name = kernel_function(kernel, schedule, layout);
+      stmt.arguments = std::move(arguments);
+      block.push_back(std::move(stmt));
+    }
+  }
+
+  // Equal loops are emitted once: the text without its name, comments and names of buffers' notes is the key.
+  std::string kernel_function(const kernel::Kernel& kernel, const kernel::Schedule& schedule, const KernelLayout& layout) {
+    loop::Func func = lower_kernel(kernel, schedule, layout, "f");
+    for (loop::Buffer& buffer : func.buffers) buffer.name = buffer.name;
+    const std::string key = normalized(func);
+    if (const auto it = by_text_.find(key); it != by_text_.end()) {
+      std::vector<std::string>& comments = module_.funcs[it->second].comments;
+      for (const std::string& layer : kernel.layers) {
+        if (std::find(comments.begin(), comments.end(), layer) == comments.end()) comments.push_back(layer);
+      }
+      return module_.funcs[it->second].name;
+    }
+    std::string name = kernel.name;
+    for (int i = 1; !names_.insert(name).second; ++i) name = fmt::format("{}_{}", kernel.name, i);
+    func.name = name;
+    func.comments = kernel.layers;
+    by_text_[key] = module_.funcs.size();
+    module_.funcs.push_back(std::move(func));
+    return name;
+  }
+
+  // Buffers by number, so that kernels that differ in the names of their tensors are equal.
+  static std::string normalized(loop::Func func) {
+    std::map<std::string, std::string> names;
+    for (std::size_t i = 0; i < func.buffers.size(); ++i) {
+      names[func.buffers[i].name] = fmt::format("b{}", i);
+      func.buffers[i].name = names[func.buffers[i].name];
+    }
+    const std::string text = loop::print(func);
+    std::string out;
+    std::string word;
+    const auto flush = [&] {
+      const auto it = names.find(word);
+      out += it != names.end() ? it->second : word;
+      word.clear();
+    };
+    for (const char c : text) {
+      if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_') {
+        word += c;
+      } else {
+        flush();
+        out += c;
+      }
+    }
+    flush();
+    return out;
+  }
+
+  const kernel::Program& program_;
+  const LowerOptions& options_;
+  RangeOf range_of_;
+  loop::Module module_;
+  kernel::Schedule empty_;
+  std::set<std::string> names_;
+  std::map<std::string, std::size_t> by_text_;
+};
+
+}  // namespace
+
+std::vector<int> constants_of(const kernel::Function& function) {
+  std::vector<int> out;
+  for (const Tensor& t : function.tensors) {
+    if (t.place == Tensor::Place::constant && std::find(out.begin(), out.end(), t.constant) == out.end()) out.push_back(t.constant);
+  }
+  return out;
+}
+
+loop::Module lower_program(const kernel::Program& program, const LowerOptions& options) { return Lowering(program, options).run(); }
+
+}  // namespace tusk

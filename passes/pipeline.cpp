@@ -1,0 +1,158 @@
+#include "passes/pipeline.hpp"
+
+#include <fmt/format.h>
+
+#include "ir/graph/print.hpp"
+#include "ir/graph/verify.hpp"
+#include "ir/kernel/print.hpp"
+#include "ir/loop/print.hpp"
+#include "ir/loop/rows.hpp"
+#include "ir/text/suggest.hpp"
+#include "passes/choose_layouts.hpp"
+#include "passes/differentiate.hpp"
+#include "passes/expand_composites.hpp"
+#include "passes/fold_batch_norm.hpp"
+#include "passes/fold_constants.hpp"
+#include "passes/fuse.hpp"
+#include "passes/lower.hpp"
+#include "passes/lower_program.hpp"
+#include "passes/plan_memory.hpp"
+#include "passes/simplify.hpp"
+
+namespace tusk {
+namespace {
+
+// A pass on one height, as a pass on Ir. A text of another height is a user's error (tusk-opt).
+template <class Height>
+Expected<Height> at_height(Ir ir, std::string_view pass) {
+  if (Height* module = std::get_if<Height>(&ir)) return std::move(*module);
+  static constexpr std::string_view kHeights[] = {"graph", "kernel", "loop"};
+  return error("pass-height", fmt::format("pass {} does not run on {} IR", pass, kHeights[ir.index()]));
+}
+
+Expected<Ir> shape_check(Ir ir, const PassOptions&) {
+  TRY(graph::Module module, at_height<graph::Module>(std::move(ir), "shape-check"));
+  CHECK(graph::verify(module));
+  return Ir(std::move(module));
+}
+
+Expected<Ir> run_simplify(Ir ir, const PassOptions&) {
+  TRY(graph::Module module, at_height<graph::Module>(std::move(ir), "simplify"));
+  CHECK(simplify(module));
+  return Ir(std::move(module));
+}
+
+Expected<Ir> run_fold_constants(Ir ir, const PassOptions&) {
+  TRY(graph::Module module, at_height<graph::Module>(std::move(ir), "fold-constants"));
+  CHECK(fold_constants(module));
+  return Ir(std::move(module));
+}
+
+Expected<Ir> run_fold_batch_norm(Ir ir, const PassOptions& options) {
+  TRY(graph::Module module, at_height<graph::Module>(std::move(ir), "fold-batch-norm"));
+  if (options.fold_batch_norm) CHECK(fold_batch_norm(module));
+  return Ir(std::move(module));
+}
+
+Expected<Ir> run_expand(Ir ir, const PassOptions&) {
+  TRY(graph::Module module, at_height<graph::Module>(std::move(ir), "expand-composites"));
+  CHECK(expand_composites(module));
+  return Ir(std::move(module));
+}
+
+Expected<Ir> run_lower(Ir ir, const PassOptions&) {
+  TRY(const graph::Module module, at_height<graph::Module>(std::move(ir), "lower"));
+  TRY(kernel::Program program, lower(module));
+  return Ir(std::move(program));
+}
+
+Expected<Ir> run_fuse(Ir ir, const PassOptions&) {
+  TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "fuse"));
+  return Ir(fuse(std::move(program)));
+}
+
+Expected<Ir> run_layouts(Ir ir, const PassOptions&) {
+  TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "choose-layouts"));
+  return Ir(choose_layouts(std::move(program)));
+}
+
+Expected<Ir> run_plan(Ir ir, const PassOptions& options) {
+  TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "plan-memory"));
+  if (options.empty_schedule) program.schedules.assign(program.kernels.size(), {});
+  return Ir(plan_memory(std::move(program)));
+}
+
+Expected<Ir> run_lower_loops(Ir ir, const PassOptions& options) {
+  TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "lower-loops"));
+  Lowered out;
+  out.loops = lower_program(program, {options.empty_schedule, options.brute_force_where});
+  out.program = std::move(program);
+  return Ir(std::move(out));
+}
+
+Expected<Ir> run_differentiate(Ir ir, const PassOptions&) {
+  TRY(graph::Module module, at_height<graph::Module>(std::move(ir), "differentiate"));
+  const std::size_t count = module.functions.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    TRY(graph::Function gradient, differentiate(module, graph::Function(module.functions[i])));
+    module.functions.push_back(std::move(gradient));
+  }
+  return Ir(std::move(module));
+}
+
+constexpr Pass kPipeline[] = {
+    {"shape-check", "Every op's shape rule, run again; user errors end here.", shape_check},
+    // Before folding, so that a pad that joins a convolution is gone before its kernel is scaled.
+    {"simplify", "Exact rewrites: identities, views of views, padding into convolutions, dead code.", run_simplify},
+    // Needs whole `normalize` ops, so it stands before they are expanded.
+    {"fold-batch-norm", "A batch normalization behind a convolution becomes part of its constant weights (changes bits).", run_fold_batch_norm},
+    {"expand-composites", "Composite ops become their IR text.", run_expand},
+    // After expansion: the constants inside composites (1 / sqrt(variance + epsilon)) are computed here, once.
+    {"fold-constants", "Ops on constants are run by the loop interpreter.", run_fold_constants},
+    {"lower", "Every op becomes a kernel of stages, with the order of every sum.", run_lower},
+    {"fuse", "Elementwise neighbours become stages of one kernel, views are substituted.", run_fuse},
+    {"choose-layouts", "Slices are views; what is concatenated or returned is stored in place.", run_layouts},
+    // After layouts, whose views extend lifetimes.
+    {"plan-memory", "Every tensor of the arena gets an offset.", run_plan},
+    {"lower-loops", "Kernels become loops by their schedules.", run_lower_loops},
+};
+
+constexpr Pass kExtra[] = {
+    {"differentiate", "Adds NAME_grad for every function.", run_differentiate},
+};
+
+}  // namespace
+
+std::span<const Pass> pipeline() { return kPipeline; }
+std::span<const Pass> extra_passes() { return kExtra; }
+
+const Pass* pass_named(std::string_view name) {
+  for (const std::span<const Pass> list : {pipeline(), extra_passes()}) {
+    for (const Pass& pass : list) {
+      if (pass.name == name) return &pass;
+    }
+  }
+  return nullptr;
+}
+
+Expected<Ir> run_pipeline(graph::Module module, const PassOptions& options, std::string_view stop_after,
+                          const std::function<void(const Pass&, const Ir&)>& observe) {
+  Ir ir = std::move(module);
+  for (const Pass& pass : pipeline()) {
+    TRY(ir, pass.run(std::move(ir), options));
+    if (observe) observe(pass, ir);
+    if (pass.name == stop_after) break;
+  }
+  return ir;
+}
+
+std::string print(const Ir& ir) {
+  struct {
+    std::string operator()(const graph::Module& module) const { return graph::print(module); }
+    std::string operator()(const kernel::Program& program) const { return kernel::print(program); }
+    std::string operator()(const Lowered& lowered) const { return loop::print(lowered.loops); }
+  } visitor;
+  return std::visit(visitor, ir);
+}
+
+}  // namespace tusk

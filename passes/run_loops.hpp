@@ -1,0 +1,24 @@
+// A lowered function as a callable on arrays, by the loop interpreter: constant folding, self-test values, and tests.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/base/array.hpp"
+#include "ir/base/expected.hpp"
+#include "ir/kernel/program.hpp"
+#include "ir/loop/loop.hpp"
+
+namespace tusk {
+
+/// Values of symbols by name.
+using Symbols = std::map<std::string, std::int64_t>;
+
+/// Results in order, in their dtypes. `inputs` have the dtypes and shapes of the function's inputs under `symbols`; the arena
+/// is filled with NaN before (law 9).
+Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loop::Module& loops, std::string_view function,
+                                       const std::vector<Array>& inputs, const Symbols& symbols);
+
+}  // namespace tusk

@@ -1,0 +1,350 @@
+"""Records what Keras computes for the small models of the table below: goldens/NAME.keras and goldens/NAME.npz, and goldens/manifest.json.
+
+    python record.py                          with keras 3.15.1 and tensorflow-cpu 2.21.0: writes everything
+    KERAS_BACKEND=jax python record.py check  with keras 3.15.1 and jax 0.10.2: runs the same files, writes the tolerances into the manifest
+    python record.py dense unet               only these cases; the others stay as they are
+
+README.md in goldens/ describes the files. To add a golden, add a line to the table. Arrays come out the same every time;
+the .keras and .h5 files differ in their date and in Python addresses (`shared_object_id`).
+"""
+import os
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+import dataclasses
+import json
+import pathlib
+import sys
+import typing
+import warnings
+import zipfile
+import zlib
+
+import keras
+import numpy as np
+from keras import ops
+from keras.layers import (Activation, Add, AveragePooling2D, BatchNormalization, Concatenate, Conv1D, Conv2D, Conv2DTranspose, Conv3D, Dense, DepthwiseConv2D, Dropout,
+                          Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, Input, MaxPooling2D, Rescaling, Reshape, SeparableConv2D, ZeroPadding2D)
+
+FOLDER = pathlib.Path(__file__).resolve().parent / "goldens"
+BATCH = 2
+
+
+@dataclasses.dataclass
+class Case:
+    name: str
+    inputs: dict                       # input name -> shape without the batch; None is a dimension that stays open
+    build: typing.Callable             # input tensors -> output tensor(s), or a whole Model
+    data: str = "normal"               # normal | wide | knees | negative | pixels, see make_data
+    sizes: tuple = ()                  # for the open dimensions: the sizes of each set of inputs, in order
+    h5: bool = False                   # also saved as NAME.h5, the legacy whole-model file
+    stored: bool = False               # the archive exactly as Keras writes it, uncompressed
+    channels_first: bool = False       # TensorFlow has no such kernels on the CPU: recorded through a channels_last twin
+    note: str = ""
+
+
+def case(*args, **kwargs):
+    CASES.append(Case(*args, **kwargs))
+
+
+# ---- the pieces that several lines of the table use
+
+def activations(*names):
+    return lambda x: [Activation(n)(x) for n in names]
+
+
+def residual(x, filters):
+    y = Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)
+    y = Activation("relu")(BatchNormalization()(y))
+    y = BatchNormalization()(Conv2D(filters, 3, padding="same", use_bias=False)(y))
+    return Activation("relu")(Add()([y, Conv2D(filters, 1, strides=2)(x)]))
+
+
+def unet(x):
+    a = Conv2D(4, 3, padding="same", activation="relu", name="down_1")(x)
+    b = Conv2D(6, 3, padding="same", activation="relu", name="down_2")(MaxPooling2D()(a))
+    c = Conv2D(8, 3, padding="same", activation="relu", name="bottom")(MaxPooling2D()(b))
+    d = Concatenate()([Conv2DTranspose(6, 2, strides=2, name="up_2")(c), b])
+    d = Conv2D(6, 3, padding="same", activation="relu", name="join_2")(d)
+    e = Concatenate()([Conv2DTranspose(4, 3, strides=2, padding="same", name="up_1")(d), a])
+    return Conv2D(2, 1, activation="sigmoid", name="mask")(e)
+
+
+def shared(a, b):
+    twin = Dense(4, activation="tanh", name="twin")
+    return Dense(2, name="head")(Concatenate()([twin(a), twin(b), twin(Dense(3)(a))]))
+
+
+def two_in_two_out(image, extra):
+    h = Flatten()(MaxPooling2D()(Conv2D(3, 3, activation="relu")(image)))
+    h = Concatenate(name="both")([h, Dense(3, activation="relu", name="features")(extra)])
+    return [Dense(3, activation="softmax", name="kind")(h), Dense(1, name="age")(h)]
+
+
+def named_in_and_out(zebra, apple):
+    h = Add()([Dense(4)(zebra), Dense(4)(apple)])
+    return keras.Model({"zebra": zebra, "apple": apple}, {"second": Dense(2, name="p")(h), "first": Dense(3, name="q")(h)})
+
+
+def called(model, *shape):                                   # built by data: Keras notes the batch of that data in the file
+    model(np.zeros(shape, "float32"))
+    return model
+
+
+ODD = ["a-b", "a_b", "a.b", "a b", "2fast", "operator", "main", "std::vector", "*", "ends with \\", 'x"; #endif', "%s", "two\nlines", "na\u00efve", "__x"]
+
+CASES = []
+# ---- Dense
+case("dense", {"x": (5,)}, lambda x: Dense(4)(x), stored=True)
+case("dense_no_bias", {"x": (5,)}, lambda x: Dense(4, use_bias=False, activation="tanh")(x))
+case("dense_rank3", {"x": (3, 5)}, lambda x: Dense(4, activation="relu")(x))
+case("dense_rank4", {"x": (2, 3, 5)}, lambda x: Dense(2, activation="sigmoid")(x))
+case("dense_stack", {"x": (7,)}, lambda x: Dense(3, activation="softmax")(Dense(1)(Dense(9, activation="gelu")(x))), h5=True)
+# ---- activations: `wide` is past every knee, `knees` holds the knees themselves and -0
+case("activations_linear_units", {"x": (3, 8)}, activations("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "linear"), data="wide")
+case("activations_smooth", {"x": (3, 8)}, activations("sigmoid", "tanh", "silu", "gelu", "mish", "softplus", "softsign", "log_sigmoid", "squareplus"), data="wide")
+case("activations_hard", {"x": (3, 8)}, activations("hard_sigmoid", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "sparse_sigmoid", "sparse_plus"), data="wide")
+case("activations_at_knees", {"x": (24,)}, activations("relu", "relu6", "leaky_relu", "elu", "hard_sigmoid", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "sparse_sigmoid", "sparse_plus"), data="knees")
+case("activations_exponential", {"x": (3, 8)}, activations("exponential"))
+case("activations_over_an_axis", {"x": (3, 8)}, activations("softmax", "log_softmax", "sparsemax", "glu"), data="wide", note="glu halves the last axis, but the shape that Keras writes down is the whole one")
+case("activations_in_layers", {"x": (6, 6, 2)}, lambda x: Conv2D(2, 3, activation="swish")(Conv2D(3, 2, activation="leaky_relu")(Dense(3, activation="hard_swish")(x))), note="swish and hard_swish are written as silu and hard_silu")
+# ---- Conv1D
+case("conv1d", {"x": (9, 3)}, lambda x: Conv1D(4, 3)(x))
+case("conv1d_same_strides", {"x": (9, 3)}, lambda x: Conv1D(4, 4, strides=2, padding="same", activation="relu")(x))
+case("conv1d_causal_dilation", {"x": (9, 3)}, lambda x: Conv1D(4, 3, padding="causal", dilation_rate=2)(x))
+case("conv1d_causal_strides", {"x": (10, 3)}, lambda x: Conv1D(4, 3, padding="causal", strides=3, use_bias=False)(x))
+case("conv1d_groups", {"x": (9, 4)}, lambda x: Conv1D(6, 3, groups=2, padding="same", dilation_rate=3)(x))
+# ---- Conv2D
+case("conv2d", {"x": (7, 6, 3)}, lambda x: Conv2D(4, 3)(x), stored=True)
+case("conv2d_same_strides", {"x": (7, 6, 3)}, lambda x: Conv2D(4, 3, strides=2, padding="same", activation="relu")(x), note="height pads (1, 1), width pads (0, 1)")
+case("conv2d_same_even_kernel", {"x": (7, 6, 3)}, lambda x: Conv2D(4, (4, 2), strides=(1, 2), padding="same")(x))
+case("conv2d_same_dilation", {"x": (9, 8, 3)}, lambda x: Conv2D(4, 3, dilation_rate=(2, 3), padding="same", activation="elu")(x))
+case("conv2d_valid_dilation", {"x": (9, 8, 2)}, lambda x: Conv2D(3, (3, 2), dilation_rate=(1, 3), use_bias=False)(x))
+case("conv2d_groups", {"x": (7, 6, 4)}, lambda x: Conv2D(6, 3, groups=2, use_bias=False)(x))
+case("conv2d_groups_of_one", {"x": (7, 6, 3)}, lambda x: Conv2D(6, 3, groups=3, padding="same", strides=2)(x))
+case("conv2d_pointwise_strides", {"x": (7, 6, 3)}, lambda x: Conv2D(5, 1, strides=(2, 3))(x))
+case("conv2d_kernel_over_the_edges", {"x": (3, 4, 2)}, lambda x: Conv2D(3, 7, padding="same")(x))
+case("conv2d_strides_over_kernel", {"x": (8, 9, 2)}, lambda x: Conv2D(3, 2, strides=3)(x))
+case("conv2d_channels_first", {"x": (3, 7, 6)}, lambda x: Conv2D(4, 3, strides=2, padding="same", activation="relu")(x), channels_first=True)
+# ---- Conv3D
+case("conv3d", {"x": (4, 5, 6, 2)}, lambda x: Conv3D(3, (2, 1, 3))(x))
+case("conv3d_same_strides", {"x": (5, 4, 6, 2)}, lambda x: Conv3D(3, 3, padding="same", strides=2, activation="relu")(x))
+# ---- depthwise, separable
+case("depthwise_conv2d", {"x": (7, 6, 3)}, lambda x: DepthwiseConv2D(3, activation="relu6")(x))
+case("depthwise_conv2d_multiplier_strides", {"x": (7, 6, 3)}, lambda x: DepthwiseConv2D((4, 3), strides=2, padding="same", depth_multiplier=2, use_bias=False)(x))
+case("depthwise_conv2d_dilation", {"x": (7, 7, 3)}, lambda x: DepthwiseConv2D(3, dilation_rate=2, padding="same", depth_multiplier=3)(x))
+case("separable_conv2d", {"x": (7, 6, 3)}, lambda x: SeparableConv2D(4, 3, strides=2, padding="same", depth_multiplier=2)(x), h5=True)
+case("separable_conv2d_dilation", {"x": (7, 6, 3)}, lambda x: SeparableConv2D(4, 3, dilation_rate=2, use_bias=False, activation="relu")(x))
+# ---- Conv2DTranspose
+case("conv2d_transpose", {"x": (4, 5, 3)}, lambda x: Conv2DTranspose(4, (3, 2), strides=(2, 3))(x), note="stride over kernel: the tail is the bias alone")
+case("conv2d_transpose_same", {"x": (4, 5, 3)}, lambda x: [Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu")(x), Conv2DTranspose(2, (4, 5), strides=(2, 3), padding="same")(x)])
+case("conv2d_transpose_output_padding", {"x": (4, 5, 3)}, lambda x: [Conv2DTranspose(2, 3, strides=2, padding="same", output_padding=0)(x), Conv2DTranspose(2, 3, strides=2, padding="same", output_padding=1)(x), Conv2DTranspose(2, 4, strides=3, output_padding=(1, 2))(x)])
+case("conv2d_transpose_dilation", {"x": (4, 5, 3)}, lambda x: [Conv2DTranspose(2, 3, dilation_rate=2, use_bias=False)(x), Conv2DTranspose(2, 3, dilation_rate=(2, 1), padding="same")(x)])
+# ---- pooling
+case("max_pooling2d", {"x": (7, 6, 3)}, lambda x: [MaxPooling2D()(x), MaxPooling2D((2, 3), strides=(2, 1))(x), MaxPooling2D(3, strides=1)(x)])
+case("max_pooling2d_same", {"x": (7, 6, 3)}, lambda x: [MaxPooling2D(3, strides=2, padding="same")(x), MaxPooling2D(2, padding="same")(x)], data="negative", note="all values below zero: padding must not win")
+case("average_pooling2d", {"x": (7, 6, 3)}, lambda x: [AveragePooling2D(2)(x), AveragePooling2D((3, 2), strides=1)(x)])
+case("average_pooling2d_same", {"x": (7, 6, 3)}, lambda x: [AveragePooling2D(3, strides=2, padding="same")(x), AveragePooling2D((2, 5), padding="same")(x)], note="padding does not count in the divisor")
+case("global_pooling2d", {"x": (5, 4, 3)}, lambda x: [GlobalAveragePooling2D()(x), GlobalAveragePooling2D(keepdims=True)(x), GlobalMaxPooling2D()(x), GlobalMaxPooling2D(keepdims=True)(x)])
+# ---- BatchNormalization
+case("batch_normalization", {"x": (4, 5, 3)}, lambda x: BatchNormalization()(x))
+case("batch_normalization_rank2", {"x": (6,)}, lambda x: BatchNormalization(epsilon=0.1, momentum=0.5)(x))
+case("batch_normalization_axis1", {"x": (3, 4, 5)}, lambda x: BatchNormalization(axis=1)(x))
+case("batch_normalization_parts", {"x": (4, 3)}, lambda x: [BatchNormalization(scale=False)(x), BatchNormalization(center=False)(x), BatchNormalization(center=False, scale=False)(x)])
+case("batch_normalization_chain", {"x": (6, 6, 2)}, lambda x: BatchNormalization()(Dense(3)(BatchNormalization()(BatchNormalization()(Conv2D(4, 3, use_bias=False)(x))))))
+case("batch_normalization_before_same", {"x": (5, 5, 2)}, lambda x: Conv2D(3, 3, padding="same")(BatchNormalization()(x)), note="the shift may not be folded into the convolution: it is not there in the padding")
+# ---- shapes and small layers
+case("flatten", {"x": (2, 3, 4)}, lambda x: Dense(3)(Flatten()(x)))
+case("flatten_channels_first", {"x": (4, 2, 3)}, lambda x: Flatten()(x), channels_first=True, note="Keras flattens as if channels were last")
+case("reshape", {"x": (4, 6)}, lambda x: [Reshape((3, -1))(x), Reshape((2, 3, 4))(x), Reshape((-1,))(x)])
+case("zero_padding2d", {"x": (3, 4, 2)}, lambda x: [ZeroPadding2D()(x), ZeroPadding2D((1, 2))(x), ZeroPadding2D(((0, 2), (3, 1)))(x)])
+case("zero_padding2d_conv2d", {"x": (6, 7, 2)}, lambda x: Conv2D(3, 3, strides=2)(ZeroPadding2D(((1, 0), (0, 1)))(x)))
+case("dropout", {"x": (6,)}, lambda x: Dropout(0.4)(Dense(3)(Dropout(0.5, seed=3)(x))))
+case("add", {"a": (3, 4), "b": (3, 4), "c": (3, 4)}, lambda a, b, c: Add()([a, b, c]))
+case("concatenate", {"a": (2, 3, 4), "b": (2, 3, 4)}, lambda a, b: [Concatenate()([a, b, a]), Concatenate(axis=1)([a, b]), Concatenate(axis=-2)([b, a])])
+case("concatenate_uneven", {"a": (3, 1), "b": (3, 5), "c": (3, 2)}, lambda a, b, c: Concatenate(axis=2)([a, b, c]))
+case("rescaling", {"x": (3, 4, 3)}, lambda x: [Rescaling(1 / 255)(x), Rescaling(1 / 127.5, offset=-1)(x), Rescaling([0.1, 0.2, 0.4], offset=[-1.0, 0.0, 2.0])(x)], data="pixels")
+# ---- whole graphs
+case("residual_block", {"x": (8, 7, 3)}, lambda x: Dense(3)(GlobalAveragePooling2D()(residual(x, 4))), h5=True)
+case("unet", {"image": (8, 12, 2)}, unet, h5=True)
+case("shared_layer", {"a": (3,), "b": (3,)}, shared, h5=True)
+case("two_in_two_out", {"image": (6, 6, 1), "extra": (4,)}, two_in_two_out, h5=True)
+case("named_in_and_out", {"zebra": (3,), "apple": (5,)}, named_in_and_out, note="dicts: flat order is by sorted key, so apple is input 0 and first is output 0")
+case("middle_is_output", {"x": (5,)}, lambda x: (lambda h: [h, Dense(2)(h), x])(Dense(4, activation="relu")(x)), note="an inner tensor and the input itself are outputs too")
+case("sequential", {"x": (6, 6, 1)}, lambda x: keras.Sequential([Input((6, 6, 1), name="x"), Conv2D(4, 3, activation="relu"), MaxPooling2D(), Flatten(), Dropout(0.5), Dense(3, activation="softmax")]), h5=True, stored=True)
+case("sequential_called", {"input_layer": (4,)}, lambda x: called(keras.Sequential([Dense(5, activation="relu"), Dense(2)]), BATCH, 4), note="the batch is fixed in the file")
+case("inverted_bottleneck", {"x": (6, 6, 4)}, lambda x: Add()([x, BatchNormalization()(Conv2D(4, 1, use_bias=False)(Activation("relu6")(BatchNormalization()(DepthwiseConv2D(3, padding="same", use_bias=False)(Conv2D(8, 1, activation="hard_swish")(x))))))]))
+case("odd_names", {"int": (3,)}, lambda x: keras.Model(x, [Dense(2, name=n)(x) for n in ODD], name="class"), h5=True)
+# ---- open dimensions: two sets of inputs for one model
+case("open_time", {"x": (None, 3)}, lambda x: Dense(2, activation="tanh")(Conv1D(4, 3, padding="causal", dilation_rate=2)(x)), sizes=((7,), (2,)))
+case("open_time_dense", {"x": (None, 5)}, lambda x: Dense(4, activation="softmax")(x), sizes=((3,), (6,)))
+case("open_size", {"x": (None, None, 2)}, lambda x: Dense(3)(GlobalAveragePooling2D()(MaxPooling2D(3, strides=2, padding="same")(Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)))), sizes=((8, 7), (5, 10)))
+case("open_size_transpose", {"x": (None, 4, 3)}, lambda x: Conv2DTranspose(2, 3, strides=2, padding="same")(x), sizes=((3,), (5,)))
+
+
+# ---- data and weights, from seeds that depend on the name alone
+
+def make_data(kind, shape, rng):
+    x = rng.standard_normal(shape)
+    if kind == "wide":
+        x = 4 * x
+        x.flat[:2] = 20, -20
+    if kind == "negative":
+        x = -0.1 - np.abs(x)
+    if kind == "pixels":
+        x = rng.integers(0, 256, shape)
+    if kind == "knees":
+        x = np.resize([-0.0, 0.0, -0.5, 0.5, -1, 1, -2.5, 2.5, -3, 3, -6, 6, 1e-30, -1e-30, 1e-4, -1e-4], shape)
+    return x.astype("float32")
+
+
+def randomize(model, name):
+    """Never the defaults: a forgotten bias or a swapped gamma and beta must show."""
+    rng = np.random.default_rng(zlib.crc32((name + "/weights").encode()))
+    for v in model.weights:
+        if v.name in ("gamma", "moving_variance"):
+            w = rng.uniform(0.5, 1.5, v.shape)
+        elif v.name.endswith("kernel"):
+            w = rng.standard_normal(v.shape) * min(0.6, 1.6 / np.sqrt(np.prod(v.shape[:-1])))
+        else:
+            w = rng.standard_normal(v.shape) * 0.3
+        if v.path.startswith("seed_generator") or not np.issubdtype(np.dtype(v.dtype), np.floating):
+            continue
+        v.assign(w.astype("float32"))
+
+
+def input_sets(c):
+    """For each set: {input name: array}. The second set has one more row."""
+    rng = np.random.default_rng(zlib.crc32((c.name + "/inputs").encode()))
+    for k, sizes in enumerate(c.sizes or ((),)):
+        free = iter(sizes)
+        yield {n: make_data(c.data, (BATCH + k,) + tuple(next(free) if d is None else d for d in shape), rng) for n, shape in c.inputs.items()}
+
+
+# ---- building and running
+
+def make_model(c):
+    keras.utils.clear_session()
+    tensors = [Input(shape, name=n) for n, shape in c.inputs.items()]
+    out = c.build(*tensors)
+    return out if isinstance(out, keras.Model) else keras.Model(tensors[0] if len(tensors) == 1 else tensors, out)
+
+
+def run(model, inputs):
+    """The outputs, flat. TensorFlow has some kernels (groups) on the CPU only through its compiler."""
+    struct = getattr(model, "_inputs_struct", None)
+    names = input_names(model)
+    if isinstance(struct, dict): x = {k: ops.convert_to_tensor(inputs[k]) for k in struct}
+    elif len(names) == 1: x = ops.convert_to_tensor(inputs[names[0]])
+    else: x = [ops.convert_to_tensor(inputs[n]) for n in names]
+    call = lambda x: keras.tree.flatten(model(x, training=False))
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+        try:
+            ys = call(x)
+        except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError):
+            ys = tf.function(call, jit_compile=True)(x)
+    else:
+        ys = call(x)
+    return [ops.convert_to_numpy(y) for y in ys]
+
+
+def channels_last(c, model):
+    """A twin of a channels_first model, which takes and gives channels_first arrays."""
+    keras.config.set_image_data_format("channels_last")
+    twin = make_model(dataclasses.replace(c, inputs={n: s[1:] + s[:1] for n, s in c.inputs.items()}))
+    twin.set_weights(model.get_weights())
+    move = lambda y, a, b: np.ascontiguousarray(np.moveaxis(y, a, b)) if y.ndim > 2 else y
+    return twin, lambda m, inputs: [move(y, -1, 1) for y in run(m, {n: move(x, 1, -1) for n, x in inputs.items()})]
+
+
+def float64(model):
+    twin = keras.models.model_from_json(model.to_json().replace('"float32"', '"float64"'))
+    twin.set_weights([w.astype("float64") for w in model.get_weights()])
+    return twin
+
+
+def worst(a, b):
+    return max(float(np.abs(np.float64(x) - np.float64(y)).max(initial=0)) if x.shape == y.shape else float("inf") for x, y in zip(a, b, strict=True))
+
+
+def input_names(model):
+    return [t._keras_history.operation.name for t in model.inputs]
+
+
+def output_names(model):
+    """A dict's keys in sorted order; without a dict, the names of the layers that give the outputs."""
+    if isinstance(model, keras.Sequential): return [model.layers[-1].name]
+    struct = model._outputs_struct
+    return sorted(struct) if isinstance(struct, dict) else list(model.output_names)
+
+
+def compress(file):
+    """The same members, deflated; Keras stores them as they are."""
+    with zipfile.ZipFile(file) as z:
+        members = [(i, z.read(i)) for i in z.infolist()]
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as z:
+        for info, data in members:
+            z.writestr(info.filename, data)
+
+
+def record(c):
+    keras.config.set_image_data_format("channels_first" if c.channels_first else "channels_last")
+    model = make_model(c)
+    randomize(model, c.name)
+    file = FOLDER / f"{c.name}.keras"
+    model.save(file)
+    if not c.stored: compress(file)
+    if c.h5: model.save(FOLDER / f"{c.name}.h5")
+
+    names, classes, ways = input_names(model), sorted({type(o).__name__ for o in getattr(model, "_functional", model)._operations}), output_names(model)
+    twin, runs = channels_last(c, model) if c.channels_first else (model, run)
+    arrays, scale, error = {}, 0.0, 0.0
+    for k, inputs in enumerate(input_sets(c)):
+        prefix = f"set{k}/" if k else ""
+        ys = runs(twin, inputs)
+        if not all(np.isfinite(y).all() for y in ys): raise ValueError(f"{c.name}: not finite")
+        arrays |= {f"{prefix}in/{n}": inputs[n] for n in names} | {f"{prefix}out/{i}": y for i, y in enumerate(ys)}
+        scale = max(scale, *(float(np.abs(y).max(initial=0)) for y in ys))
+        error = max(error, worst(ys, runs(float64(twin), {n: x.astype("float64") for n, x in inputs.items()})))
+    np.savez_compressed(FOLDER / f"{c.name}.npz", **arrays)
+    entry = {"name": c.name, "files": [f"{c.name}.keras"] + ([f"{c.name}.h5"] if c.h5 else []), "classes": classes,
+             "inputs": [{"name": n, "dtype": str(arrays[f"in/{n}"].dtype), "shape": list(arrays[f"in/{n}"].shape)} for n in names], "outputs": ways, "sets": len(c.sizes) or 1,
+             "params": int(model.count_params()), "scale": {"out": scale}, "tf32_vs_tf64": {"out": error}}
+    return entry | ({"description": c.note} if c.note else {})
+
+
+def check(c, entry):
+    """Keras on another backend, from the files alone."""
+    keras.config.set_image_data_format("channels_last")
+    z, error = np.load(FOLDER / f"{c.name}.npz"), 0.0
+    for file in entry["files"]:
+        model = keras.models.load_model(FOLDER / file, compile=False)
+        for k in range(entry["sets"]):
+            prefix = f"set{k}/" if k else ""
+            ys = run(model, {i["name"]: z[f"{prefix}in/{i['name']}"] for i in entry["inputs"]})
+            error = max(error, worst(ys, [z[f"{prefix}out/{i}"] for i in range(len(ys))]))
+    return entry | {"tf_vs_jax": {"out": error}}
+
+
+def main(wanted, checking):
+    warnings.filterwarnings("ignore")
+    FOLDER.mkdir(exist_ok=True)
+    manifest = FOLDER / "manifest.json"
+    entries = {e["name"]: e for e in json.loads(manifest.read_text())["goldens"]} if manifest.exists() else {}
+    for c in CASES:
+        if not wanted or c.name in wanted:
+            entries[c.name] = check(c, entries[c.name]) if checking else record(c)
+    for e in entries.values():       # four times what two correct implementations differ by, at least four float32 ulps of the largest value
+        seen = max(e["tf32_vs_tf64"]["out"], e.get("tf_vs_jax", {}).get("out", 0.0))
+        e["atol"] = {"out": float(f"{max(4 * seen, 4 * 1.2e-7 * e['scale']['out'], 1e-7):.1e}")}
+    head = {"keras": "3.15.1", "reference_backend": "tensorflow 2.21.0 (CPU, oneDNN off)", "second_backend": "jax 0.10.2 (CPU)"}
+    lines = ",\n".join("  " + json.dumps(entries[c.name]) for c in CASES if c.name in entries)
+    manifest.write_text(json.dumps(head, indent=1)[:-2] + ',\n "goldens": [\n' + lines + "\n ]\n}\n")
+    print(len(entries), "goldens,", sum(f.stat().st_size for f in FOLDER.iterdir()), "bytes")
+
+
+if __name__ == "__main__":
+    main([a for a in sys.argv[1:] if a != "check"], "check" in sys.argv[1:])

@@ -1,0 +1,238 @@
+// The laws of docs/ir.md section 8, for every sample of every op: a new op is tested the moment it is listed.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "ir/graph/bind.hpp"
+#include "ir/graph/interpret.hpp"
+#include "ir/graph/op.hpp"
+#include "ir/graph/parse.hpp"
+#include "ir/graph/print.hpp"
+#include "ir/graph/verify.hpp"
+#include "ir/kernel/parse.hpp"
+#include "ir/kernel/print.hpp"
+#include "ir/kernel/verify.hpp"
+#include "ir/loop/parse.hpp"
+#include "ir/loop/print.hpp"
+#include "ir/loop/verify.hpp"
+#include "passes/differentiate.hpp"
+#include "passes/pipeline.hpp"
+#include "passes/run_loops.hpp"
+
+namespace tusk {
+namespace {
+
+struct Sample {
+  std::string op;
+  std::size_t number;
+  std::string text;
+};
+
+std::vector<Sample> samples() {
+  std::vector<Sample> out;
+  for (const graph::OpDef* op : graph::ops()) {
+    for (std::size_t i = 0; i < op->samples.size(); ++i) out.push_back({std::string(op->name), i, std::string(op->samples[i])});
+  }
+  return out;
+}
+
+std::ostream& operator<<(std::ostream& out, const Sample& sample) { return out << sample.text; }
+
+Array random_input(DType type, std::vector<std::int64_t> shape, std::mt19937& random) {
+  Array out(type, std::move(shape));
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    if (is_float(type)) {
+      out.set(i, std::uniform_real_distribution<double>(-2, 2)(random));
+    } else {
+      const int low = type == DType::u8 || type == DType::u32 || type == DType::boolean ? 0 : -3;
+      out.set_int(i, std::uniform_int_distribution<int>(low, type == DType::boolean ? 1 : 6)(random));
+    }
+  }
+  return out;
+}
+
+constexpr std::int64_t kBatch = 3;
+constexpr std::int64_t kTime = 5;
+
+Symbols symbols_of(const graph::Module& module) {
+  Symbols out;
+  for (const graph::Symbol& symbol : module.symbols) out[symbol.name] = symbol.name == "batch" ? kBatch : kTime;
+  return out;
+}
+
+std::vector<Array> inputs_of(const graph::Function& function, const Symbols& symbols, unsigned seed) {
+  std::mt19937 random(seed);
+  const ValueOf value_of = [&](std::string_view name) { return symbols.at(std::string(name)); };
+  std::vector<Array> inputs;
+  for (const int param : function.params) {
+    const graph::Type& type = function.values[static_cast<std::size_t>(param)].type;
+    std::vector<std::int64_t> shape;
+    for (const Dim& dim : type.shape) shape.push_back(dim.value(value_of));
+    inputs.push_back(random_input(type.dtype, std::move(shape), random));
+  }
+  return inputs;
+}
+
+// Bits, where every NaN equals every NaN (N7).
+testing::AssertionResult same_bits(const Array& a, const Array& b) {
+  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return testing::AssertionFailure() << "types differ";
+  const auto width = static_cast<std::size_t>(size_of(a.dtype()));
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    const auto at = static_cast<std::size_t>(i) * width;
+    if (std::memcmp(a.bytes().data() + at, b.bytes().data() + at, width) == 0) continue;
+    if (is_float(a.dtype()) && std::isnan(a.at(i)) && std::isnan(b.at(i))) continue;
+    return testing::AssertionFailure() << "element " << i << ": " << a.at(i) << " and " << b.at(i);
+  }
+  return testing::AssertionSuccess();
+}
+
+template <class T>
+T must(Expected<T> value) {
+  if (!value) {
+    ADD_FAILURE() << value.problem().str();
+    throw std::runtime_error(value.problem().str());
+  }
+  return *std::move(value);
+}
+
+Lowered lowered(const graph::Module& module, PassOptions options) {
+  return std::get<Lowered>(must(run_pipeline(module, options, "", [](const Pass& pass, const Ir& ir) {
+    if (const auto* graph = std::get_if<graph::Module>(&ir)) {
+      const Status ok = graph::verify(*graph);
+      EXPECT_TRUE(ok) << "after " << pass.name << ": " << ok.problem().str() << graph::print(*graph);
+    }
+  })));
+}
+
+class Laws : public testing::TestWithParam<Sample> {};
+
+TEST_P(Laws, GraphTextRoundTrips) {
+  const graph::Module module = must(graph::parse_sample(GetParam().text));
+  const std::string text = graph::print(module);
+  EXPECT_EQ(graph::print(must(graph::parse(text))), text);
+  const Status ok = graph::verify(module);
+  EXPECT_TRUE(ok) << ok.problem().str();
+}
+
+TEST_P(Laws, KernelAndLoopTextRoundTrip) {
+  const graph::Module module = must(graph::parse_sample(GetParam().text));
+  for (const bool empty : {false, true}) {
+    PassOptions options;
+    options.empty_schedule = empty;
+    const Lowered low = lowered(module, options);
+    const RangeOf ranges = module.ranges();
+    for (const kernel::Kernel& kernel : low.program.kernels) {
+      const std::string text = kernel::print(kernel);
+      EXPECT_EQ(kernel::print(must(kernel::parse_kernel(text))), text);
+      const Status ok = kernel::verify(kernel, ranges);
+      EXPECT_TRUE(ok) << ok.problem().str() << text;
+    }
+    const std::string text = loop::print(low.loops);
+    const loop::Module again = must(loop::parse(text));
+    EXPECT_EQ(loop::print(again), text);
+    const Status ok = loop::verify(low.loops);
+    EXPECT_TRUE(ok) << ok.problem().str() << text;
+  }
+}
+
+// Laws 3, 4 and 9: near the double interpreter, the same bits under every schedule, with a poisoned arena.
+TEST_P(Laws, EnginesAgree) {
+  const graph::Module module = must(graph::parse_sample(GetParam().text));
+  const graph::Function& function = module.functions[0];
+  const Symbols symbols = symbols_of(module);
+  for (unsigned seed = 1; seed <= 3; ++seed) {
+    const std::vector<Array> inputs = inputs_of(function, symbols, seed);
+    const std::vector<Array> truth = must(graph::interpret(module, function, inputs, symbols));
+    const Lowered fused = lowered(module, {});
+    const std::vector<Array> results = must(run_loops(fused.program, fused.loops, function.name, inputs, symbols));
+    ASSERT_EQ(results.size(), truth.size());
+    for (std::size_t k = 0; k < results.size(); ++k) {
+      double largest = 1;
+      for (std::int64_t i = 0; i < truth[k].size(); ++i) {
+        if (std::isfinite(truth[k].at(i))) largest = std::max(largest, std::abs(truth[k].at(i)));
+      }
+      const double epsilon = results[k].dtype() == DType::f16 ? 2e-3 : results[k].dtype() == DType::bf16 ? 1e-2 : results[k].dtype() == DType::f64 ? 1e-12 : 2e-6;
+      for (std::int64_t i = 0; i < results[k].size(); ++i) {
+        const double a = results[k].at(i);
+        const double b = truth[k].at(i);
+        if (std::isnan(a) && std::isnan(b)) continue;
+        ASSERT_NEAR(a, b, (is_float(results[k].dtype()) ? epsilon : 0) * largest) << "result " << k << " element " << i << "\n" << loop::print(fused.loops);
+      }
+    }
+    for (const PassOptions& options : {PassOptions{true, true, false}, PassOptions{true, false, true}}) {
+      const Lowered other = lowered(module, options);
+      const std::vector<Array> again = must(run_loops(other.program, other.loops, function.name, inputs, symbols));
+      for (std::size_t k = 0; k < results.size(); ++k) EXPECT_TRUE(same_bits(results[k], again[k])) << loop::print(other.loops);
+    }
+  }
+}
+
+// Law 6: gradients against central differences in double, with decisions frozen.
+TEST_P(Laws, GradientsAgreeWithDifferences) {
+  graph::Module module = must(graph::parse_sample(GetParam().text));
+  const graph::Function function = module.functions[0];
+  const graph::OpDef& op = *graph::op_named(GetParam().op);
+  if (op.gradient == nullptr && op.gradient_body.empty() && op.body.empty()) GTEST_SKIP() << op.gradient_note;
+  bool floating = false;
+  for (const graph::Operand& result : function.results) floating = floating || is_float(type_of(module, function, result).dtype);
+  if (!floating) GTEST_SKIP() << "no floating result";
+  Expected<graph::Function> differentiated = differentiate(module, function);
+  if (!differentiated && GetParam().op == "scatter") GTEST_SKIP() << differentiated.problem().message;
+  const graph::Function gradient = must(std::move(differentiated));
+  const Symbols symbols = symbols_of(module);
+  std::vector<Array> inputs = inputs_of(function, symbols, 7);
+  for (Array& input : inputs) {
+    if (is_float(input.dtype())) input = input.converted(DType::f64);
+  }
+  graph::Choices choices;
+  graph::InterpretOptions recording;
+  recording.choices = &choices;
+  const std::vector<Array> base = must(graph::interpret(module, function, inputs, symbols, recording));
+  std::mt19937 random(11);
+  std::vector<Array> arguments = inputs;
+  std::vector<Array> cotangents(base.size());
+  for (std::size_t k = 0; k < base.size(); ++k) {
+    if (!is_float(type_of(module, function, function.results[k]).dtype)) continue;
+    cotangents[k] = random_input(DType::f64, base[k].shape(), random);
+    arguments.push_back(cotangents[k]);
+  }
+  const std::vector<Array> gradients = must(graph::interpret(module, gradient, arguments, symbols));
+  const auto loss = [&](const std::vector<Array>& at) {
+    graph::Choices replay = choices;
+    replay.replay = true;
+    replay.next = 0;
+    graph::InterpretOptions options;
+    options.choices = &replay;
+    const std::vector<Array> y = must(graph::interpret(module, function, at, symbols, options));
+    double sum = 0;
+    for (std::size_t k = 0; k < y.size(); ++k) {
+      if (cotangents[k].size() == 0) continue;
+      for (std::int64_t i = 0; i < y[k].size(); ++i) sum += y[k].at(i) * cotangents[k].at(i);
+    }
+    return sum;
+  };
+  std::size_t g = 0;
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    if (inputs[k].dtype() != DType::f64) continue;
+    ASSERT_LT(g, gradients.size());
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(inputs[k].size(), 12); ++i) {
+      constexpr double kStep = 1e-5;
+      std::vector<Array> up = inputs;
+      std::vector<Array> down = inputs;
+      up[k].set(i, inputs[k].at(i) + kStep);
+      down[k].set(i, inputs[k].at(i) - kStep);
+      const double expected = (loss(up) - loss(down)) / (2 * kStep);
+      EXPECT_NEAR(gradients[g].at(i), expected, 1e-6 * std::max(1.0, std::abs(expected))) << "input " << k << " element " << i;
+    }
+    ++g;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, Laws, testing::ValuesIn(samples()), [](const testing::TestParamInfo<Sample>& info) {
+  return info.param.op + "_" + std::to_string(info.param.number);
+});
+
+}  // namespace
+}  // namespace tusk

@@ -1,0 +1,164 @@
+"""What `./dev lint` checks: includes point down, formatting, file lengths, clang-tidy.
+
+    python3 tools/lint.py [--fast] [--build build/dev] [--list] [FILES]
+
+--fast leaves clang-tidy out, --list only prints the files that clang-format owns. With FILES, only they are checked.
+"""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Which folders a folder may include; the longest matching prefix counts. Every arrow points down (README, "The house").
+MAY_INCLUDE = {
+    "frontend": ["frontend", "ir"],
+    "ir": ["ir"],
+    "passes": ["passes", "ir"],
+    "codegen/cpp": ["codegen/cpp", "ir"],
+    "codegen/mlir": ["codegen/mlir", "ir"],
+    "driver": ["driver", "passes", "codegen", "ir"],
+    "runtime": ["runtime"],
+    "tools": ["tools", "driver", "frontend", "passes", "codegen", "ir"],
+    "tests": ["tests", "tools", "driver", "frontend", "passes", "codegen", "ir", "runtime"],
+    "bench": ["bench", "driver", "frontend", "passes", "codegen", "ir", "runtime"],
+    "examples": ["examples"],
+}
+
+# Libraries that only some folders may see.
+ONLY_IN = [
+    (re.compile(r"hdf5|H5|zip\.h"), ["frontend/files", "frontend/import", "frontend/export"]),
+    (re.compile(r"google/protobuf|onnx"), ["frontend/import", "frontend/export"]),
+    (re.compile(r"Eigen/"), ["ir/graph"]),
+    (re.compile(r"mlir/|mlir-c/|llvm/|llvm-c/"), ["codegen/mlir"]),
+    (re.compile(r"CLI/"), ["tools", "bench"]),
+]
+
+LIST_LINES, REFUSE_LINES = 500, 800
+# Files that may be longer, each with its reason.
+LONG_FILES = {
+    "runtime/tusk_runtime.hpp": "travels with emitted code, which needs one file and no other",
+}
+
+CPP = {".cpp", ".hpp", ".inc", ".h"}
+TEXT = CPP | {".py", ".cmake"}
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+def sources(suffixes):
+    """Files of the tree with one of the suffixes, without builds, hidden folders and fuzzing corpora."""
+    for folder, folders, files in os.walk(ROOT):
+        at = pathlib.Path(folder).relative_to(ROOT)
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__pycache__"
+                            and str(at / f) not in ("build", "tests/fuzz/corpus"))
+        for name in sorted(files):
+            if pathlib.Path(name).suffix in suffixes:
+                yield at / name
+
+
+def starts(path, folder):
+    return path == folder or path.startswith(folder + "/")
+
+
+def include_problems(path):
+    """Includes of a file that point up, or at a library that is none of its business."""
+    text = (ROOT / path).read_text(encoding="utf-8", errors="replace")
+    name = path.as_posix()
+    own = max((f for f in MAY_INCLUDE if starts(name, f)), key=len, default=None)
+    for found in INCLUDE.finditer(text):
+        bracket, header = found.groups()
+        where = f"{name}:{text.count(chr(10), 0, found.start()) + 1}"
+        if bracket == '"':
+            in_tree = any(starts(header, folder.split("/")[0]) for folder in MAY_INCLUDE)
+            if in_tree and own and not any(starts(header, f) for f in MAY_INCLUDE[own]):
+                yield f'{where}: {own}/ may not include "{header}"; it may include {", ".join(MAY_INCLUDE[own])}'
+            if in_tree and not (ROOT / header).exists():
+                yield f'{where}: "{header}" does not exist'
+        elif own == "runtime" and re.search(r"[/.]", header) and header not in ("immintrin.h", "arm_neon.h"):
+            yield f"{where}: runtime/ may include the standard library only, not <{header}>"
+        for pattern, folders in ONLY_IN:
+            if bracket == "<" and pattern.match(header) and not any(starts(name, f) for f in folders):
+                yield f'{where}: <{header}> may be seen only in {", ".join(folders)}'
+
+
+def length_problems(path):
+    """Lines of a file that is too long; a list of what comes near is printed."""
+    lines = (ROOT / path).read_bytes().count(b"\n")
+    if lines > LIST_LINES:
+        print(f"  {lines:5} lines  {path}  {LONG_FILES.get(path.as_posix(), '')}".rstrip())
+    if lines > REFUSE_LINES and path.as_posix() not in LONG_FILES:
+        yield f"{path}: {lines} lines; split it, or give a reason in LONG_FILES of tools/lint.py"
+
+
+def format_problems(paths):
+    if not paths:
+        return
+    run = subprocess.run(["clang-format", "--dry-run", "-Werror", *map(str, paths)], cwd=ROOT, capture_output=True,
+                         text=True)
+    for name in sorted(set(re.findall(r"^(\S+?):\d+:\d+: error: code should be clang-formatted", run.stderr,
+                                      re.MULTILINE))):
+        yield f"{name}: not formatted; run ./dev format"
+    if run.returncode and "should be clang-formatted" not in run.stderr:
+        yield run.stderr.strip()
+
+
+def tidy(build, path):
+    """clang-tidy on one file: its output if it found something."""
+    run = subprocess.run(["clang-tidy", "--quiet", "-p", str(build), str(ROOT / path)], cwd=ROOT,
+                         capture_output=True, text=True)
+    return "" if run.returncode == 0 else (run.stdout + run.stderr).replace(f"{ROOT}/", "").strip()
+
+
+def tidy_problems(build, paths):
+    """clang-tidy on the files that the build knows, on all cores."""
+    database = (build / "compile_commands.json").read_text(encoding="utf-8")
+    known = [path for path in paths if f'"{ROOT / path}"' in database]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, text in enumerate(pool.map(lambda path: tidy(build, path), known), 1):
+            if sys.stdout.isatty():
+                print(f"\r  {done} of {len(known)} files", end="\n" if done == len(known) else "", flush=True)
+            if text:
+                yield text
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--fast", action="store_true", help="without clang-tidy")
+    parser.add_argument("--build", default="build/dev", help="build folder with compile_commands.json")
+    parser.add_argument("--list", action="store_true", help="print the files to format and stop")
+    parser.add_argument("files", nargs="*")
+    arguments = parser.parse_args()
+
+    chosen = {(ROOT / name).resolve().relative_to(ROOT) for name in arguments.files}
+    text = [path for path in sources(TEXT) if not chosen or path in chosen]
+    cpp = [path for path in text if path.suffix in CPP]
+    formatted = [path for path in cpp if path.suffix != ".inc"]
+    if arguments.list:
+        print(*formatted, sep="\n")
+        return 0
+
+    checks = [
+        ("includes", lambda: (problem for path in cpp for problem in include_problems(path))),
+        (f"files of more than {LIST_LINES} lines", lambda: (p for path in text for p in length_problems(path))),
+        ("format", lambda: format_problems(formatted)),
+    ]
+    if not arguments.fast and shutil.which("clang-tidy"):
+        checks.append(("clang-tidy", lambda: tidy_problems(ROOT / arguments.build,
+                                                           [path for path in cpp if path.suffix == ".cpp"])))
+    count = 0
+    for title, check in checks:
+        print(f"== {title}", flush=True)
+        for problem in check():
+            print(problem, flush=True)
+            count += 1
+    print(f"{count} problems" if count else "clean")
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
