@@ -458,14 +458,15 @@ class Lowering {
     const ValueRef length = integer("sub", last, first);
     const ValueRef rest = integer("rem", length, loop::index_literal(count));
     const ValueRef whole = integer("sub", last, rest);
-    Values sums = loop_over(index.name, first, whole, count, acc, hints(stage, acc.size()),
-                            [&](const ValueRef& at, const Values& carried) {
-                              Values out;
-                              for (std::int64_t l = 0; l < count; ++l) {
-                                out.push_back(lane(integer("add", at, loop::index_literal(l)), carried[static_cast<std::size_t>(l)]));
-                              }
-                              return out;
-                            });
+    const auto all = [&](const ValueRef& at, const Values& carried) {
+      Values out;
+      for (std::int64_t l = 0; l < count; ++l) {
+        out.push_back(lane(integer("add", at, loop::index_literal(l)), carried[static_cast<std::size_t>(l)]));
+      }
+      return out;
+    };
+    const bool no_group = loop::print(whole) == loop::print(first);
+    Values sums = no_group ? acc : loop_over(index.name, first, whole, count, acc, hints(stage, acc.size()), all);
     const bool known = rest->kind == loop::Value::Kind::literal;
     for (std::int64_t l = 0; l + 1 < count; ++l) {
       if (known && l >= rest->literal.integer) break;

@@ -145,8 +145,8 @@ void FieldReader::read(const json& found, std::string_view field, Activation& va
     name = &found["config"];  // a function that somebody registered, or one of Keras
   }
   if (!name->is_string()) {
-    const std::string class_name = found.is_object() && found.contains("class_name") ? json_text(found["class_name"])
-                                                                                     : json_text(found);
+    const std::string class_name =
+        found.is_object() && found.contains("class_name") ? json_text(found["class_name"]) : json_text(found);
     fail(fmt::format("{} is {}, expected the name of an activation", field, class_name),
          "put the activation into a layer of its own");
   }

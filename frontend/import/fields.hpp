@@ -16,8 +16,8 @@
 
 namespace tusk {
 
-/// What `fields(f, config)` of a layer sees when a file is read. A missing key, or null, leaves the default. Keys that no
-/// field takes are refused at the end, except those that cannot change what an inference computes.
+/// What `fields(f, config)` of a layer sees when a file is read. A missing key, or null, leaves the default. Keys that
+/// no field takes are refused at the end, except those that cannot change what an inference computes.
 class FieldReader {
  public:
   FieldReader(const nlohmann::json& config, std::string layer, std::string class_name, int keras_major)
@@ -81,7 +81,8 @@ class FieldReader {
       return;
     }
     const std::vector<std::int64_t> list = integers(found, field, "an integer or one for each axis");
-    if (list.size() != axes) expected(found, field, axes == 1 ? "one integer" : axes == 2 ? "two integers" : "three integers");
+    if (list.size() != axes)
+      expected(found, field, axes == 1 ? "one integer" : axes == 2 ? "two integers" : "three integers");
     value = PerAxis<axes>(list.data(), list.size());
   }
   template <class T>

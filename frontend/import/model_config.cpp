@@ -66,8 +66,9 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
     return {{}, fmt::format("operation {} ({})", class_name, module)};
   }
   if (class_name == "Lambda") {
-    return {{}, "Lambda: Python bytecode, which is never decoded; write its function in C++ as a custom layer "
-                "(register_layer), or rewrite it in Keras with layers such as Rescaling"};
+    return {{},
+            "Lambda: Python bytecode, which is never decoded; write its function in C++ as a custom layer "
+            "(register_layer), or rewrite it in Keras with layers such as Rescaling"};
   }
   if (class_name == "Functional" || class_name == "Model" || class_name == "Sequential") {
     return {{}, fmt::format("{} inside of a model", class_name)};
@@ -96,8 +97,9 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
     problem.note(fmt::format("{} x {}: {}", names.size(), reason, fmt::join(names, ", ")));
   }
   problem.note("supported are " + supported_classes());
-  problem.note("rewrite the model with these, cut it in front of the first other layer, or write the layer in C++ "
-               "(register_layer)");
+  problem.note(
+      "rewrite the model with these, cut it in front of the first other layer, or write the layer in C++ "
+      "(register_layer)");
   throw Error(std::move(problem));
 }
 
@@ -111,12 +113,13 @@ void take_argument(const std::string& layer, const std::string& key, const json&
     return;
   }
   if (key == "name") return;
-  fail("call-argument", fmt::format("it is called with {} = {}, which is not supported in this release", key,
-                                    json_text(value)), layer);
+  fail("call-argument",
+       fmt::format("it is called with {} = {}, which is not supported in this release", key, json_text(value)), layer);
 }
 
 std::int64_t index_of(const json& value, const std::string& layer) {
-  if (!value.is_number_integer()) fail("graph-reference", fmt::format("{} is no index of a node", json_text(value)), layer);
+  if (!value.is_number_integer())
+    fail("graph-reference", fmt::format("{} is no index of a node", json_text(value)), layer);
   return value.get<std::int64_t>();
 }
 
@@ -197,14 +200,16 @@ class Reader {
     const std::string class_name = text_of(model_, "class_name");
     const json& config = model_["config"];
     if (class_name == "Sequential" && config.is_array()) {
-      fail("model-class", "the Sequential model is a bare list of layers, as Keras before 2.2.3 wrote it, which is not "
-                          "supported in this release; load it with Keras 2 and save it again");
+      fail("model-class",
+           "the Sequential model is a bare list of layers, as Keras before 2.2.3 wrote it, which is not "
+           "supported in this release; load it with Keras 2 and save it again");
     }
     const bool sequential = class_name == "Sequential";
     if (!config.is_object() || !config.contains("layers") || !config["layers"].is_array() ||
         (!sequential && !config.contains("output_layers"))) {
       fail("model-class", fmt::format("the model is of class {}, whose code is not in the file; only Functional and "
-                                      "Sequential models can be read", in_quotes(class_name)));
+                                      "Sequential models can be read",
+                                      in_quotes(class_name)));
     }
     read_layers(config["layers"], sequential);
     const std::string name = text_of(config, "name");
@@ -227,13 +232,14 @@ class Reader {
       if (layer.name.empty()) layer.name = text_of(*layer.config, "name");
       if (layer.name.empty()) fail("model-config", fmt::format("a layer of class {} has no name", layer.class_name));
       if (!index_.emplace(layer.name, configs_.size()).second) {
-        fail("model-names", fmt::format("two layers are named {}; names must differ", in_quotes(layer.name)), layer.name);
+        fail("model-names", fmt::format("two layers are named {}; names must differ", in_quotes(layer.name)),
+             layer.name);
       }
       const ClassOf found = class_of(envelope, layer.class_name);
       if (found.known.empty()) unsupported.emplace_back(found.why, layer.name);
       classes.push_back(found.known);
-      if (const auto nodes = envelope.find("inbound_nodes"); !sequential && unsupported.empty() &&
-                                                             nodes != envelope.end() && nodes->is_array()) {
+      if (const auto nodes = envelope.find("inbound_nodes");
+          !sequential && unsupported.empty() && nodes != envelope.end() && nodes->is_array()) {
         for (const json& node : *nodes) layer.calls.push_back(call_of(node, layer.name));
       }
       configs_.push_back(std::move(layer));
@@ -264,7 +270,8 @@ class Reader {
     }
     Tensor x = first;
     for (; next < layers_.size(); ++next) {
-      if (as_input(layers_[next]) != nullptr) fail("model-config", "an InputLayer stands behind other layers", layers_[next].name());
+      if (as_input(layers_[next]) != nullptr)
+        fail("model-config", "an InputLayer stands behind other layers", layers_[next].name());
       x = layers_[next](x);
     }
     out_.model = Model(first, x, {.name = name});
@@ -280,8 +287,9 @@ class Reader {
       shape = config["build_input_shape"];
     }
     if (!shape.is_array()) {
-      fail("model-input", "the file does not say the shape of the model's input; call the model once on data, or begin "
-                          "it with an Input, and save it again");
+      fail("model-input",
+           "the file does not say the shape of the model's input; call the model once on data, or begin "
+           "it with an Input, and save it again");
     }
     const json input = {{"batch_shape", shape}};
     const std::string name = keras_major_ < 3 ? layers_[0].name() + "_input" : "input_layer";
@@ -337,18 +345,22 @@ class Reader {
   void check(const Reference& reference, const std::string& who, const std::string& layer) const {
     const auto found = index_.find(reference.layer);
     if (found == index_.end()) {
-      fail("graph-reference", fmt::format("{} refers to layer {}, which is not in the file", who,
-                                          in_quotes(reference.layer)), layer);
+      fail("graph-reference",
+           fmt::format("{} refers to layer {}, which is not in the file", who, in_quotes(reference.layer)), layer);
     }
     const LayerConfig& source = configs_[found->second];
     const std::size_t nodes = source.class_name == "InputLayer" ? 1 : source.calls.size();
     if (reference.node < 0 || static_cast<std::size_t>(reference.node) >= nodes) {
-      fail("graph-reference", fmt::format("{} refers to node {} of layer {}, which has {}", who, reference.node,
-                                          in_quotes(reference.layer), nodes), layer);
+      fail("graph-reference",
+           fmt::format("{} refers to node {} of layer {}, which has {}", who, reference.node,
+                       in_quotes(reference.layer), nodes),
+           layer);
     }
     if (reference.tensor != 0) {
-      fail("graph-reference", fmt::format("{} refers to result {} of layer {}, which has 1", who, reference.tensor,
-                                          in_quotes(reference.layer)), layer);
+      fail("graph-reference",
+           fmt::format("{} refers to result {} of layer {}, which has 1", who, reference.tensor,
+                       in_quotes(reference.layer)),
+           layer);
     }
   }
 

@@ -20,10 +20,12 @@ class WeightLists : public Weights::Store {
   Status fill(LayerWeights& model) override;
   std::vector<std::string> unused() const override {
     std::vector<std::string> paths;
-    for (const List& list : lists_) {
-      if (list.used) continue;
+    const auto add = [&](const List& list) {
+      if (list.used) return;
       for (const std::string& name : list.names) paths.push_back(fmt::format("{}/{}", list.layer, name));
-    }
+    };
+    for (const List& list : lists_) add(list);
+    add(own_);
     std::sort(paths.begin(), paths.end());
     return paths;
   }

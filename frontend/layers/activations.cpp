@@ -64,10 +64,10 @@ Tensor log_softmax(const Tensor& x, const AxisOptions& options) {
   });
 }
 
-// Meant is the projection on the simplex: with z sorted downwards and s_k = z_1 + ... + z_k, the support is every k with
-// 1 + k z_k > s_k, and tau = (the last s_k of the support - 1) / its size is taken off. Keras (up to 3.15 at least) takes
-// the sum of all s_k of the support instead of the last one, and so do we: a row with one element in its support is
-// right, others are not. The running sums are a product with a triangle of ones.
+// Meant is the projection on the simplex: with z sorted downwards and s_k = z_1 + ... + z_k, the support is every k
+// with 1 + k z_k > s_k, and tau = (the last s_k of the support - 1) / its size is taken off. Keras (up to 3.15 at
+// least) takes the sum of all s_k of the support instead of the last one, and so do we: a row with one element in its
+// support is right, others are not. The running sums are a product with a triangle of ones.
 Tensor sparsemax(const Tensor& x, const AxisOptions& options) {
   return function("Sparsemax", x, [options](const Tensor& in) {
     const std::int64_t axis = emit::axis_of(in, options.axis);
@@ -86,8 +86,7 @@ Tensor sparsemax(const Tensor& x, const AxisOptions& options) {
     spec.y[static_cast<std::size_t>(axis)] = "j";
     const Tensor sums = emit::contract(sorted, emit::constant("triangle", ones), std::nullopt, spec);
     const Tensor rank = emit::broadcast(emit::constant("ranks", ranks), in.shape(), {axis});
-    const Tensor supports =
-        emit::cast(map("gt", {map("add", {map("mul", {rank, sorted}), 1.0}), sums}), DType::f32);
+    const Tensor supports = emit::cast(map("gt", {map("add", {map("mul", {rank, sorted}), 1.0}), sums}), DType::f32);
     const Tensor count = emit::reduce("sum", supports, {axis});
     const Tensor total = emit::reduce("sum", map("mul", {supports, sums}), {axis});
     const Tensor tau = map("div", {map("sub", {total, 1.0}), count});
@@ -210,9 +209,8 @@ Tensor sigmoid(const Tensor& x) {
 }
 
 Tensor log_sigmoid(const Tensor& x) {
-  return function("LogSigmoid", x, [](const Tensor& in) {
-    return map("neg", {composite("softplus", map("neg", {in}))});
-  });
+  return function("LogSigmoid", x,
+                  [](const Tensor& in) { return map("neg", {composite("softplus", map("neg", {in}))}); });
 }
 
 Tensor exponential(const Tensor& x) {
@@ -240,7 +238,9 @@ Tensor hard_tanh(const Tensor& x) {
 }
 
 Tensor mish(const Tensor& x) {
-  return function("Mish", x, [](const Tensor& in) { return map("mul", {in, map("tanh", {composite("softplus", in)})}); });
+  return function("Mish", x, [](const Tensor& in) {
+    return map("mul", {in, map("tanh", {composite("softplus", in)})});
+  });
 }
 
 }  // namespace activations
@@ -251,12 +251,10 @@ Activation Activation::named(std::string_view name) {
   if (activation.named_ != nullptr) return activation;
   std::vector<std::string_view> names;
   for (const activations::Named& row : activations::kAll) names.push_back(row.name);
-  throw Error(error("activation-name",
-                    fmt::format("no activation is named `{}`{}", name, text::suggestion(name, names))));
+  throw Error(
+      error("activation-name", fmt::format("no activation is named `{}`{}", name, text::suggestion(name, names))));
 }
 
-Tensor Activation::operator()(const Tensor& x) const {
-  return custom_ != nullptr ? custom_(x) : named_->function(x);
-}
+Tensor Activation::operator()(const Tensor& x) const { return custom_ != nullptr ? custom_(x) : named_->function(x); }
 
 }  // namespace tusk

@@ -66,8 +66,8 @@ struct Named {
   Tensor (*function)(const Tensor&);
 };
 
-/// Every name that a layer takes; Keras' aliases stand behind the name proper. `threshold` needs arguments, so it has no
-/// name here, as in Keras.
+/// Every name that a layer takes; Keras' aliases stand behind the name proper. `threshold` needs arguments, so it has
+/// no name here, as in Keras.
 inline constexpr Named kAll[] = {
     {"linear", linear},
     {"relu", [](const Tensor& x) { return relu(x); }},
@@ -105,8 +105,8 @@ inline constexpr Named kAll[] = {
 
 }  // namespace activations
 
-/// `.activation = "relu"`, checked when the program is compiled, or a function of one's own on tensors (a lambda without
-/// captures). Nothing given is linear.
+/// `.activation = "relu"`, checked when the program is compiled, or a function of one's own on tensors (a lambda
+/// without captures). Nothing given is linear.
 class Activation {
  public:
   constexpr Activation() = default;
@@ -114,7 +114,7 @@ class Activation {
     if (named_ == nullptr) throw "no activation has this name";
   }
   template <class Function>
-    requires std::is_convertible_v<Function, Tensor (*)(const Tensor&)>
+  requires std::is_convertible_v<Function, Tensor (*)(const Tensor&)>
   constexpr Activation(Function function) : custom_(function) {}  // NOLINT: a lambda is an activation
   /// A name that is known at run time.
   static Activation named(std::string_view name);

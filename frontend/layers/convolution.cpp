@@ -1,4 +1,5 @@
-// Every convolution is one `contract`: an index relation h == stride*p + dilation*i - before for each axis of the image.
+// Every convolution is one `contract`: an index relation h == stride*p + dilation*i - before for each axis of the
+// image.
 #include "frontend/layers/convolution.hpp"
 
 #include <fmt/format.h>
@@ -70,8 +71,8 @@ Tensor with_channels(const Tensor& x, DataFormat format, std::size_t axes, const
   const Shape& shape = x.shape();
   const std::size_t count = shape.size() - 1 - axes;  // of channel axes
   const auto image = shape.begin() + static_cast<std::ptrdiff_t>(format == "channels_first" ? 1 + count : 1);
-  return emit::reshape(x, in_format<Dim>(format, shape.front(), Shape(image, image + static_cast<std::ptrdiff_t>(axes)),
-                                         channels));
+  return emit::reshape(
+      x, in_format<Dim>(format, shape.front(), Shape(image, image + static_cast<std::ptrdiff_t>(axes)), channels));
 }
 
 /// Windows along each axis of the image of x.
@@ -82,8 +83,9 @@ std::vector<WindowAxis> windows_of(const Config& config, const PerAxis<axes>& si
     const Dim& extent = x[first_spatial(config.data_format) + i];
     windows.push_back(window_axis(extent, size[i], config.strides[i], config.dilation_rate[i], config.padding.str()));
     if (windows.back().count.is_constant() && windows.back().count.constant() < 1) {
-      throw Error(error("layer-window", fmt::format("kernel_size {} with dilation_rate {} does not fit into an axis of {}",
-                                                    size[i], config.dilation_rate[i], extent.str())));
+      throw Error(
+          error("layer-window", fmt::format("kernel_size {} with dilation_rate {} does not fit into an axis of {}",
+                                            size[i], config.dilation_rate[i], extent.str())));
     }
   }
   return windows;
@@ -131,7 +133,8 @@ Tensor depthwise(const Config& config, const Tensor& x, const Variable& kernel, 
   const std::int64_t multiplier = kernel.shape()[3];
   if (multiplier == 1) {
     const Tensor plain = emit::reshape(kernel, {config.kernel_size[0], config.kernel_size[1], channels});
-    return contract_windows(x, plain, bias, config.data_format, {{"c"}, {"c"}, {"c"}, {channels}}, windows, image, false);
+    return contract_windows(x, plain, bias, config.data_format, {{"c"}, {"c"}, {"c"}, {channels}}, windows, image,
+                            false);
   }
   const Channels names{{"c"}, {"c", "m"}, {"c", "m"}, {channels, multiplier}};
   const Tensor y = contract_windows(x, kernel, bias, config.data_format, names, windows, image, false);
@@ -173,8 +176,8 @@ Tensor ConvImpl<axes>::call(Tensor input, const Call&) {
   split.emplace_back(out);
   const Channels names{{"g", "c"}, {"c", "g", "o"}, {"g", "o"}, {config.groups, out}};
   const Tensor blocks = with_channels(x, config.data_format, axes, {config.groups, in});
-  const Tensor y = contract_windows(blocks, emit::reshape(kernel_, split), bias_, config.data_format, names, windows,
-                                    image, false);
+  const Tensor y =
+      contract_windows(blocks, emit::reshape(kernel_, split), bias_, config.data_format, names, windows, image, false);
   return config.activation(with_channels(y, config.data_format, axes, {config.filters}));
 }
 
@@ -219,8 +222,7 @@ Tensor SeparableConv2DImpl::call(Tensor x, const Call&) {
   const Shape image{each.shape()[first], each.shape()[first + 1]};
   const std::vector<WindowAxis> points{{1, 1, 1, image[0], 0, 0}, {1, 1, 1, image[1], 0, 0}};
   const Channels names{{"c"}, {"c", "o"}, {"o"}, {config.filters}};
-  return config.activation(
-      contract_windows(each, pointwise_, bias_, config.data_format, names, points, image, false));
+  return config.activation(contract_windows(each, pointwise_, bias_, config.data_format, names, points, image, false));
 }
 
 // --- Conv2DTranspose

@@ -48,8 +48,8 @@ Tensor RescalingImpl::call(Tensor input, const Call&) {
     if (numbers.values.size() == 1) return numbers.values.front();
     const auto count = static_cast<std::int64_t>(numbers.values.size());
     if (!(x.shape().back() == Dim(count))) {
-      fail("field-value", fmt::format("{} has {} numbers, the last axis of {} differs", field, count,
-                                      keras_shape(x.shape())));
+      fail("field-value",
+           fmt::format("{} has {} numbers, the last axis of {} differs", field, count, keras_shape(x.shape())));
     }
     Array array(DType::f32, {count});
     for (std::int64_t i = 0; i < count; ++i) array.set(i, numbers.values[static_cast<std::size_t>(i)]);

@@ -71,7 +71,7 @@ using Dropout = LayerOf<DropoutImpl>;
 /// A number, or one for each element of the last axis.
 struct Numbers {
   std::vector<double> values;
-  Numbers(double number) : values{number} {}                               // NOLINT
+  Numbers(double number) : values{number} {}  // NOLINT
   Numbers(std::initializer_list<double> numbers) : values(numbers) {}
   explicit Numbers(std::vector<double> numbers) : values(std::move(numbers)) {}
 };

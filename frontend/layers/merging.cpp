@@ -38,8 +38,8 @@ std::vector<Tensor> ConcatenateImpl::call_all(const std::vector<Tensor>& inputs,
              !first[i].is_constant();
     }
     if (!fits) {
-      fail("concatenate-shapes", fmt::format("{} and {} differ beside axis {}", keras_shape(first), keras_shape(shape),
-                                             axis));
+      fail("concatenate-shapes",
+           fmt::format("{} and {} differ beside axis {}", keras_shape(first), keras_shape(shape), axis));
     }
     parts.emplace_back(any_float ? emit::to_float(input) : input);
   }

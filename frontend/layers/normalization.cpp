@@ -9,13 +9,14 @@ namespace tusk::layers {
 void BatchNormalizationImpl::build(const Shape& in) {
   const auto rank = static_cast<std::int64_t>(in.size());
   if (config.axis < -rank || config.axis >= rank || config.axis == 0 || config.axis == -rank) {
-    fail("field-value", fmt::format("axis is {}, which is no axis of {} behind the batch", config.axis, keras_shape(in)));
+    fail("field-value",
+         fmt::format("axis is {}, which is no axis of {} behind the batch", config.axis, keras_shape(in)));
   }
   const std::int64_t channels = known_dim(in, config.axis);
   if (config.scale) gamma_ = add_weight("gamma", {channels}, {.initializer = config.gamma_initializer});
   if (config.center) beta_ = add_weight("beta", {channels}, {.initializer = config.beta_initializer});
-  moving_mean_ = add_weight("moving_mean", {channels},
-                            {.initializer = config.moving_mean_initializer, .trainable = false});
+  moving_mean_ =
+      add_weight("moving_mean", {channels}, {.initializer = config.moving_mean_initializer, .trainable = false});
   moving_variance_ = add_weight("moving_variance", {channels},
                                 {.initializer = config.moving_variance_initializer, .trainable = false});
 }

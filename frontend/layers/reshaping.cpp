@@ -37,8 +37,8 @@ Tensor ZeroPadding2DImpl::call(Tensor x, const Call&) {
     low[first_spatial(config.data_format) + i] = Dim(config.padding[i][0]);
     high[first_spatial(config.data_format) + i] = Dim(config.padding[i][1]);
   }
-  return emit::op("pad", {x}, {{{"low", low}, {"high", high}, {"inner", emit::Ints(4, 0)},
-                                {"value", kernel::literal_of(0.0)}}});
+  return emit::op("pad", {x},
+                  {{{"low", low}, {"high", high}, {"inner", emit::Ints(4, 0)}, {"value", kernel::literal_of(0.0)}}});
 }
 
 }  // namespace tusk::layers

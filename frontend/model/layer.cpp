@@ -44,8 +44,8 @@ std::int64_t LayerBase::known_dim(const Shape& shape, std::int64_t axis) const {
   const std::int64_t i = axis < 0 ? axis + static_cast<std::int64_t>(shape.size()) : axis;
   const Dim& extent = shape.at(static_cast<std::size_t>(i));
   if (extent.is_constant()) return extent.constant();
-  fail("layer-unknown-dim", fmt::format("axis {} of the input {} must be known when the layer is built", axis,
-                                        keras_shape(shape)));
+  fail("layer-unknown-dim",
+       fmt::format("axis {} of the input {} must be known when the layer is built", axis, keras_shape(shape)));
 }
 
 Tensor LayerBase::call(Tensor, const Call&) {
@@ -84,10 +84,10 @@ std::vector<Variable> LayerBase::weights() const {
 
 void LayerBase::check_inputs(const std::vector<Tensor>& inputs) const {
   if (inputs.size() >= min_inputs() && inputs.size() <= max_inputs()) return;
-  const std::string wanted = min_inputs() == max_inputs() ? std::to_string(min_inputs())
-                                                          : fmt::format("at least {}", min_inputs());
-  fail("layer-inputs", fmt::format("{} takes {} input{}, found {}", class_name_, wanted, wanted == "1" ? "" : "s",
-                                   inputs.size()));
+  const std::string wanted =
+      min_inputs() == max_inputs() ? std::to_string(min_inputs()) : fmt::format("at least {}", min_inputs());
+  fail("layer-inputs",
+       fmt::format("{} takes {} input{}, found {}", class_name_, wanted, wanted == "1" ? "" : "s", inputs.size()));
 }
 
 std::vector<Tensor> LayerBase::apply(std::vector<Tensor> inputs, const Call& how) try {
@@ -121,8 +121,9 @@ Tensor Layer::operator()(const Tensors& inputs, const Call& call) const {
   const std::vector<Tensor> results = layer_->apply(inputs.list, call);
   if (results.size() == 1) return results.front();
   if (results.front().result() == nullptr) {
-    throw Error(error("tensor-several", fmt::format("layer `{}` has {} results: inside of another layer's call use apply",
-                                                    name(), results.size())));
+    throw Error(error(
+        "tensor-several",
+        fmt::format("layer `{}` has {} results: inside of another layer's call use apply", name(), results.size())));
   }
   return Tensor(Tensor::Result{results.front().result()->node, -1});
 }
@@ -130,8 +131,8 @@ Tensor Layer::operator()(const Tensors& inputs, const Call& call) const {
 void Layer::set_weights(const std::vector<Array>& values) const {
   std::vector<Variable> variables = weights();
   if (values.size() != variables.size()) {
-    Diagnostic problem = error("weight-count", fmt::format("{} arrays are given for {} weights", values.size(),
-                                                           variables.size()));
+    Diagnostic problem =
+        error("weight-count", fmt::format("{} arrays are given for {} weights", values.size(), variables.size()));
     problem.layer = name();
     if (!layer_->built()) problem.note("the layer has no weights before its first call");
     throw Error(std::move(problem));
@@ -145,8 +146,8 @@ std::shared_ptr<const Node> first_call(const LayerBase& layer) {
   for (const std::weak_ptr<const Node>& held : layer.nodes()) {
     if (std::shared_ptr<const Node> node = held.lock()) return node;
   }
-  throw Error(error("layer-not-called", fmt::format("layer `{}` has never been called, so it has no input and output",
-                                                    layer.name())));
+  throw Error(error("layer-not-called",
+                    fmt::format("layer `{}` has never been called, so it has no input and output", layer.name())));
 }
 
 }  // namespace

@@ -171,13 +171,13 @@ class LayerOf : public Layer {
   LayerOf(Config config) requires(kArguments == 0) : LayerOf(make(std::move(config))) {}
   LayerOf(First first, Config config = {}) requires(kArguments >= 1)
       : LayerOf(make(with<0>(std::move(config), std::move(first)))) {}
-  LayerOf(std::initializer_list<std::int64_t> first, Config config = {})
-    requires(kArguments >= 1 && detail::FromList<First>)
+  LayerOf(std::initializer_list<std::int64_t> first,
+          Config config = {}) requires(kArguments >= 1 && detail::FromList<First>)
       : LayerOf(make(with<0>(std::move(config), First(first)))) {}
   LayerOf(First first, Second second, Config config = {}) requires(kArguments >= 2)
       : LayerOf(make(with<1>(with<0>(std::move(config), std::move(first)), std::move(second)))) {}
-  LayerOf(First first, std::initializer_list<std::int64_t> second, Config config = {})
-    requires(kArguments >= 2 && detail::FromList<Second>)
+  LayerOf(First first, std::initializer_list<std::int64_t> second,
+          Config config = {}) requires(kArguments >= 2 && detail::FromList<Second>)
       : LayerOf(make(with<1>(with<0>(std::move(config), std::move(first)), Second(second)))) {}
 
   /// From a whole configuration, as a file gives it.

@@ -12,15 +12,19 @@ namespace tusk {
 namespace {
 
 DType dtype_of(InputType type) {
-  static constexpr DType kTypes[] = {DType::f32, DType::boolean, DType::u8, DType::i8, DType::i32, DType::u32, DType::i64};
+  static constexpr DType kTypes[] = {DType::f32, DType::boolean, DType::u8, DType::i8,
+                                     DType::i32, DType::u32,     DType::i64};
   return kTypes[std::ranges::find(InputType::kWords, type.str()) - InputType::kWords.begin()];
 }
 
 // What an unknown axis is called: (batch, time, features), (batch, height, width, channels), ...; the channels come
 // first where the last axis is unknown and the first is not.
 std::string axis_name(const std::vector<InputDim>& batch_shape, std::size_t axis) {
-  static const std::vector<std::string> kNames[] = {
-      {}, {"features"}, {"time", "features"}, {"height", "width", "channels"}, {"depth", "height", "width", "channels"}};
+  static const std::vector<std::string> kNames[] = {{},
+                                                    {"features"},
+                                                    {"time", "features"},
+                                                    {"height", "width", "channels"},
+                                                    {"depth", "height", "width", "channels"}};
   const std::size_t rank = batch_shape.size() - 1;
   if (rank >= std::size(kNames)) return fmt::format("axis{}", axis);
   const bool channels_first = rank > 1 && batch_shape[1].extent() && !batch_shape.back().extent();
@@ -32,7 +36,8 @@ bool is_word(std::string_view text) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
   const auto digit = [](char c) { return c >= '0' && c <= '9'; };
   // `__` is for symbols that nobody named.
-  return !text.empty() && letter(text[0]) && text.find("__") == std::string_view::npos && std::ranges::all_of(text, [&](char c) { return letter(c) || digit(c); });
+  return !text.empty() && letter(text[0]) && text.find("__") == std::string_view::npos &&
+         std::ranges::all_of(text, [&](char c) { return letter(c) || digit(c); });
 }
 
 }  // namespace
@@ -52,7 +57,8 @@ Tensor InputLayerImpl::make() {
     } else if (dim.symbol().empty()) {
       shape.push_back(unknown_dim(axis_name(config.batch_shape, axis)));
     } else if (!is_word(dim.symbol())) {
-      fail("input-symbol", fmt::format("`{}` is no name for an extent: expected letters, digits and single _", dim.symbol()));
+      fail("input-symbol",
+           fmt::format("`{}` is no name for an extent: expected letters, digits and single _", dim.symbol()));
     } else {
       shape.push_back(Dim::symbol(dim.symbol()));
     }
@@ -101,8 +107,8 @@ FunctionalImpl::FunctionalImpl(std::vector<Tensor> in, std::vector<Tensor> out)
   for (const Tensor& output : outputs) output_names.push_back(unique_name(output.result()->node->layer->name(), taken));
 }
 
-// Keras' order (keras.md 1.4): it fixes the order of layers and weights in files. Depths count from the outputs; a layer
-// that is called several times has the largest depth of its calls.
+// Keras' order (keras.md 1.4): it fixes the order of layers and weights in files. Depths count from the outputs; a
+// layer that is called several times has the largest depth of its calls.
 void FunctionalImpl::order() {
   std::map<const LayerBase*, int> index;  // in the order of first visits, outputs first
   std::set<const Node*> done;
@@ -123,9 +129,9 @@ void FunctionalImpl::order() {
       const std::shared_ptr<const Node>& node = tensor.result()->node;
       const bool is_declared = declared.contains(*tensor.result());
       if (node->inputs.empty() && !is_declared) {
-        throw Error(error("model-disconnected",
-                          fmt::format("input `{}` is needed, but is not among the inputs of the model",
-                                      node->layer->name())));
+        throw Error(
+            error("model-disconnected",
+                  fmt::format("input `{}` is needed, but is not among the inputs of the model", node->layer->name())));
       }
       if (is_declared && !node->inputs.empty()) return;  // a result of a layer that is taken as an input
       if (done.contains(node.get())) return;
@@ -167,8 +173,8 @@ void FunctionalImpl::order() {
     if (!seen.insert(node->layer.get()).second) continue;
     layers.emplace_back(node->layer);
     if (!names.insert(node->layer->name()).second) {
-      throw Error(error("model-names", fmt::format("two layers of the model are named `{}`; names must differ",
-                                                   node->layer->name())));
+      throw Error(error("model-names",
+                        fmt::format("two layers of the model are named `{}`; names must differ", node->layer->name())));
     }
   }
   std::ranges::stable_sort(layers, [&](const Layer& a, const Layer& b) {

@@ -19,10 +19,10 @@ inline constexpr NoneType None{};
 /// An extent of an input: a number, None, or a name; inputs that share a name have equal extents.
 class InputDim {
  public:
-  InputDim(std::int64_t extent) : extent_(extent) {}              // NOLINT
-  InputDim(int extent) : extent_(extent) {}                       // NOLINT
-  InputDim(NoneType) {}                                           // NOLINT
-  InputDim(const char* symbol) : symbol_(symbol) {}               // NOLINT
+  InputDim(std::int64_t extent) : extent_(extent) {}  // NOLINT
+  InputDim(int extent) : extent_(extent) {}           // NOLINT
+  InputDim(NoneType) {}                               // NOLINT
+  InputDim(const char* symbol) : symbol_(symbol) {}   // NOLINT
 
   const std::optional<std::int64_t>& extent() const { return extent_; }
   const std::string& symbol() const { return symbol_; }

@@ -7,8 +7,8 @@
 
 namespace tusk {
 
-/// The next name for an object of the class: "Conv2D" gives conv2d, then conv2d_1. One counter for each name and thread;
-/// names that a user gives do not count, as in Keras.
+/// The next name for an object of the class: "Conv2D" gives conv2d, then conv2d_1. One counter for each name and
+/// thread; names that a user gives do not count, as in Keras.
 std::string automatic_name(std::string_view class_name);
 
 /// Starts all counters again (keras.utils.clear_session).

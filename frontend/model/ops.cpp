@@ -37,7 +37,8 @@ Tensor binary(std::string_view class_name, std::string_view row, const Term& a, 
 }
 
 Tensor unary(std::string_view class_name, std::string_view row, const Tensor& x) {
-  return apply(class_name, {x}, [row](const std::vector<Tensor>& in) { return emit::map(row, {emit::to_float(in[0])}); });
+  return apply(class_name, {x},
+               [row](const std::vector<Tensor>& in) { return emit::map(row, {emit::to_float(in[0])}); });
 }
 
 Tensor reduced(std::string_view class_name, std::string_view kind, const Tensor& x, const Reduction& how) {
@@ -107,8 +108,8 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
     const std::size_t rank = x[0].shape().size();
     const std::size_t other = x[1].shape().size();
     if (rank < 2 || other < 2 || (other > 2 && other != rank)) {
-      throw Error(error("matmul-shapes", fmt::format("matmul of {} and {}", keras_shape(x[0].shape()),
-                                                     keras_shape(x[1].shape()))));
+      throw Error(error("matmul-shapes",
+                        fmt::format("matmul of {} and {}", keras_shape(x[0].shape()), keras_shape(x[1].shape()))));
     }
     graph::ContractSpec spec;
     for (std::size_t i = 0; i + 2 < rank; ++i) {

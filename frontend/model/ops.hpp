@@ -17,11 +17,10 @@ namespace tusk {
 /// A tensor or a number.
 class Term {
  public:
-  Term(Tensor tensor) : is_(std::move(tensor)) {}                              // NOLINT
-  Term(const Variable& variable) : is_(Tensor(variable)) {}                    // NOLINT
+  Term(Tensor tensor) : is_(std::move(tensor)) {}            // NOLINT
+  Term(const Variable& variable) : is_(Tensor(variable)) {}  // NOLINT
   template <class Number>
-    requires std::is_arithmetic_v<Number>
-  Term(Number number) : is_(static_cast<double>(number)) {}                    // NOLINT
+  requires std::is_arithmetic_v<Number> Term(Number number) : is_(static_cast<double>(number)) {}  // NOLINT
   const Tensor* tensor() const { return std::get_if<Tensor>(&is_); }
   double number() const { return std::get<double>(is_); }
 

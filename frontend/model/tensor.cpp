@@ -35,10 +35,10 @@ const graph::Type& Tensor::type() const {
   if (const Traced* value = traced()) return value->type;
   if (const Result* of = result()) {
     if (of->index < 0) {
-      throw Error(error("tensor-several", fmt::format("the call of layer `{}` has {} results; take them apart with "
-                                                      "unpack<{}>()",
-                                                      of->node->layer->name(), of->node->outputs.size(),
-                                                      of->node->outputs.size())));
+      throw Error(error("tensor-several",
+                        fmt::format("the call of layer `{}` has {} results; take them apart with "
+                                    "unpack<{}>()",
+                                    of->node->layer->name(), of->node->outputs.size(), of->node->outputs.size())));
     }
     return of->node->outputs[static_cast<std::size_t>(of->index)];
   }

@@ -113,9 +113,9 @@ struct Tensors {
   std::vector<Tensor> list;
 
   Tensors() = default;
-  Tensors(Tensor tensor) : list{std::move(tensor)} {}                       // NOLINT
-  Tensors(std::vector<Tensor> tensors) : list(std::move(tensors)) {}        // NOLINT
-  Tensors(std::initializer_list<Tensor> tensors) : list(tensors) {}         // NOLINT
+  Tensors(Tensor tensor) : list{std::move(tensor)} {}                 // NOLINT
+  Tensors(std::vector<Tensor> tensors) : list(std::move(tensors)) {}  // NOLINT
+  Tensors(std::initializer_list<Tensor> tensors) : list(tensors) {}   // NOLINT
 };
 
 /// One call of a layer.

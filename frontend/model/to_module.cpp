@@ -69,8 +69,8 @@ void apply_ranges(const std::vector<DimRange>& ranges, std::vector<graph::Symbol
     }
     if (range.low < 1 || range.high < range.low || range.step < 1 || range.low % range.step != 0 ||
         range.high % range.step != 0) {
-      throw Error(error("dim-range", fmt::format("{}..{}:{} is no range for {}", range.low, range.high, range.step,
-                                                 range.symbol))
+      throw Error(error("dim-range",
+                        fmt::format("{}..{}:{} is no range for {}", range.low, range.high, range.step, range.symbol))
                       .note("expected 1 <= low <= high, both multiples of the step"));
     }
     *it = {range.symbol, range.low, range.high, range.step};

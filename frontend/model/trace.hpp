@@ -53,7 +53,7 @@ class Trace {
 
   Weights weights_;
   graph::Builder builder_;
-  std::string path_;                      // of the layer that is running
+  std::string path_;  // of the layer that is running
   std::map<Variable, int> globals_;
   std::map<const LayerBase*, std::string> paths_;  // of every layer that has run: where its weights are named
   Trace* outer_;
@@ -65,11 +65,11 @@ namespace emit {
 /// What an op takes: a tensor, a number, or the value of a dim.
 class Arg {
  public:
-  Arg(Tensor tensor) : is_(std::move(tensor)) {}                                   // NOLINT
-  Arg(const Variable& variable) : is_(Tensor(variable)) {}                         // NOLINT
-  Arg(double number) : is_(graph::Operand::number(number)) {}                      // NOLINT
-  Arg(int number) : is_(graph::Operand::number(static_cast<double>(number))) {}    // NOLINT
-  Arg(Dim dim) : is_(graph::Operand::of(std::move(dim))) {}                        // NOLINT
+  Arg(Tensor tensor) : is_(std::move(tensor)) {}                                 // NOLINT
+  Arg(const Variable& variable) : is_(Tensor(variable)) {}                       // NOLINT
+  Arg(double number) : is_(graph::Operand::number(number)) {}                    // NOLINT
+  Arg(int number) : is_(graph::Operand::number(static_cast<double>(number))) {}  // NOLINT
+  Arg(Dim dim) : is_(graph::Operand::of(std::move(dim))) {}                      // NOLINT
   graph::Operand operand() const;
   const Tensor* tensor() const { return std::get_if<Tensor>(&is_); }
 

@@ -20,8 +20,7 @@ using Key = std::pair<std::string, DType>;
 
 // A body may use rows whose text stands below it: a row in a value is a line of the table, not a function.
 std::map<Key, Func> parsed_bodies() {
-  std::string text(kBodies);  // its comments may begin with //
-  for (std::size_t at = 0; (at = text.find("//", at)) != std::string::npos;) text.replace(at, 2, "#");
+  const std::string text(kBodies);
   Expected<Module> module = parse(text, "ir/row/bodies.inc");
   if (!module) {
     std::fputs(module.problem().str().c_str(), stderr);

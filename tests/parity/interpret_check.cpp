@@ -1,10 +1,11 @@
-// Models as Keras saved them against what Keras computed, by the graph interpreter in double:
+// Models as Keras saved them against what Keras computed, by the graph interpreter in double, or by the loop
+// interpreter:
 //
-//     interpret_check [-r] [-v] MODEL...    with a recording MODEL.npz, or NAME.npz beside NAME.keras and NAME.h5
+//     interpret_check [-l] [-r] [-v] MODEL...    with a recording MODEL.npz, or NAME.npz beside NAME.keras and NAME.h5
 //
 // Prints a line for each file; the exit status is 1 if a file gives wrong values or, without -r, is refused. With -v,
-// the graph and the error of each output. Needs no compiler, so it tells faults of the front end from faults of
-// everything behind it.
+// the graph and the error of each output; with -l the whole pipeline runs and the loops are interpreted. Needs no
+// compiler, so it tells faults of the front end from faults of everything behind it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,6 +25,8 @@
 #include "ir/graph/parse.hpp"
 #include "ir/graph/print.hpp"
 #include "ir/graph/verify.hpp"
+#include "passes/pipeline.hpp"
+#include "passes/run_loops.hpp"
 
 namespace {
 
@@ -66,6 +69,16 @@ const Array* recorded_array(const Arrays& arrays, const std::string& prefix, con
   return nullptr;
 }
 
+bool by_loops = false;
+
+Expected<std::vector<Array>> run(const graph::Module& module, const graph::Function& function,
+                                 std::vector<Array> inputs, const graph::SymbolValues& symbols) {
+  if (!by_loops) return graph::interpret(module, function, std::move(inputs), symbols);
+  TRY(const Ir ir, run_pipeline(module, {}));
+  const auto& lowered = std::get<Lowered>(ir);
+  return run_loops(lowered.program, lowered.loops, function.name, inputs, symbols);
+}
+
 /// One recorded call: `prefix` is "", "set1/", "case1/", ...
 Expected<Outcome> check_call(const graph::Module& module, const Model& model, const Arrays& arrays,
                              const std::string& prefix, bool print) {
@@ -83,7 +96,7 @@ Expected<Outcome> check_call(const graph::Module& module, const Model& model, co
     shapes.push_back(input->shape());
   }
   TRY(const graph::SymbolValues symbols, graph::bind_symbols(module, function, shapes));
-  TRY(const std::vector<Array> results, graph::interpret(module, function, inputs, symbols));
+  TRY(const std::vector<Array> results, run(module, function, inputs, symbols));
   Outcome outcome;
   for (std::size_t i = 0; i < results.size(); ++i) {
     const Array* recorded = recorded_array(arrays, prefix + "out/", model.output_names()[i], i);
@@ -141,6 +154,10 @@ int main(int argc, char** argv) {
     const std::filesystem::path path = argv[i];
     if (path == "-v") {
       print = true;
+      continue;
+    }
+    if (path == "-l") {
+      by_loops = true;
       continue;
     }
     if (path == "-r") {

@@ -230,8 +230,8 @@ TEST_P(Laws, GradientsAgreeWithDifferences) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, Laws, testing::ValuesIn(samples()), [](const testing::TestParamInfo<Sample>& info) {
-  return info.param.op + "_" + std::to_string(info.param.number);
+INSTANTIATE_TEST_SUITE_P(Ops, Laws, testing::ValuesIn(samples()), [](const testing::TestParamInfo<Sample>& sample) {
+  return sample.param.op + "_" + std::to_string(sample.param.number);
 });
 
 }  // namespace

@@ -147,11 +147,15 @@ TEST_F(Frontend, UnknownExtentsBecomeSymbols) {
   const Model model({a, b, c}, {conv, y, layers::Dense(1)(c)});
   const graph::Module module = module_of(model, {.dims = {{"height", 32, 1024, 32}}});
   std::vector<std::string> symbols;
-  for (const graph::Symbol& s : module.symbols) symbols.push_back(fmt::format("{} {}..{}:{}", s.name, s.low, s.high, s.step));
-  EXPECT_THAT(symbols, ElementsAre("batch 1..64:1", "height 32..1024:32", "width 1..256:1", "time 1..256:1",
-                                   "time_1 1..256:1"));
+  for (const graph::Symbol& s : module.symbols)
+    symbols.push_back(fmt::format("{} {}..{}:{}", s.name, s.low, s.high, s.step));
+  EXPECT_THAT(symbols,
+              ElementsAre("batch 1..64:1", "height 32..1024:32", "width 1..256:1", "time 1..256:1", "time_1 1..256:1"));
   EXPECT_THAT(error_of([&] { module_of(model, {.dims = {{"hight", 1, 2}}}); }), HasSubstr("did you mean `height`"));
-  EXPECT_THAT(error_of([&] { module_of(model, {.dims = {{"width", 5, 2}}}); }), HasSubstr("5..2:1 is no range for width"));
+  EXPECT_THAT(error_of([&] {
+                module_of(model, {.dims = {{"width", 5, 2}}});
+              }),
+              HasSubstr("5..2:1 is no range for width"));
 }
 
 TEST_F(Frontend, FixedBatchNarrowsTheSymbol) {
@@ -176,7 +180,8 @@ TEST_F(Frontend, ErrorsNameTheLayer) {
   EXPECT_THAT(error_of([&] { layers::Dense(3)({x, x}); }), HasSubstr("takes 1 input, found 2"));
   EXPECT_THAT(error_of([&] { layers::Dense(3)(Input({None})); }), HasSubstr("must be known"));
   EXPECT_THAT(error_of([&] { layers::Dropout(0.5)(x, {.training = true}); }), HasSubstr("training = true"));
-  EXPECT_THAT(error_of([&] { layers::Conv2D(1, 3, {.strides = 2, .dilation_rate = 2})(x); }), HasSubstr("which Keras refuses"));
+  EXPECT_THAT(error_of([&] { layers::Conv2D(1, 3, {.strides = 2, .dilation_rate = 2})(x); }),
+              HasSubstr("which Keras refuses"));
   EXPECT_THAT(error_of([&] { layers::Conv2DTranspose(1, 3, {.strides = 2, .output_padding = 2})(x); }),
               HasSubstr("output_padding is 2, expected less than strides"));
   EXPECT_THAT(error_of([&] { Activation::named("rleu"); }), HasSubstr("did you mean `relu`"));
@@ -251,8 +256,13 @@ TEST_F(Frontend, CustomLayersAreLayers) {
   const Tensor y = linear(x);
   linear.set_weights({floats({2, 2}, {1, 2, 3, 4}), floats({2}, {10, 20})});
   EXPECT_EQ(run(Model(x, y), {floats({1, 2}, {1, 1})}), (std::vector<double>{14, 26}));
-  EXPECT_THAT(error_of([&] { linear.set_weights({floats({2, 2}, {1, 2, 3, 4})}); }), HasSubstr("1 arrays are given for 2"));
-  EXPECT_THAT(error_of([&] { linear.set_weights({floats({1, 2}, {1, 2}), floats({2}, {1, 2})}); }),
+  EXPECT_THAT(error_of([&] {
+                linear.set_weights({floats({2, 2}, {1, 2, 3, 4})});
+              }),
+              HasSubstr("1 arrays are given for 2"));
+  EXPECT_THAT(error_of([&] {
+                linear.set_weights({floats({1, 2}, {1, 2}), floats({2}, {1, 2})});
+              }),
               HasSubstr("w has shape (1, 2), expected (2, 2)"));
   const Tensor wide = Input({4}, {.name = "wide"});
   const graph::Module module = module_of(Model(wide, Twice()(wide)));
@@ -263,7 +273,8 @@ TEST_F(Frontend, CustomLayersAreLayers) {
 
 TEST_F(Frontend, ModelsAreLayers) {
   const Tensor x = Input({2}, {.name = "x"});
-  const Model inner(x, layers::Dense(2, {.activation = [](const Tensor& t) { return t * t + 1; }})(x), {.name = "inner"});
+  const Model inner(x, layers::Dense(2, {.activation = [](const Tensor& t) { return t * t + 1; }})(x),
+                    {.name = "inner"});
   const Tensor z = Input({2}, {.name = "z"});
   const Model outer(z, inner(inner(z)), {.name = "outer"});
   inner.get_layer("dense").set_weights({floats({2, 2}, {1, 0, 0, 1}), floats({2}, {0, 0})});
@@ -278,7 +289,8 @@ TEST_F(Frontend, ModelsAreLayers) {
 
 TEST_F(Frontend, OperatorsCompute) {
   const Tensor x = Input({3}, {.name = "x"});
-  const Tensor y = (2 - x) / 4 + x * 3 - ops::max(x, {.axis = {-1}, .keepdims = true}) + ops::mean(x, {.axis = {1}, .keepdims = true});
+  const Tensor y = (2 - x) / 4 + x * 3 - ops::max(x, {.axis = {-1}, .keepdims = true}) +
+                   ops::mean(x, {.axis = {1}, .keepdims = true});
   const std::vector<double> found = run(Model(x, y), {floats({1, 3}, {1, 2, 6})});
   const std::vector<double> expected{0.25 + 3 - 6 + 3, 0 + 6 - 6 + 3, -1 + 18 - 6 + 3};
   EXPECT_EQ(found, expected);
@@ -296,16 +308,20 @@ TEST_F(Frontend, InitialValuesAreTheSameEachTime) {
 // --- configurations
 
 json tensor(const char* layer, int node = 0, int index = 0) {
-  return {{"class_name", "__keras_tensor__"}, {"config", {{"shape", {nullptr, 4}}, {"dtype", "float32"},
-                                                          {"keras_history", {layer, node, index}}}}};
+  return {{"class_name", "__keras_tensor__"},
+          {"config", {{"shape", {nullptr, 4}}, {"dtype", "float32"}, {"keras_history", {layer, node, index}}}}};
 }
 
 json layer(const char* class_name, json config, json calls) {
   json nodes = json::array();
   for (const json& args : calls) nodes.push_back({{"args", args}, {"kwargs", json::object()}});
   const std::string name = config["name"];
-  return {{"module", "keras.layers"}, {"class_name", class_name}, {"config", std::move(config)}, {"registered_name", nullptr},
-          {"name", name}, {"inbound_nodes", nodes}};
+  return {{"module", "keras.layers"},
+          {"class_name", class_name},
+          {"config", std::move(config)},
+          {"registered_name", nullptr},
+          {"name", name},
+          {"inbound_nodes", nodes}};
 }
 
 json functional(json layers, json outputs) {
@@ -325,32 +341,43 @@ std::string dense_error(const json& changes, int keras = 3) {
 
 TEST_F(Frontend, WrongValuesAreRefused) {
   EXPECT_EQ(dense_error(json::object()), "no error");
-  EXPECT_THAT(dense_error({{"units", "three"}}), AllOf(HasSubstr("units is \"three\", expected an integer"), HasSubstr("at layer `d`")));
+  EXPECT_THAT(dense_error({{"units", "three"}}),
+              AllOf(HasSubstr("units is \"three\", expected an integer"), HasSubstr("at layer `d`")));
   EXPECT_THAT(dense_error({{"units", 3.5}}), HasSubstr("units is 3.5"));
   EXPECT_THAT(dense_error({{"units", -3}}), HasSubstr("units is -3"));
   EXPECT_THAT(dense_error({{"units", 4611686018427387904}}), HasSubstr("units is 4611686018427387904"));
   EXPECT_THAT(dense_error({{"unitz", 3}}), HasSubstr("unitz = 3 is an unknown argument; did you mean `units`?"));
   EXPECT_THAT(dense_error({{"use_bias", "no"}}), HasSubstr("use_bias is \"no\", expected true or false"));
   EXPECT_THAT(dense_error({{"activation", "relo"}}), HasSubstr("no activation is named `relo`; did you mean `relu`?"));
-  EXPECT_THAT(dense_error({{"activation", {{"class_name", "LeakyReLU"}, {"config", json::object()}}}}), HasSubstr("\"LeakyReLU\""));
+  EXPECT_THAT(dense_error({{"activation", {{"class_name", "LeakyReLU"}, {"config", json::object()}}}}),
+              HasSubstr("\"LeakyReLU\""));
   EXPECT_THAT(dense_error({{"lora_rank", 4}}), HasSubstr("lora_rank is 4, which is not supported"));
   EXPECT_THAT(dense_error({{"dtype", "mixed_float16"}}), HasSubstr("dtype policy is \"mixed_float16\""));
-  EXPECT_THAT(dense_error({{"dtype", {{"class_name", "DTypePolicy"}, {"config", {{"name", "bfloat16"}}}}}}), HasSubstr("\"bfloat16\""));
+  EXPECT_THAT(dense_error({{"dtype", {{"class_name", "DTypePolicy"}, {"config", {{"name", "bfloat16"}}}}}}),
+              HasSubstr("\"bfloat16\""));
   EXPECT_EQ(dense_error({{"dtype", {{"class_name", "Policy"}, {"config", {{"name", "float32"}}}}}}), "no error");
-  EXPECT_EQ(dense_error({{"kernel_regularizer", {{"class_name", "L2"}}}, {"trainable", false}, {"lora_rank", nullptr}}), "no error");
+  EXPECT_EQ(dense_error({{"kernel_regularizer", {{"class_name", "L2"}}}, {"trainable", false}, {"lora_rank", nullptr}}),
+            "no error");
 }
 
 TEST_F(Frontend, BrokenGraphsAreRefused) {
-  const auto dense = [](const char* name, const json& from) { return layer("Dense", {{"name", name}, {"units", 4}}, {{from}}); };
+  const auto dense = [](const char* name, const json& from) {
+    return layer("Dense", {{"name", name}, {"units", 4}}, {{from}});
+  };
   const auto error_in = [](json layers, json output) {
     return error_of([&] { model_from_config(functional(std::move(layers), std::move(output)), 3); });
   };
-  EXPECT_THAT(error_in({dense("d", tensor("gone"))}, {"d", 0, 0}), HasSubstr("refers to layer \"gone\", which is not in the file"));
-  EXPECT_THAT(error_in({dense("d", tensor("x", 1))}, {"d", 0, 0}), HasSubstr("refers to node 1 of layer \"x\", which has 1"));
-  EXPECT_THAT(error_in({dense("d", tensor("x"))}, {{"d", 7, 9}}), HasSubstr("refers to node 7 of layer \"d\", which has 1"));
+  EXPECT_THAT(error_in({dense("d", tensor("gone"))}, {"d", 0, 0}),
+              HasSubstr("refers to layer \"gone\", which is not in the file"));
+  EXPECT_THAT(error_in({dense("d", tensor("x", 1))}, {"d", 0, 0}),
+              HasSubstr("refers to node 1 of layer \"x\", which has 1"));
+  EXPECT_THAT(error_in({dense("d", tensor("x"))}, {{"d", 7, 9}}),
+              HasSubstr("refers to node 7 of layer \"d\", which has 1"));
   EXPECT_THAT(error_in({dense("d", tensor("x"))}, {{"d", 0, 9}}), HasSubstr("refers to result 9 of layer \"d\""));
-  EXPECT_THAT(error_in({dense("d", tensor("e")), dense("e", tensor("d"))}, {"e", 0, 0}), HasSubstr("the graph has a cycle: each of \"d\", \"e\", \"d\" reads the next one"));
-  EXPECT_THAT(error_in({dense("d", tensor("x")), dense("d", tensor("d"))}, {"d", 0, 0}), HasSubstr("two layers are named \"d\""));
+  EXPECT_THAT(error_in({dense("d", tensor("e")), dense("e", tensor("d"))}, {"e", 0, 0}),
+              HasSubstr("the graph has a cycle: each of \"d\", \"e\", \"d\" reads the next one"));
+  EXPECT_THAT(error_in({dense("d", tensor("x")), dense("d", tensor("d"))}, {"d", 0, 0}),
+              HasSubstr("two layers are named \"d\""));
   EXPECT_THAT(error_in({dense("d", 2.0)}, {"d", 0, 0}), HasSubstr("called with 2.0, which is no tensor"));
   json masked = dense("d", tensor("x"));
   masked["inbound_nodes"][0]["kwargs"] = {{"mask", tensor("x")}};
@@ -364,14 +391,17 @@ TEST_F(Frontend, OneErrorListsAllUnsupportedLayers) {
   op["module"] = "keras.src.ops.numpy";
   json custom = layer("QDense", {{"name", "q"}}, {{tensor("x")}});
   custom["registered_name"] = "qkeras>QDense";
-  const json model = functional({layer("LSTM", {{"name", "l1"}}, {{tensor("x")}}), layer("LSTM", {{"name", "l2"}}, {{tensor("x")}}),
-                                 layer("Densest", {{"name", "d"}}, {{tensor("x")}}), layer("Lambda", {{"name", "scale"}}, {{tensor("x")}}),
-                                 layer("Sequential", {{"name", "inner"}}, {{tensor("x")}}), op, custom},
-                                {"d", 0, 0});
+  const json model = functional(
+      {layer("LSTM", {{"name", "l1"}}, {{tensor("x")}}), layer("LSTM", {{"name", "l2"}}, {{tensor("x")}}),
+       layer("Densest", {{"name", "d"}}, {{tensor("x")}}), layer("Lambda", {{"name", "scale"}}, {{tensor("x")}}),
+       layer("Sequential", {{"name", "inner"}}, {{tensor("x")}}), op, custom},
+      {"d", 0, 0});
   const std::string text = error_of([&] { model_from_config(model, 3); });
-  for (const char* part : {"7 layers are not supported", "2 x LSTM: \"l1\", \"l2\"", "Densest, which is unknown; did you mean `Dense`?: \"d\"",
-                           "Python bytecode, which is never decoded", "Sequential inside of a model: \"inner\"",
-                           "operation Multiply (keras.src.ops.numpy): \"multiply\"", "custom layer qkeras>QDense", "supported are InputLayer, Dense"}) {
+  for (const char* part :
+       {"7 layers are not supported", "2 x LSTM: \"l1\", \"l2\"",
+        "Densest, which is unknown; did you mean `Dense`?: \"d\"", "Python bytecode, which is never decoded",
+        "Sequential inside of a model: \"inner\"", "operation Multiply (keras.src.ops.numpy): \"multiply\"",
+        "custom layer qkeras>QDense", "supported are InputLayer, Dense"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
 }
@@ -395,9 +425,14 @@ TEST_F(Frontend, Keras2ConfigurationsAreRead) {
       {"config",
        {{"name", "model_1"},
         {"layers",
-         {layer2("InputLayer", {{"name", "in"}, {"batch_input_shape", {nullptr, 6, 6, 2}}, {"dtype", "float32"}, {"sparse", false}}, json::array()),
-          layer2("BatchNormalization", {{"name", "bn"}, {"axis", {3}}, {"momentum", 0.99}, {"epsilon", 0.001}}, {{{"in", 0, 0, json::object()}}}),
-          layer2("DepthwiseConv2D", {{"name", "dw"}, {"kernel_size", {3, 3}}, {"groups", 1}, {"activation", "hard_sigmoid"}}, {{{"bn", 0, 0, {{"training", false}}}}}),
+         {layer2("InputLayer",
+                 {{"name", "in"}, {"batch_input_shape", {nullptr, 6, 6, 2}}, {"dtype", "float32"}, {"sparse", false}},
+                 json::array()),
+          layer2("BatchNormalization", {{"name", "bn"}, {"axis", {3}}, {"momentum", 0.99}, {"epsilon", 0.001}},
+                 {{{"in", 0, 0, json::object()}}}),
+          layer2("DepthwiseConv2D",
+                 {{"name", "dw"}, {"kernel_size", {3, 3}}, {"groups", 1}, {"activation", "hard_sigmoid"}},
+                 {{{"bn", 0, 0, {{"training", false}}}}}),
           layer2("Add", {{"name", "sum"}}, {{{"dw", 0, 0, json::object()}, {"dw", 0, 0, json::object()}}})}},
         {"input_layers", {{"in", 0, 0}}},
         {"output_layers", {{"sum", 0, 0}}}}}};
@@ -405,12 +440,20 @@ TEST_F(Frontend, Keras2ConfigurationsAreRead) {
   EXPECT_EQ(keras_shape(read.model.outputs()[0].shape()), "(None, 4, 4, 2)");
   EXPECT_THAT(names_of(read.model.layers()), ElementsAre("in", "bn", "dw", "sum"));
   EXPECT_THAT(graph::print(module_of(read.model)), HasSubstr("map.mul %dw_contract, 0.2"));  // Keras 3: (x + 3) / 6
-  EXPECT_THAT(error_of([&] { model_from_config({{"class_name", "Sequential"}, {"config", json::array()}}, 2); }), HasSubstr("bare list"));
-  EXPECT_THAT(error_of([&] { model_from_config({{"class_name", "MLP"}, {"config", json::object()}}, 3); }), HasSubstr("class \"MLP\", whose code is not in the file"));
+  EXPECT_THAT(error_of([&] {
+                model_from_config({{"class_name", "Sequential"}, {"config", json::array()}}, 2);
+              }),
+              HasSubstr("bare list"));
+  EXPECT_THAT(error_of([&] {
+                model_from_config({{"class_name", "MLP"}, {"config", json::object()}}, 3);
+              }),
+              HasSubstr("class \"MLP\", whose code is not in the file"));
 }
 
 TEST_F(Frontend, SequentialNeedsAShape) {
-  json config = {{"class_name", "Sequential"}, {"config", {{"name", "s"}, {"layers", {layer("Dense", {{"name", "d"}, {"units", 2}}, json::array())}}}}};
+  json config = {
+      {"class_name", "Sequential"},
+      {"config", {{"name", "s"}, {"layers", {layer("Dense", {{"name", "d"}, {"units", 2}}, json::array())}}}}};
   EXPECT_THAT(error_of([&] { model_from_config(config, 3); }), HasSubstr("does not say the shape"));
   config["config"]["build_input_shape"] = {nullptr, 4};
   EXPECT_THAT(model_from_config(config, 3).model.input_names(), ElementsAre("input_layer"));

@@ -1,0 +1,196 @@
+// NAME.cpp: kernels, entries, and the checked functions around them.
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "codegen/cpp/names.hpp"
+#include "codegen/cpp/package_parts.hpp"
+#include "codegen/cpp/print_loop.hpp"
+
+namespace tusk::cpp {
+namespace {
+
+// "bad_batch" for the symbol that everybody calls so.
+std::string_view status_of(const PackedSymbol& symbol) {
+  return symbol.symbol->name == "batch" ? "bad_batch" : "bad_dimension";
+}
+
+std::string symbol_checks(const Parts& parts) {
+  std::string out;
+  for (const PackedSymbol& symbol : parts.symbols) {
+    std::string bad = fmt::format("{0} < {1} || {0} > {2}", symbol.identifier, symbol.symbol->low, symbol.max);
+    if (symbol.symbol->step != 1) bad += fmt::format(" || {} % {} != 0", symbol.identifier, symbol.symbol->step);
+    out += fmt::format("  if ({}) return Status::{};\n", bad, status_of(symbol));
+  }
+  return out;
+}
+
+// The arguments of an entry: inputs, outputs, constants, the arena, symbols, as its buffers and scalars say.
+Expected<std::string> entry_arguments(const Parts& parts, const PackedFunction& f) {
+  std::vector<std::string> arguments;
+  for (const Field& field : f.inputs) arguments.push_back("io." + field.identifier);
+  for (const Field& field : f.outputs) arguments.push_back("io." + field.identifier);
+  const std::vector<loop::Buffer>& buffers = f.entry->buffers;
+  for (std::size_t i = arguments.size(); i < buffers.size(); ++i) {
+    if (buffers[i].name == "arena") {
+      arguments.push_back("arena.bytes");
+      continue;
+    }
+    const auto tensor = std::find_if(f.function->tensors.begin(), f.function->tensors.end(), [&](const kernel::Tensor& t) {
+      return t.place == kernel::Tensor::Place::constant && t.name == buffers[i].name;
+    });
+    if (tensor == f.function->tensors.end()) {
+      return error("codegen-cpp", fmt::format("`{}` of entry `{}` is no constant of its function", buffers[i].name, f.function->name));
+    }
+    arguments.push_back(fmt::format("reinterpret_cast<const {}*>(weights.data + {})", storage_name(tensor->type),
+                                    parts.constants.at(tensor->constant).offset));
+  }
+  for (const loop::Scalar& scalar : f.entry->scalars) {
+    const auto symbol = std::find_if(parts.symbols.begin(), parts.symbols.end(),
+                                     [&](const PackedSymbol& s) { return s.symbol->name == scalar.name; });
+    if (symbol == parts.symbols.end()) {
+      return error("codegen-cpp", fmt::format("`{}` of entry `{}` is no symbol", scalar.name, f.function->name));
+    }
+    arguments.push_back(symbol->identifier);
+  }
+  std::string out;
+  for (const std::string& argument : arguments) out += (out.empty() ? "" : ",\n      ") + argument;
+  return out;
+}
+
+Expected<std::string> checked_function(const Parts& parts, const PackedFunction& f, const std::string& entry) {
+  std::string out = fmt::format("Status {}(Arena& arena, const Weights& weights, {}const {}& io) noexcept {{\n", f.identifier,
+                                symbol_parameters(parts, "std::int64_t"), f.io);
+  out += symbol_checks(parts);
+  for (const std::string& requirement : f.requirements) out += fmt::format("  if (!({})) return Status::bad_dimension;\n", requirement);
+  std::string nulls;
+  for (const auto* fields : {&f.inputs, &f.outputs}) {
+    for (const Field& field : *fields) nulls += fmt::format("{}io.{} == nullptr", nulls.empty() ? "" : " || ", field.identifier);
+  }
+  if (!nulls.empty()) out += fmt::format("  if ({}) return Status::null_pointer;\n", nulls);
+  if (parts.weight_bytes > 0) {
+    out += "  if (weights.data == nullptr) return Status::null_pointer;\n";
+  }
+  out += fmt::format("  if (weights.size != {}) return Status::bad_weights;\n", parts.weight_bytes);
+  TRY(const std::string arguments, entry_arguments(parts, f));
+  out += fmt::format("  {}(\n      {});\n  return Status::ok;\n}}\n\n", entry, arguments);
+  return out;
+}
+
+std::string open_function(const Parts& parts) {
+  std::string layout;
+  for (std::size_t i = 0; i < 64; i += 2) layout += fmt::format("{}0x{}", i == 0 ? "" : ", ", parts.layout_sha256.substr(i, 2));
+  return fmt::format(R"(Status open(const void* data, std::size_t size, Weights& out) noexcept {{
+  // The header: a magic word, the SHA-256 of the layout, the size of the data and its checksum.
+  static constexpr unsigned char layout[32] = {{{}}};
+  const auto* bytes = static_cast<const unsigned char*>(data);
+  if (data == nullptr) return Status::null_pointer;
+  if (reinterpret_cast<std::uintptr_t>(data) % 64 != 0 || size != {} + {}u) return Status::bad_weights;
+  if (std::memcmp(bytes, "TUSKWT1", 8) != 0 || std::memcmp(bytes + 8, layout, 32) != 0) return Status::bad_weights;
+  std::uint64_t stored[2];
+  std::memcpy(stored, bytes + 40, 16);
+  std::uint64_t sum = 0;
+  for (std::size_t i = {}; i < size; i += 8) {{
+    std::uint64_t word;
+    std::memcpy(&word, bytes + i, 8);
+    sum = (sum ^ word) * 0x9e3779b97f4a7c15u;
+    sum ^= sum >> 32;
+  }}
+  if (stored[0] != size - {} || stored[1] != sum) return Status::bad_weights;
+  out = {{bytes + {}, size - {}}};
+  return Status::ok;
+}}
+
+)",
+                     layout, parts.weight_bytes, kWeightsHeader, kWeightsHeader, kWeightsHeader, kWeightsHeader, kWeightsHeader);
+}
+
+// The same functions for C: what a reference is in C++ is a pointer, which may be null.
+std::string c_functions(const Parts& parts) {
+  const std::string& name = parts.name;
+  const bool embedded = parts.input->embed_weights;
+  std::string out = "// The interface for C.\n\nnamespace {\n\n";
+  out += fmt::format("static_assert({0}_self_test_failed == static_cast<int>({0}::Status::self_test_failed), \"equal codes\");\n\n", name);
+  out += fmt::format("{}::Status check({}void* arena) {{\n", name,
+                     embedded ? "" : fmt::format("const {}_weights* weights, ", name));
+  out += fmt::format("  if (arena == nullptr{}) return {}::Status::null_pointer;\n", embedded ? "" : " || weights == nullptr", name);
+  out += fmt::format("  return reinterpret_cast<std::uintptr_t>(arena) % 64 == 0 ? {0}::Status::ok : {0}::Status::bad_arena;\n}}\n\n", name);
+  out += fmt::format("{0}::Weights weights_of(const {0}_weights* weights) {{\n", name);
+  if (embedded) out += fmt::format("  if (weights == nullptr) return {}::weights();\n", name);
+  out += "  return {static_cast<const unsigned char*>(weights->data), weights->size};\n}\n\n}  // namespace\n\n";
+
+  out += fmt::format(R"(size_t {0}_arena_bytes() {{ return sizeof({0}::Arena); }}
+
+void* {0}_align(void* memory) {{
+  auto* bytes = static_cast<unsigned char*>(memory);
+  return bytes + (64 - reinterpret_cast<std::uintptr_t>(memory) % 64) % 64;
+}}
+
+)",
+                     name);
+  if (embedded) {
+    out += fmt::format("{0}_weights {0}_embedded_weights() {{ return {{{0}::weights().data, {0}::weights().size}}; }}\n\n", name);
+  } else {
+    out += fmt::format(R"(int {0}_open(const void* data, size_t size, {0}_weights* out) {{
+  if (out == nullptr) return {0}_null_pointer;
+  {0}::Weights weights;
+  const {0}::Status status = {0}::open(data, size, weights);
+  if (status == {0}::Status::ok) *out = {{weights.data, weights.size}};
+  return static_cast<int>(status);
+}}
+
+)",
+                       name);
+  }
+  const std::string arguments = embedded ? "arena" : "weights, arena";
+  for (const PackedFunction& f : parts.functions) {
+    std::string fields;
+    for (const auto* list : {&f.inputs, &f.outputs}) {
+      for (const Field& field : *list) fields += fmt::format("{}io->{}", fields.empty() ? "" : ", ", field.identifier);
+    }
+    std::string symbols;
+    for (const PackedSymbol& symbol : parts.symbols) symbols += symbol.identifier + ", ";
+    out += fmt::format(R"(int {0}(void* arena, const {1}_weights* weights, {2}const {0}_io* io) {{
+  {1}::Status status = io == nullptr ? {1}::Status::null_pointer : check({3});
+  if (status == {1}::Status::ok) {{
+    status = {1}::{4}(*static_cast<{1}::Arena*>(arena), weights_of(weights), {5}{{{6}}});
+  }}
+  return static_cast<int>(status);
+}}
+
+)",
+                       f.c_identifier, name, symbol_parameters(parts, "int64_t"), arguments, f.identifier, symbols, fields);
+  }
+  return out;
+}
+
+}  // namespace
+
+Expected<std::string> print_source(const Parts& parts) {
+  std::vector<std::string> entries;
+  for (const PackedFunction& f : parts.functions) entries.push_back(f.function->name);
+  TRY(const LoopText loops, print_loops(parts.input->loops, entries, parts.input->program.profile == "muladd"));
+
+  std::string out = file_head(parts, parts.name + ".cpp", "the kernels, and the functions that call them");
+  out += fmt::format("// {}.\n\n", numerics_text(parts));
+  out += bit_protection();
+  out += fmt::format("\n#include \"{0}.hpp\"\n\n#include <cstring>\n\n#include \"{0}.h\"\n#include \"tusk_runtime.hpp\"\n\n", parts.name);
+  out += R"(#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the weights are little endian"
+#endif
+
+)";
+  out += fmt::format("namespace {} {{\nnamespace {{\n\n", parts.name);
+  out += loops.text;
+  out += "}  // namespace\n\n";
+  for (const PackedFunction& f : parts.functions) {
+    TRY(const std::string text, checked_function(parts, f, loops.functions.at(f.function->name)));
+    out += text;
+  }
+  if (!parts.input->embed_weights) out += open_function(parts);
+  out += fmt::format("}}  // namespace {}\n\n", parts.name);
+  out += c_functions(parts);
+  out.pop_back();
+  return out;
+}
+
+}  // namespace tusk::cpp

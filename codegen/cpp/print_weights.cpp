@@ -1,0 +1,107 @@
+// The weights: as an array in C++, or as a file.
+#include <cstring>
+#include <fmt/format.h>
+
+#include "codegen/cpp/names.hpp"
+#include "codegen/cpp/package_parts.hpp"
+
+namespace tusk::cpp {
+namespace {
+
+// Below, words in hex: every compiler reads them. Above, string literals: GCC compiles 8 MB of them in 0.6 s, of words in 10 s;
+// MSVC takes no literal of more than 64 KB, for it there is the weights file.
+constexpr std::int64_t kMostWords = std::int64_t{1} << 16;
+
+std::string constant_comment(const PackedConstant& c) {
+  std::string shape;
+  for (const std::int64_t extent : c.constant->value.shape()) shape += fmt::format("{}{}", shape.empty() ? "" : ",", extent);
+  return fmt::format("{}: {} [{}] at {}", comment_text(c.constant->path), name_of(c.constant->value.dtype()), shape, c.offset);
+}
+
+std::string bytes_of(const PackedConstant& c) {
+  const std::span<const std::byte> bytes = c.constant->value.bytes();
+  std::string out(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  out.resize((out.size() + 63) / 64 * 64, '\0');
+  return out;
+}
+
+void append_words(std::string& out, const std::string& bytes) {
+  for (std::size_t i = 0; i < bytes.size(); i += 4) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, &bytes[i], 4);
+    out += fmt::format("{}0x{:08x},", i % 32 == 0 ? "    " : " ", word);
+    if (i % 32 == 28) out += "\n";
+  }
+}
+
+void append_strings(std::string& out, const std::string& bytes) {
+  for (std::size_t i = 0; i < bytes.size(); i += 64) {
+    out += "    \"";
+    for (std::size_t k = i; k < i + 64; ++k) {
+      const auto byte = static_cast<unsigned>(static_cast<unsigned char>(bytes[k]));
+      if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\' && byte != '?') {
+        out += static_cast<char>(byte);
+        continue;
+      }
+      // Short escapes where no digit follows: half of a float file are escapes.
+      const bool digit = k + 1 < i + 64 && bytes[k + 1] >= '0' && bytes[k + 1] <= '7';
+      const char digits[] = {static_cast<char>('0' + (byte >> 6)), static_cast<char>('0' + (byte >> 3 & 7U)),
+                             static_cast<char>('0' + (byte & 7U))};
+      const std::size_t skip = digit ? 0 : byte < 8 ? 2 : byte < 64 ? 1 : 0;
+      out += '\\';
+      out.append(digits + skip, 3 - skip);
+    }
+    out += "\"\n";
+  }
+}
+
+}  // namespace
+
+std::string print_embedded_weights(const Parts& parts) {
+  const bool words = parts.weight_bytes <= kMostWords;
+  std::string out = file_head(parts, parts.name + "_weights.cpp", "the weights, little endian");
+  out += fmt::format("#include \"{0}.hpp\"\n\nnamespace {0} {{\nnamespace {{\n\n", parts.name);
+  out += "// clang-format off\n";
+  out += fmt::format("alignas(64) constexpr {} data[] ={}\n", words ? "std::uint32_t" : "unsigned char", words ? " {" : "");
+  for (const auto& [index, c] : parts.constants) {
+    out += fmt::format("    // {}\n", constant_comment(c));
+    const std::string bytes = bytes_of(c);
+    words ? append_words(out, bytes) : append_strings(out, bytes);
+  }
+  if (parts.weight_bytes == 0) out += "    0,\n";  // an array has an element
+  if (!words) out.pop_back();
+  out += words ? "};\n" : ";\n";
+  out += "// clang-format on\n\n}  // namespace\n\n";
+  out += fmt::format("Weights weights() noexcept {{ return {{{}, {}}}; }}\n\n}}  // namespace {}\n",
+                     words ? "reinterpret_cast<const unsigned char*>(data)" : "data", parts.weight_bytes, parts.name);
+  return out;
+}
+
+std::uint64_t weights_checksum(std::string_view data) {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i + 8 <= data.size(); i += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, data.data() + i, 8);
+    sum = (sum ^ word) * 0x9e3779b97f4a7c15U;
+    sum ^= sum >> 32;
+  }
+  return sum;
+}
+
+std::string weights_file(const Parts& parts) {
+  std::string data;
+  for (const auto& [index, c] : parts.constants) data += bytes_of(c);
+  std::string out("TUSKWT1\0", 8);
+  for (std::size_t i = 0; i < 64; i += 2) {
+    out += static_cast<char>(std::stoi(parts.layout_sha256.substr(i, 2), nullptr, 16));
+  }
+  for (const std::uint64_t word : {static_cast<std::uint64_t>(data.size()), weights_checksum(data)}) {
+    char bytes[8];
+    std::memcpy(bytes, &word, 8);
+    out.append(bytes, 8);
+  }
+  out.resize(static_cast<std::size_t>(kWeightsHeader), '\0');
+  return out + data;
+}
+
+}  // namespace tusk::cpp

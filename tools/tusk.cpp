@@ -1,0 +1,127 @@
+// tusk: the command.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <charconv>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "driver/compile.hpp"
+#include "frontend/import/load_model.hpp"
+#include "frontend/model/to_module.hpp"
+
+namespace {
+
+using namespace tusk;
+
+int fail(const Diagnostic& problem) {
+  std::cerr << problem.str();
+  return 1;
+}
+
+// batch=4, batch=1..64, height=32..1024:32
+Expected<DimRange> dim_range(const std::string& text) {
+  const Diagnostic wrong = error("dim", fmt::format("--dim {}: expected NAME=N, NAME=LOW..HIGH or NAME=LOW..HIGH:STEP", text));
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) return wrong;
+  const auto number = [](std::string_view digits, std::int64_t& out) {
+    const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
+    return fault == std::errc{} && end == digits.data() + digits.size();
+  };
+  DimRange range;
+  range.symbol = text.substr(0, equals);
+  std::string rest = text.substr(equals + 1);
+  if (const std::size_t colon = rest.find(':'); colon != std::string::npos) {
+    if (!number(std::string_view(rest).substr(colon + 1), range.step)) return wrong;
+    rest.resize(colon);
+  }
+  const std::size_t dots = rest.find("..");
+  const std::string_view view = rest;
+  if (!number(view.substr(0, dots), range.low)) return wrong;
+  range.high = range.low;
+  if (dots != std::string_view::npos && !number(view.substr(dots + 2), range.high)) return wrong;
+  if (range.low < 1 || range.high < range.low || range.step < 1 || range.high > (std::int64_t{1} << 31)) {
+    return error("dim", fmt::format("--dim {}: the range must lie in 1..2^31, its step be at least 1", text));
+  }
+  return range;
+}
+
+// 4096, 256K, 1M
+Expected<std::int64_t> byte_count(const std::string& text) {
+  std::int64_t value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const std::int64_t factor = unit.empty() ? 1 : unit == "K" ? 1024 : unit == "M" ? 1024 * 1024 : 0;
+  if (fault != std::errc{} || value <= 0 || factor == 0) return error("max-arena", fmt::format("--max-arena {}: expected a size such as 4096, 256K or 1M", text));
+  return value * factor;
+}
+
+struct CompileFlags {
+  std::string file, folder, name, weights = "embed", profile = "fma", max_arena, stop_after;
+  std::vector<std::string> dims, print_after;
+  bool keep_batch_norm = false;
+};
+
+Status run_compile(const CompileFlags& flags) {
+  CompileOptions options;
+  options.profile = flags.profile;
+  options.embed_weights = flags.weights == "embed";
+  options.stop_after = flags.stop_after;
+  options.passes.fold_batch_norm = !flags.keep_batch_norm;
+  if (!flags.max_arena.empty()) {
+    TRY(options.max_arena, byte_count(flags.max_arena));
+  }
+  for (const std::vector<std::string>& names : {flags.print_after, std::vector<std::string>{flags.stop_after}}) {
+    for (const std::string& name : names) {
+      if (!name.empty() && pass_named(name) == nullptr) return error("pass", fmt::format("there is no pass `{}`; tusk-opt --list names them", name));
+    }
+  }
+  ModuleOptions module_options;
+  for (const std::string& text : flags.dims) {
+    TRY(DimRange range, dim_range(text));
+    module_options.dims.push_back(std::move(range));
+  }
+  TRY(const LoadedModel loaded, read_model(flags.file));
+  TRY(graph::Module module, to_module(loaded.model, module_options));
+  const std::filesystem::path path(flags.file);
+  options.source = path.filename().string();
+  options.sha256 = loaded.sha256;
+  options.name = flags.name.empty() ? path.stem().string() : flags.name;
+  options.observe = [&](const Pass& pass, const Ir& ir) {
+    const bool wanted = std::find(flags.print_after.begin(), flags.print_after.end(), pass.name) != flags.print_after.end();
+    if (wanted) std::cout << "# after " << pass.name << "\n" << print(ir);
+    if (pass.name == flags.stop_after && !wanted) std::cout << print(ir);
+  };
+  TRY(const auto files, compile(std::move(module), options));
+  if (!flags.stop_after.empty()) return done();
+  return write_files(flags.folder, files);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Tusk compiles Keras models, ahead of time, into C++ that stands alone."};
+  app.set_version_flag("--version", fmt::format("tusk {}", version()));
+  app.require_subcommand(1);
+  CompileFlags flags;
+  CLI::App* compile_command = app.add_subcommand("compile", "a .keras or .h5 file becomes a folder of C++");
+  compile_command->add_option("file", flags.file, ".keras, .h5 or .hdf5")->required();
+  compile_command->add_option("-o,--output", flags.folder, "the folder to write; made if needed")->required();
+  compile_command->add_option("--name", flags.name, "of the emitted files and namespace (the file's own name)");
+  compile_command->add_option("--dim", flags.dims, "range of a symbol: batch=1..64, height=32..1024:32");
+  compile_command->add_option("--weights", flags.weights, "embed them, or write a file")->check(CLI::IsMember({"embed", "file"}));
+  compile_command->add_option("--profile", flags.profile, "numerics: fma, or muladd for machines without one")->check(CLI::IsMember({"fma", "muladd"}));
+  compile_command->add_option("--max-arena", flags.max_arena, "refuse models that need more: 4096, 256K, 1M");
+  compile_command->add_option("--print-after", flags.print_after, "print the module after these passes")->delimiter(',');
+  compile_command->add_option("--stop-after", flags.stop_after, "print the module after this pass and end");
+  compile_command->add_flag("--keep-batch-norm", flags.keep_batch_norm, "do not fold batch normalization into weights");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    return app.exit(problem) == 0 ? 0 : 1;
+  }
+  const Status ok = run_compile(flags);
+  return ok ? 0 : fail(ok.problem());
+}
