@@ -132,10 +132,22 @@ class Lowering {
     const int from = tensor_of(result);
     const int root = tensor(from).place == Tensor::Place::view ? tensor(from).base : from;
     const bool whole = product(tensor(from).shape) == product(tensor(root).shape) && tensor(from).offset == Dim(0);
-    if (tensor(root).place == Tensor::Place::arena && whole) {
+    if (tensor(root).place == Tensor::Place::arena && whole && from == root) {
       tensor(root).place = Tensor::Place::output;
       tensor(root).name = name;
       return root;
+    }
+    if (tensor(root).place == Tensor::Place::arena && whole) {
+      // A reshaped result: the memory is the result's, and what was computed in another shape is a view of it.
+      tensor(from).place = Tensor::Place::output;
+      tensor(from).name = name;
+      tensor(from).base = -1;
+      for (Tensor& other : target_->tensors) {
+        if (other.place == Tensor::Place::view && other.base == root) other.base = from;
+      }
+      tensor(root).place = Tensor::Place::view;
+      tensor(root).base = from;
+      return from;
     }
     const graph::Type type{tensor(from).type, tensor(from).shape};
     const int to = add_tensor(name, type, Tensor::Place::output);

@@ -452,8 +452,12 @@ class Lowering {
                const ValueRef& last) {
     const auto count = static_cast<std::int64_t>(acc.size());
     const auto lane = [&](const ValueRef& at, const ValueRef& value) {
+      const auto env = env_;  // an index that `where` removes is another one in each lane
       bind(index.name, at);
-      return descend(stage, next, {value}, nullptr, nullptr)[0];
+      ValueRef result = descend(stage, next, {value}, nullptr, nullptr)[0];
+      env_ = env;
+      shared_.clear();
+      return result;
     };
     const ValueRef length = integer("sub", last, first);
     const ValueRef rest = integer("rem", length, loop::index_literal(count));
@@ -491,7 +495,10 @@ class Lowering {
       acc = {loop::literal({stage.expr->type, 1}, graph::identity_of(reduce.kind, stage.expr->type)),
              loop::literal({DType::i32, 1}, kernel::literal_of_int(0))};
     }
+    const auto env = env_;
     Values sums = descend(stage, {0, std::vector<bool>(reduce.where.size(), false)}, acc, low, high);
+    env_ = env;
+    shared_.clear();
     if (reduce.kind == Reducer::argmax || reduce.kind == Reducer::argmin) return sums[1];
     for (std::size_t half = sums.size() / 2; half >= 1; half /= 2) {
       for (std::size_t l = 0; l < half; ++l) sums[l] = let(stage.name, combine(reduce.kind, sums[l], sums[l + half]));

@@ -1,12 +1,15 @@
 // tusk-opt: runs passes on the text of any of the three IRs.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <string>
 #include <vector>
 
+#include "ir/graph/op.hpp"
 #include "ir/graph/parse.hpp"
 #include "ir/graph/verify.hpp"
 #include "ir/kernel/parse.hpp"
@@ -84,6 +87,26 @@ Expected<Ir> parse_ir(const std::string& text, const std::string& file) {
   return Ir(std::move(module));
 }
 
+// docs/ops.md, from the ops' own records.
+void print_ops() {
+  std::cout << "# Ops\n\nMade by `tusk-opt --ops` from the records in `ir/ops/`. Grammar and meaning of the forms: [ir.md](ir.md).\n";
+  for (const graph::OpDef* op : graph::ops()) {
+    std::cout << "\n## " << op->name << "\n\n" << op->doc << "\n";
+    if (!op->variants.empty()) {
+      std::cout << "\nVariants:";
+      for (const std::string_view variant : op->variants) std::cout << " `" << op->name << "." << variant << "`";
+      std::cout << "\n";
+    }
+    if (!op->attrs.empty()) std::cout << "\n";
+    for (const graph::AttrSpec& attr : op->attrs) std::cout << "- `" << attr.name << "`: " << attr.doc << "\n";
+    if (!op->constraints.empty()) std::cout << "\n";
+    for (const graph::Constraint& c : op->constraints) std::cout << "- **" << op->name << "-" << c.label << "** " << c.text << "\n";
+    if (!op->gradient_note.empty()) std::cout << "\nGradient: " << op->gradient_note << ".\n";
+    if (!op->body.empty()) std::cout << "\n```\n" << op->body << "\n```\n";
+    if (!op->samples.empty()) std::cout << "\n```\n" << op->samples.front() << "\n```\n";
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -104,7 +127,13 @@ int main(int argc, char** argv) {
   app.add_flag("--empty-schedule", options.empty_schedule, "every stage at root");
   app.add_flag("--keep-batch-norm", keep_batch_norm, "leave out fold-batch-norm");
   app.add_flag("--list", list, "list the passes");
+  bool ops = false;
+  app.add_flag("--ops", ops, "print docs/ops.md");
   CLI11_PARSE(app, argc, argv);
+  if (ops) {
+    print_ops();
+    return 0;
+  }
   if (list) {
     for (const std::span<const Pass> passes_of : {pipeline(), extra_passes()}) {
       for (const Pass& pass : passes_of) std::cout << fmt::format("{:18} {}\n", pass.name, pass.doc);

@@ -123,7 +123,7 @@ Expected<std::string> print_self_test(const Parts& parts) {
   if (floats) {
     out += R"(// Equal bits, but that any NaN equals any NaN: beyond `infinity` a magnitude is one.
 template <class T, class Word>
-bool same(const T* found, const Word* wanted, std::size_t count, Word infinity) {
+bool same(const T* found, const Word* wanted, std::size_t count, decltype(Word{}) infinity) {
   constexpr auto magnitude = static_cast<Word>(~Word{0} >> 1);
   for (std::size_t i = 0; i < count; ++i) {
     Word word;

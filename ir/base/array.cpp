@@ -57,7 +57,9 @@ void Array::set(std::int64_t i, double value) {
     case DType::f16: as_writable<std::uint16_t>()[k] = f16_bits(static_cast<float>(value)); break;
     case DType::bf16: as_writable<std::uint16_t>()[k] = bf16_bits(static_cast<float>(value)); break;
     case DType::boolean: set_int(i, value != 0 ? 1 : 0); break;
-    default: set_int(i, saturate<std::int64_t>(value)); break;
+    case DType::u32: set_int(i, saturate<std::uint32_t>(value)); break;
+    case DType::i64: set_int(i, saturate<std::int64_t>(value)); break;
+    default: set_int(i, saturate<std::int32_t>(value)); break;  // i8 and u8 then wrap
   }
 }
 

@@ -69,8 +69,7 @@ const OpDef kSoftmax = {
   %dx = map.mul %c, %y
 })",
     .samples = {"func f(%x: f32[batch,10]) -> (%y) { %y = softmax %x {axes=[1]} }",
-                "func f(%x: f32[2,3,4]) -> (%y) { %y = softmax %x {axes=[1,2]} }",
-                "func f(%x: f64[5]) -> (%y) { %y = softmax %x {axes=[0]} }"},
+                "func f(%x: f32[2,3,4]) -> (%y) { %y = softmax %x {axes=[1,2]} }"},
 };
 
 extern const OpDef kLogSoftmax;

@@ -82,7 +82,7 @@ std::vector<Array> evaluate_gather(const EvalContext& c) {
 void gradient_gather(GradContext& g) {
   if (!g.dy[0]) return;
   const Type x = g.b.type(g.operand(0));
-  const auto axis = static_cast<std::size_t>(std::get<std::int64_t>(*g.op.attrs.find("axis")));
+  const auto axis = static_cast<std::size_t>(std::get<std::int64_t>(g.attr("axis")));
   // Forward clamps its indices, so the gradient of a clamped read belongs to the first or last element.
   const Operand low = g.b.map("max", {g.operand(1), Operand::number(kernel::literal_of_int(0))});
   const Operand index = g.b.map("min", {low, Operand::of(x.shape[axis] - Dim(1))});
@@ -150,14 +150,13 @@ void gradient_scatter(GradContext& g) {
   const Type u = g.b.type(g.operand(2));
   if (g.op.variant == "set") g.dx[0] = g.b.add("scatter.set", {*g.dy[0], g.operand(1), g.b.fill(u, 0)}, g.op.attrs);
   // An update out of range is skipped, so its gradient is 0: gather clamps, therefore select.
-  const auto axis = static_cast<std::size_t>(std::get<std::int64_t>(*g.op.attrs.find("axis")));
+  const auto axis = static_cast<std::size_t>(std::get<std::int64_t>(g.attr("axis")));
   const Operand read = g.b.add("gather", {*g.dy[0], g.operand(1)}, g.op.attrs);
   const Operand inside =
       g.b.map("and", {g.b.map("ge", {g.operand(1), Operand::number(kernel::literal_of_int(0))}),
                       g.b.map("lt", {g.operand(1), Operand::of(x.shape[axis])})});
   const Type i = g.b.type(g.operand(1));
-  const Attr* batch_attr = g.op.attrs.find("batch");
-  const auto batch = static_cast<std::size_t>(batch_attr != nullptr ? std::get<std::int64_t>(*batch_attr) : 0);
+  const auto batch = static_cast<std::size_t>(std::get<std::int64_t>(g.attr("batch")));
   Ints dims;
   for (std::size_t k = 0; k < i.shape.size(); ++k) {
     dims.push_back(static_cast<std::int64_t>(k < batch ? k : axis + k - batch));

@@ -61,8 +61,41 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
   return std::vector<Type>{result};
 }
 
+// Basic rows on integers: they wrap, x / 0 and x rem 0 are 0, shift counts are masked. The caller wraps to the dtype.
+std::optional<std::int64_t> on_integers(Basic basic, DType type, std::int64_t a, std::int64_t b) {
+  const auto wrapped = [](std::uint64_t bits) { return static_cast<std::int64_t>(bits); };
+  const auto x = static_cast<std::uint64_t>(a);
+  const auto y = static_cast<std::uint64_t>(b);
+  const int width = type == DType::i64 ? 63 : 31;
+  switch (basic) {
+    case Basic::add: return wrapped(x + y);
+    case Basic::sub: return wrapped(x - y);
+    case Basic::mul: return wrapped(x * y);
+    case Basic::neg: return wrapped(0 - x);
+    case Basic::div: return b == 0 ? 0 : b == -1 ? wrapped(0 - x) : a / b;
+    case Basic::rem: return b == 0 || b == -1 ? 0 : a % b;
+    case Basic::shl: return wrapped(x << (b & width));
+    case Basic::shr: return a >> (b & width);
+    case Basic::logical_and: return a & b;
+    case Basic::logical_or: return a | b;
+    case Basic::logical_xor: return a ^ b;
+    default: return std::nullopt;
+  }
+}
+
 std::vector<Array> evaluate(const EvalContext& c) {
   const Row& row = *c.op.row;
+  const auto integer_at = [&](std::size_t k, std::int64_t i) {
+    if (k >= c.operands.size()) return std::int64_t{0};
+    return c.operands[k].int_at(c.operands[k].size() == 1 ? 0 : i);
+  };
+  if (is_integer(c.result_types[0].dtype) && on_integers(row.basic, c.result_types[0].dtype, 1, 1)) {
+    Array out(DType::i64, c.result_shape());
+    for (std::int64_t i = 0; i < out.size(); ++i) {
+      out.set_int(i, *on_integers(row.basic, c.result_types[0].dtype, integer_at(0, i), integer_at(1, i)));
+    }
+    return {out};
+  }
   Array out(is_float(c.result_types[0].dtype) ? DType::f64 : DType::i64, c.result_shape());
   for (std::int64_t i = 0; i < out.size(); ++i) {
     double x[3] = {0, 0, 0};

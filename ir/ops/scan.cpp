@@ -134,7 +134,7 @@ const OpDef kScan = {
                     {"c5", "yielded carries keep their type; stack axes are in range"}},
     .infer = infer,
     .evaluate = evaluate,
-    .gradient_note = "TO BE WRITTEN",
+    .gradient_note = "not written yet, so it is refused; the form is fixed in docs/ir.md 2.4 S4",
 };
 
 }  // namespace tusk::graph

@@ -14,7 +14,7 @@
 namespace tusk::test {
 
 inline void put(Bytes& out, std::uint64_t value, int size) {
-  for (int k = 0; k < size; ++k) out.push_back(static_cast<std::byte>(value >> (8 * k) & 255U));
+  for (int k = 0; k < size; ++k) out.push_back(static_cast<std::byte>(k < 8 ? value >> (8 * k) & 255U : 0U));
 }
 inline void put(Bytes& out, std::string_view text) {
   for (const char c : text) out.push_back(static_cast<std::byte>(c));
