@@ -233,9 +233,13 @@ class Lowering {
 
   kernel::Step lower_kernel(const graph::Op& op, const graph::LowerContext& context, const std::vector<int>& results) {
     kernel::Kernel kernel;
-    kernel.name = unique_in(kernel_names_, identifier(op.layer.empty() ? std::string(op.variant.empty() ? op.def->name : op.variant) : op.layer));
-    if (!op.layer.empty()) kernel.layers = {op.layer};
     kernel.stages = op.def->lower(context);
+    // A kernel has the name of its layer; one that only moves elements leaves it to those that compute.
+    const bool moves = kernel.stages.size() == 1 && !kernel.stages[0].reduce && kernel.stages[0].expr->kind == kernel::Expr::Kind::load;
+    const std::string by_op(op.variant.empty() ? op.def->name : op.variant);
+    const std::string wish = op.layer.empty() ? by_op : moves ? tensor(results[0]).name : op.layer;
+    kernel.name = unique_in(kernel_names_, identifier(wish));
+    if (!op.layer.empty()) kernel.layers = {op.layer};
     std::map<std::string, std::string> names;
     std::vector<int> args;
     for (std::size_t i = 0; i < op.operands.size(); ++i) {
