@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <iostream>
@@ -11,6 +12,7 @@
 #include "driver/compile.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
+#include "tools/verify.hpp"
 
 namespace {
 
@@ -117,11 +119,16 @@ int main(int argc, char** argv) {
   compile_command->add_option("--print-after", flags.print_after, "print the module after these passes")->delimiter(',');
   compile_command->add_option("--stop-after", flags.stop_after, "print the module after this pass and end");
   compile_command->add_flag("--keep-batch-norm", flags.keep_batch_norm, "do not fold batch normalization into weights");
+  VerifyOptions verify;
+  CLI::App* verify_command = app.add_subcommand("verify", "builds an emitted folder and compares it with recorded calls");
+  verify_command->add_option("folder", verify.folder, "what tusk compile wrote")->required();
+  verify_command->add_option("recording", verify.recording, ".npz with in/NAME and out/NUMBER, also under set1/, call1/, case1/")->required();
+  verify_command->add_option("--rtol", verify.rtol, "allowed difference, of each output's largest value (2e-5)");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
     return app.exit(problem) == 0 ? 0 : 1;
   }
-  const Status ok = run_compile(flags);
+  const Status ok = verify_command->parsed() ? verify_folder(verify) : run_compile(flags);
   return ok ? 0 : fail(ok.problem());
 }

@@ -68,7 +68,8 @@ Expected<Bytes> read_file(const std::filesystem::path& path) {
   if (!file) return system_error("read", path, errno);
   try {
     Bytes bytes(static_cast<std::size_t>(size));
-    if (std::fread(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) return system_error("read", path, EIO);
+    if (size != 0 && std::fread(bytes.data(), 1, bytes.size(), file.get()) != bytes.size())
+      return system_error("read", path, EIO);
     return bytes;
   } catch (const std::bad_alloc&) {
     return system_error("read", path, ENOMEM);
@@ -82,7 +83,7 @@ Status write_file(const std::filesystem::path& path, std::span<const std::byte> 
   {
     File file(std::fopen(temporary.string().c_str(), "wb"));
     if (!file) return system_error("write", path, errno);
-    const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size();
+    const bool written = bytes.empty() || std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size();
     const int failure = written ? 0 : errno;
     // Buffered bytes may fail only when the file is closed.
     if (std::fclose(file.release()) != 0 || !written) {

@@ -172,6 +172,7 @@ std::optional<Bytes> unpack(const Chunk& chunk, const Filters& filters, std::uin
   for (std::size_t i = filters.ids.size(); i-- > 0;) {
     if (i < 32 && (chunk.skipped_filters >> i & 1U) != 0) continue;
     if (filters.ids[i] == Filters::kDeflate) {
+      if (size > bytes.size() * kDeflateLimit) return std::nullopt;
       Bytes plain(static_cast<std::size_t>(size));
       auto plain_size = static_cast<uLongf>(plain.size());
       if (uncompress(reinterpret_cast<Bytef*>(plain.data()), &plain_size, reinterpret_cast<const Bytef*>(bytes.data()),
@@ -361,7 +362,7 @@ Expected<Array> Hdf5File::array(std::string_view dataset) const try {
   }
 
   Bytes stored;
-  if (storage->chunked) {
+  if (storage->chunked && *size != 0) {
     stored.resize(static_cast<std::size_t>(*size));
     for (const Chunk& chunk : storage->chunks) {
       const auto plain = unpack(chunk, *filters, chunk_size, element->stored_size);

@@ -1,0 +1,195 @@
+#include "driver/compiled.hpp"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "ir/text/lexer.hpp"
+
+namespace tusk {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMostSymbols = 4;
+
+struct Symbol {
+  std::string name;
+  std::int64_t low = 1, high = 1;
+};
+
+// 'text' for the shell, whatever is in it.
+std::string quoted_for_shell(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+Expected<std::vector<CompiledModel::Tensor>> tensors_of(const nlohmann::json& list) {
+  std::vector<CompiledModel::Tensor> out;
+  for (const nlohmann::json& entry : list) {
+    CompiledModel::Tensor tensor;
+    tensor.name = entry.at("name").get<std::string>();
+    const std::optional<DType> type = dtype_named(entry.at("type").get<std::string>());
+    if (!type) return error("manifest", fmt::format("{} has no known type", tensor.name));
+    tensor.type = *type;
+    tensor.shape = entry.at("shape").get<std::vector<std::string>>();
+    out.push_back(std::move(tensor));
+  }
+  return out;
+}
+
+}  // namespace
+
+struct CompiledModel::State {
+  std::vector<Tensor> inputs, outputs;
+  std::vector<Symbol> symbols;
+  std::int64_t arena_bytes = 0;
+  void* library = nullptr;
+  void* entry = nullptr;
+  fs::path folder;
+
+  ~State() {
+    if (library != nullptr) dlclose(library);
+    std::error_code ignored;
+    if (!folder.empty()) fs::remove_all(folder, ignored);
+  }
+
+  // A dim's text as a dim over the model's symbols.
+  Expected<Dim> dim(const std::string& text) const {
+    text::Lexer lexer("manifest.json", text);
+    return lexer.expect_dim([&](std::string_view name) -> std::int64_t {
+      return std::any_of(symbols.begin(), symbols.end(), [&](const Symbol& s) { return s.name == name; }) ? 1 : 0;
+    });
+  }
+};
+
+const std::vector<CompiledModel::Tensor>& CompiledModel::inputs() const { return state_->inputs; }
+const std::vector<CompiledModel::Tensor>& CompiledModel::outputs() const { return state_->outputs; }
+
+Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std::string& flags) {
+  CompiledModel model;
+  model.state_ = std::make_shared<State>();
+  State& state = *model.state_;
+  std::ifstream in(fs::path(folder) / "manifest.json");
+  if (!in) return error("manifest", fmt::format("{} has no manifest.json: is it a folder that tusk compile wrote?", folder));
+  const nlohmann::json manifest = nlohmann::json::parse(in, nullptr, false);
+  if (manifest.is_discarded()) return error("manifest", fmt::format("{}/manifest.json is not JSON", folder));
+  std::string name;
+  try {
+    name = manifest.at("identifier").get<std::string>();
+    if (!manifest.at("weights").at("embedded").get<bool>()) {
+      return error("weights-file", fmt::format("{} has its weights in a file; compile it with --weights embed", folder));
+    }
+    for (const nlohmann::json& symbol : manifest.at("symbols")) {
+      state.symbols.push_back({symbol.at("name").get<std::string>(), symbol.at("low").get<std::int64_t>(), symbol.at("high").get<std::int64_t>()});
+    }
+    const nlohmann::json& function = manifest.at("functions").at(0);
+    TRY(state.inputs, tensors_of(function.at("inputs")));
+    TRY(state.outputs, tensors_of(function.at("outputs")));
+    state.arena_bytes = manifest.at("arena_bytes").get<std::int64_t>();
+  } catch (const nlohmann::json::exception& problem) {
+    return error("manifest", fmt::format("{}/manifest.json: {}", folder, problem.what()));
+  }
+  if (state.symbols.size() > kMostSymbols) return error("manifest", fmt::format("more than {} symbols", kMostSymbols));
+
+  std::string pattern = (fs::temp_directory_path() / "tusk-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr) return error("build", "cannot make a temporary folder");
+  state.folder = pattern;
+  const fs::path library = state.folder / "model.so";
+  const fs::path log = state.folder / "log";
+  const char* compiler = std::getenv("CXX");
+  const std::string command =
+      fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC {} {} -o {} 2> {}", compiler != nullptr ? compiler : "c++", flags,
+                  quoted_for_shell((fs::path(folder) / (name + ".cpp")).string()),
+                  quoted_for_shell((fs::path(folder) / (name + "_weights.cpp")).string()), quoted_for_shell(library.string()), quoted_for_shell(log.string()));
+  if (std::system(command.c_str()) != 0) {
+    std::ifstream text(log);
+    const std::string first_lines(std::istreambuf_iterator<char>(text), {});
+    return error("build", fmt::format("the C++ compiler fails on {}", folder)).note(first_lines.substr(0, 2000));
+  }
+  state.library = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (state.library == nullptr) return error("build", fmt::format("cannot load what was built: {}", dlerror()));
+  state.entry = dlsym(state.library, (name + "_predict").c_str());
+  if (state.entry == nullptr) return error("build", fmt::format("{} has no function predict", folder));
+  return model;
+}
+
+Expected<std::vector<Array>> CompiledModel::predict(const std::vector<Array>& inputs) const {
+  const State& state = *state_;
+  if (inputs.size() != state.inputs.size()) return error("call", fmt::format("{} inputs, expected {}", inputs.size(), state.inputs.size()));
+  // A symbol's value is where it stands alone; the emitted entry checks the rest.
+  std::map<std::string, std::int64_t, std::less<>> values;
+  std::vector<Array> in;
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    const Tensor& tensor = state.inputs[k];
+    in.push_back(inputs[k].converted(tensor.type));
+    if (in[k].shape().size() != tensor.shape.size()) return error("call", fmt::format("input {} has rank {}, expected {}", tensor.name, in[k].shape().size(), tensor.shape.size()));
+    for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
+      TRY(const Dim dim, state.dim(tensor.shape[i]));
+      if (const auto symbol = dim.as_symbol()) values.try_emplace(*symbol, in[k].shape()[i]);
+    }
+  }
+  const ValueOf value_of = [&](std::string_view symbol) -> std::int64_t {
+    const auto it = values.find(symbol);
+    return it == values.end() ? 1 : it->second;
+  };
+  for (std::size_t k = 0; k < in.size(); ++k) {
+    for (std::size_t i = 0; i < state.inputs[k].shape.size(); ++i) {
+      TRY(const Dim dim, state.dim(state.inputs[k].shape[i]));
+      if (dim.value(value_of) != in[k].shape()[i]) {
+        return error("call", fmt::format("axis {} of input {} is {}, expected {}", i, state.inputs[k].name, in[k].shape()[i], state.inputs[k].shape[i]));
+      }
+    }
+  }
+  std::vector<std::int64_t> scalars;
+  for (const Symbol& symbol : state.symbols) {
+    const std::int64_t value = value_of(symbol.name);
+    if (value < symbol.low || value > symbol.high) {
+      return error("call", fmt::format("{} is {}, but the model was compiled for {}..{}; see --dim", symbol.name, value, symbol.low, symbol.high));
+    }
+    scalars.push_back(value);
+  }
+  std::vector<Array> results;
+  std::vector<void*> pointers;
+  for (Array& array : in) pointers.push_back(array.writable_bytes().data());
+  for (const Tensor& tensor : state.outputs) {
+    std::vector<std::int64_t> shape;
+    for (const std::string& text : tensor.shape) {
+      TRY(const Dim dim, state.dim(text));
+      shape.push_back(dim.value(value_of));
+    }
+    results.emplace_back(tensor.type, std::move(shape));
+  }
+  for (Array& array : results) pointers.push_back(array.writable_bytes().data());
+  constexpr std::size_t kAlign = 64;
+  const std::size_t bytes = (static_cast<std::size_t>(state.arena_bytes) + kAlign) / kAlign * kAlign;
+  const std::unique_ptr<void, decltype(&std::free)> arena(std::aligned_alloc(kAlign, bytes), &std::free);
+  void* const io = pointers.data();
+  using I = std::int64_t;
+  int status = -1;
+  switch (scalars.size()) {
+    case 0: status = reinterpret_cast<int (*)(void*, const void*, const void*)>(state.entry)(arena.get(), nullptr, io); break;
+    case 1: status = reinterpret_cast<int (*)(void*, const void*, I, const void*)>(state.entry)(arena.get(), nullptr, scalars[0], io); break;
+    case 2:
+      status = reinterpret_cast<int (*)(void*, const void*, I, I, const void*)>(state.entry)(arena.get(), nullptr, scalars[0], scalars[1], io);
+      break;
+    case 3:
+      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, const void*)>(state.entry)(arena.get(), nullptr, scalars[0], scalars[1], scalars[2], io);
+      break;
+    default:
+      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, I, const void*)>(state.entry)(arena.get(), nullptr, scalars[0], scalars[1], scalars[2],
+                                                                                                   scalars[3], io);
+      break;
+  }
+  if (status != 0) return error("call", fmt::format("predict returns status {} (see the enum in the emitted header)", status));
+  return results;
+}
+
+}  // namespace tusk

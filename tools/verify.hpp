@@ -1,0 +1,19 @@
+// tusk verify: an emitted folder against recorded calls.
+#pragma once
+
+#include <string>
+
+#include "ir/base/expected.hpp"
+
+namespace tusk {
+
+struct VerifyOptions {
+  std::string folder;     // what tusk compile wrote
+  std::string recording;  // .npz with in/ and out/, and set<k>/, call<k>/, case<k>/ of the same form; other keys are ignored
+  double rtol = 2e-5;     // of each output's largest value
+};
+
+/// Builds, runs every recorded call, prints a line for each output; an error if any is off.
+Status verify_folder(const VerifyOptions& options);
+
+}  // namespace tusk
