@@ -1,11 +1,13 @@
 // tusk_runtime.hpp: arithmetic with one defined result, for code that Tusk emits. C++17, standard library only.
 //
-// Whatever the compiler, its flags and the machine, each function here gives the same bits: integers wrap, divisions and
-// conversions are defined for all operands, fma rounds once (in software where the machine has none), and nothing calls
-// libm. NaNs are one value: their payload and sign may differ. The file is part of the emitted code and belongs to its user.
+// Whatever the compiler, its flags and the machine, each function here gives the same bits: integers wrap, divisions
+// and conversions are defined for all operands, fma rounds once (in software where the machine has none), and nothing
+// calls libm. NaNs are one value: their payload and sign may differ. The file is part of the emitted code and belongs
+// to its user.
 //
 // Vectors double the machine's own: f32x16 is one register with AVX-512, two with AVX2, four with SSE or NEON, sixteen
-// floats elsewhere. Everything has internal linkage, so that files compiled with different flags can be linked together.
+// floats elsewhere. Everything has internal linkage, so that files compiled with different flags can be linked
+// together.
 #ifndef TUSK_RUNTIME_V1
 #define TUSK_RUNTIME_V1
 
@@ -43,8 +45,8 @@
 #define TUSK_NEON 1
 #endif
 
-// Lanes of 32 bits in the widest register that has fma. (32-bit ARM flushes denormals in NEON, so it counts as a machine
-// without vectors.)
+// Lanes of 32 bits in the widest register that has fma. (32-bit ARM flushes denormals in NEON, so it counts as a
+// machine without vectors.)
 #if TUSK_GNU && defined(__AVX512F__) && defined(__FMA__)
 #define TUSK_LANES 16
 #elif TUSK_GNU && defined(__AVX2__) && defined(__FMA__)
@@ -70,7 +72,7 @@
 namespace tusk {
 inline namespace v1 {
 
-// ---- Shapes of values: a scalar, a native vector, or twice a half -------------------------------------------------------
+// ---- Shapes of values: a scalar, a native vector, or twice a half
 
 template <class H>
 struct twice {
@@ -146,12 +148,12 @@ TUSK_INLINE twice<H> pair(H lo, H hi) {
   return {lo, hi};
 }
 
-// ---- Operators of `twice`; scalars and native vectors have those of the language ----------------------------------------
+// ---- Operators of `twice`; scalars and native vectors have those of the language
 
-#define TUSK_OPERATOR(op)                                  \
-  template <class H>                                       \
-  TUSK_INLINE auto operator op(twice<H> a, twice<H> b) {   \
-    return pair(a.lo op b.lo, a.hi op b.hi);               \
+#define TUSK_OPERATOR(op)                                \
+  template <class H>                                     \
+  TUSK_INLINE auto operator op(twice<H> a, twice<H> b) { \
+    return pair(a.lo op b.lo, a.hi op b.hi);             \
   }
 TUSK_OPERATOR(+)
 TUSK_OPERATOR(-)
@@ -170,7 +172,7 @@ TUSK_INLINE twice<H> operator-(twice<H> a) {
   return {-a.lo, -a.hi};
 }
 
-// ---- Bits -----------------------------------------------------------------------------------------------------------------
+// ---- Bits
 
 template <class To, class From>
 TUSK_INLINE To bits_of(From x) {
@@ -245,13 +247,13 @@ TUSK_INLINE V splat(S x) {
 }
 
 // splat16(0.5F), splat16(1U), splat16(true): the vector of so many lanes.
-#define TUSK_SPLAT(n)                                                                          \
-  TUSK_INLINE f32x##n splat##n(float x) { return splat<f32x##n>(x); }                          \
-  TUSK_INLINE maskx##n splat##n(bool x) { return splat<maskx##n>(x); }                         \
-  template <class I>                                                                           \
-  TUSK_INLINE std::conditional_t<std::is_signed_v<I>, i32x##n, u32x##n> splat##n(I x) {        \
-    using V = std::conditional_t<std::is_signed_v<I>, i32x##n, u32x##n>;                       \
-    return splat<V>(static_cast<element_t<V>>(x));                                             \
+#define TUSK_SPLAT(n)                                                                   \
+  TUSK_INLINE f32x##n splat##n(float x) { return splat<f32x##n>(x); }                   \
+  TUSK_INLINE maskx##n splat##n(bool x) { return splat<maskx##n>(x); }                  \
+  template <class I>                                                                    \
+  TUSK_INLINE std::conditional_t<std::is_signed_v<I>, i32x##n, u32x##n> splat##n(I x) { \
+    using V = std::conditional_t<std::is_signed_v<I>, i32x##n, u32x##n>;                \
+    return splat<V>(static_cast<element_t<V>>(x));                                      \
   }
 TUSK_SPLAT(2)
 TUSK_SPLAT(4)
@@ -358,7 +360,7 @@ TUSK_INLINE V shr(V a, N n) {
   }
 }
 
-// ---- Integers wrap --------------------------------------------------------------------------------------------------------
+// ---- Integers wrap
 
 template <class V>
 TUSK_INLINE V add(V a, same<V> b) {
@@ -403,7 +405,8 @@ template <class V>
 TUSK_INLINE V mulhi(V a, same<V> b) {
   using T = element_t<V>;
   using Wide = std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>;
-  return map<V>([](T x, T y) -> T { return static_cast<T>((static_cast<Wide>(x) * static_cast<Wide>(y)) >> 32); }, a, b);
+  return map<V>([](T x, T y) -> T { return static_cast<T>((static_cast<Wide>(x) * static_cast<Wide>(y)) >> 32); }, a,
+                b);
 }
 
 /// Of addresses: rounds down, a divisor of 0 gives 0.
@@ -415,7 +418,7 @@ TUSK_INLINE std::int64_t floor_rem(std::int64_t a, std::int64_t b) {
   return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 
-// ---- All numbers ----------------------------------------------------------------------------------------------------------
+// ---- All numbers
 
 template <class V>
 TUSK_INLINE V max(V a, same<V> b) {
@@ -444,11 +447,11 @@ constexpr T infinity = std::numeric_limits<T>::infinity();
 template <class T>
 constexpr T nan = std::numeric_limits<T>::quiet_NaN();
 
-// ---- fma: a * b + c with one rounding -------------------------------------------------------------------------------------
+// ---- fma: a * b + c with one rounding
 
-// p + c in double, rounded to odd: an inexact sum takes the neighbour whose last bit is 1. Where p is the exact product of
-// two floats, rounding that to float rounds a * b + c once, since double has more than two bits to spare; denormal and
-// overflowing results included. `I` is the integer of the size of D; both may be vectors.
+// p + c in double, rounded to odd: an inexact sum takes the neighbour whose last bit is 1. Where p is the exact product
+// of two floats, rounding that to float rounds a * b + c once, since double has more than two bits to spare; denormal
+// and overflowing results included. `I` is the integer of the size of D; both may be vectors.
 template <class I, class D>
 TUSK_INLINE D add_to_odd(D p, D c) {
   const D s = p + c;
@@ -503,19 +506,21 @@ TUSK_INLINE split split_of(double x) {
   return out;
 }
 
-// In integers: exact sum of a 106-bit product and a 53-bit number in 128 bits with a sticky last bit, then one rounding.
+// In integers: exact sum of a 106-bit product and a 53-bit number in 128 bits with a sticky last bit, then one
+// rounding.
 static inline double soft_fma(double a, double b, double c) {
   const double product = a * b;
   const std::uint64_t top = std::uint64_t{1} << 63;
   const auto finite = [](double x) { return abs(x) < infinity<double>; };
   if (a == 0 || b == 0 || !finite(a) || !finite(b)) return product + c;
-  if (!finite(c)) return c;  // the product may overflow, but is no infinity
-  if (c == 0) return product;  // also where it underflows to a zero, whose sign is the product's
+  // The product may overflow, but it is no infinity; it may underflow to a zero, which keeps its sign.
+  if (!finite(c)) return c;
+  if (c == 0) return product;
   const split x = split_of(a);
   const split y = split_of(b);
   const split z = split_of(c);
-  // Both summands get one unit 2^e. The larger one has bits to spare below, the smaller one may lose bits to the sticky one:
-  // then their signs differ in magnitude so much that no cancellation reaches it.
+  // Both summands get one unit 2^e. The larger one has bits to spare below, the smaller one may lose bits to the sticky
+  // one: then their signs differ in magnitude so much that no cancellation reaches it.
   int e = x.e + y.e - 20;
   u128 p = shift_left(multiply(x.m, y.m), 20);
   u128 q = {0, z.m};
@@ -614,7 +619,7 @@ TUSK_INLINE V fma(V a, same<V> b, same<V> c) {
   }
 }
 
-// ---- Square root ----------------------------------------------------------------------------------------------------------
+// ---- Square root
 
 // Digit by digit, in integers: for machines without an instruction. x = m * 2^e with e even.
 template <class T>
@@ -662,10 +667,14 @@ TUSK_INLINE f32x4 sqrt_lanes(f32x4 x) { return vsqrtq_f32(x); }
 #else
 TUSK_INLINE float sqrt_lanes(float x) {
 #if TUSK_GNU && defined(__ARM_FP) && (__ARM_FP & 4)
+  // clang-format off
   __asm__("vsqrt.f32 %0, %1" : "=t"(x) : "t"(x));
+  // clang-format on
   return x;
 #elif TUSK_GNU && defined(__riscv_flen)
+  // clang-format off
   __asm__("fsqrt.s %0, %1" : "=f"(x) : "f"(x));
+  // clang-format on
   return x;
 #else
   return soft_sqrt(x);
@@ -683,7 +692,7 @@ TUSK_INLINE V sqrt(V x) {
   }
 }
 
-// ---- Whole numbers --------------------------------------------------------------------------------------------------------
+// ---- Whole numbers
 
 /// |r| with the sign of x.
 template <class V>
@@ -737,7 +746,7 @@ TUSK_INLINE V trunc(V x) {
   return with_sign_of(floor(abs(x)), x);
 }
 
-// ---- Conversions ----------------------------------------------------------------------------------------------------------
+// ---- Conversions
 
 /// Float to integer: truncates, saturates out of range, NaN gives 0.
 template <class Int, class Float>
@@ -784,7 +793,8 @@ TUSK_INLINE std::uint16_t f16_bits(float x) {
   } else if (magnitude >= 0x477ff000U) {
     half = 0x7c00U;  // rounds to 65536 or more
   } else if (magnitude < 0x38800000U) {
-    half = words(bits_of<float>(magnitude) + 0.5F) - 0x3f000000U;  // the sum rounds at the last place of a denormal half
+    // The sum rounds at the last place of a denormal half.
+    half = words(bits_of<float>(magnitude) + 0.5F) - 0x3f000000U;
   } else {
     half = (magnitude + 0xfffU + (magnitude >> 13 & 1U) - 0x38000000U) >> 13;
   }
@@ -830,7 +840,7 @@ TUSK_INLINE auto wrap_u8(V x) {
   return map<lanes_of<V, std::int32_t>>(one, x);
 }
 
-// ---- Memory ---------------------------------------------------------------------------------------------------------------
+// ---- Memory
 
 // How an element lies in memory, for types that are not computed in.
 struct f16 {
@@ -985,7 +995,7 @@ TUSK_INLINE void store_masked(raw<V, S>* p, V v, M m) {
   }
 }
 
-// ---- Lanes ----------------------------------------------------------------------------------------------------------------
+// ---- Lanes
 
 /// start, start + 1, ... of int32.
 template <class V>
@@ -1009,7 +1019,7 @@ TUSK_INLINE V first(std::int64_t n, V a, same<V> b) {
   } else if constexpr (shape<V>::is_scalar) {
     return n > 0 ? a : b;
   } else {
-    const auto count = static_cast<std::int32_t>(n < 0 ? 0 : n > lanes<V> ? lanes<V> : n);
+    const auto count = static_cast<std::int32_t>(max(std::int64_t{0}, min(n, lanes<V>)));
     using I = lanes_of<V, std::int32_t>;
     return select(ramp<I>() < splat<I>(count), a, b);
   }

@@ -1,8 +1,8 @@
 #include "codegen/cpp/package.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cctype>
-#include <fmt/format.h>
 #include <set>
 
 #include "codegen/cpp/names.hpp"
@@ -21,7 +21,8 @@ SortIncludes: Never
 )";
 
 std::string uppercase(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return text;
 }
 
@@ -63,8 +64,8 @@ Expected<std::string> condition_text(const std::string& condition, const std::ve
   return print_index(loop::apply(equal ? "eq" : "ge", {left, loop::dim_value(right)}), names);
 }
 
-Expected<PackedFunction> packed(const PackageInput& input, const kernel::Function& function, Names& scope, Names& c_scope,
-                                const std::vector<PackedSymbol>& symbols) {
+Expected<PackedFunction> packed(const PackageInput& input, const kernel::Function& function, Names& scope,
+                                Names& c_scope, const std::vector<PackedSymbol>& symbols) {
   PackedFunction out;
   out.function = &function;
   out.entry = input.loops.func(function.name);
@@ -107,7 +108,8 @@ Expected<Parts> parts_of(const PackageInput& input) {
   Names parameters;
   for (const char* taken : {"arena", "weights", "io"}) parameters.reserve(taken);
   Names scope;
-  for (const char* taken : {"Arena", "Weights", "Status", "weights", "open", "self_test", "kernel"}) scope.reserve(taken);
+  for (const char* taken : {"Arena", "Weights", "Status", "weights", "open", "self_test", "kernel"})
+    scope.reserve(taken);
   Names macros;
   for (const char* taken : {"ARENA_BYTES", "WEIGHTS_BYTES"}) macros.reserve(out.upper + "_" + taken);
   for (const kernel::Symbol& symbol : input.program.symbols) {
@@ -156,9 +158,11 @@ std::string io_fields(const PackedFunction& function, std::string_view prefix) {
   std::vector<std::pair<std::string, std::string>> lines;
   const auto add = [&](const Field& field, std::string_view constant) {
     std::string type(storage_name(field.tensor->type));
-    if (const std::size_t colons = type.find("::"); colons != std::string::npos) type = std::string(prefix) + type.substr(colons + 2);
+    if (const std::size_t colons = type.find("::"); colons != std::string::npos)
+      type = std::string(prefix) + type.substr(colons + 2);
     std::string note = shape_str(field.tensor->shape);
-    if (is_storage_only(field.tensor->type) || field.tensor->type == DType::boolean) note += fmt::format(" {}", name_of(field.tensor->type));
+    if (is_storage_only(field.tensor->type) || field.tensor->type == DType::boolean)
+      note += fmt::format(" {}", name_of(field.tensor->type));
     if (field.identifier != field.tensor->name) note += fmt::format(", `{}`", field.tensor->name);
     lines.emplace_back(fmt::format("{}{}* {};", constant, type, field.identifier), comment_text(note));
   };
@@ -168,12 +172,15 @@ std::string io_fields(const PackedFunction& function, std::string_view prefix) {
   for (const auto& [text, note] : lines) width = std::max(width, text.size());
   std::string out;
   for (const auto& [text, note] : lines) {
-    out += prefix.empty() ? fmt::format("  {:<{}}  /* {} */\n", text, width, note) : fmt::format("  {:<{}}  // {}\n", text, width, note);
+    out += prefix.empty() ? fmt::format("  {:<{}} /* {} */\n", text, width, note)
+                          : fmt::format("  {:<{}}  // {}\n", text, width, note);
   }
   return out;
 }
 
-std::string type_text(const kernel::Tensor& tensor) { return fmt::format("{} {}", name_of(tensor.type), shape_str(tensor.shape)); }
+std::string type_text(const kernel::Tensor& tensor) {
+  return fmt::format("{} {}", name_of(tensor.type), shape_str(tensor.shape));
+}
 
 std::string numerics_text(const Parts& parts) {
   const std::vector<std::string>& passes = parts.input->bit_changing_passes;

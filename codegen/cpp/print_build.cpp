@@ -1,6 +1,6 @@
 // CMakeLists.txt and manifest.json.
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/package_parts.hpp"
@@ -15,8 +15,9 @@ std::string json_list(const List& list, const F& item, std::string_view open = "
   std::string out(open);
   bool first = true;
   for (const auto& element : list) {
-    out += first ? "" : ", ";
-    out += item(element);
+    const std::string text = item(element);
+    out += first ? "" : text[0] == '\n' ? "," : ", ";
+    out += text;
     first = false;
   }
   return out + std::string(close);
@@ -44,9 +45,10 @@ std::string argument(std::string_view option) {  // of a CMake command
 std::string print_cmake(const Parts& parts) {
   const std::string& name = parts.name;
   const bool embedded = parts.input->embed_weights;
-  std::string out = fmt::format("# The library {0} ({0}::{0}), and its self test where tests are built. Works wherever this folder lies, alone\n"
-                                "# and by add_subdirectory.\n",
-                                name);
+  std::string out = fmt::format(
+      "# The library {0} ({0}::{0}), and its self test where tests are built. Works wherever this folder lies, alone\n"
+      "# and by add_subdirectory.\n",
+      name);
   out += fmt::format(R"(cmake_minimum_required(VERSION 3.16)
 project({0} LANGUAGES CXX)
 
@@ -68,7 +70,9 @@ target_compile_features({0} PUBLIC cxx_std_17)
   if (!parts.input->compile_options.empty()) {
     std::string options;
     for (const std::string& option : parts.input->compile_options) options += " " + argument(option);
-    out += fmt::format("if(CMAKE_CXX_COMPILER_ID MATCHES \"GNU|Clang\")\n  target_compile_options({} PRIVATE{})\nendif()\n", name, options);
+    out += fmt::format(
+        "if(CMAKE_CXX_COMPILER_ID MATCHES \"GNU|Clang\")\n  target_compile_options({} PRIVATE{})\nendif()\n", name,
+        options);
   }
   out += fmt::format(R"(
 if({0}_testing)
@@ -86,33 +90,42 @@ std::string print_manifest(const Parts& parts) {
   const PackageInput& input = *parts.input;
   std::string out = "{\n";
   out += fmt::format("  \"name\": {},\n  \"identifier\": {},\n", quoted(input.name), quoted(parts.name));
-  out += fmt::format("  \"tusk\": {},\n  \"source\": {},\n  \"sha256\": {},\n", quoted(input.version), quoted(input.source),
-                     quoted(input.sha256));
+  out += fmt::format("  \"tusk\": {},\n  \"source\": {},\n  \"sha256\": {},\n", quoted(input.version),
+                     quoted(input.source), quoted(input.sha256));
   out += fmt::format("  \"numerics\": 1,\n  \"profile\": {},\n", quoted(input.program.profile));
   out += fmt::format("  \"passes_that_change_bits\": {},\n", json_list(input.bit_changing_passes, quoted));
   out += fmt::format("  \"symbols\": {},\n", json_list(parts.symbols, [](const PackedSymbol& s) {
-                       return fmt::format(R"({{"name": {}, "identifier": {}, "low": {}, "high": {}, "step": {}}})", quoted(s.symbol->name),
-                                          quoted(s.identifier), s.symbol->low, s.symbol->high, s.symbol->step);
+                       return fmt::format(R"({{"name": {}, "identifier": {}, "low": {}, "high": {}, "step": {}}})",
+                                          quoted(s.symbol->name), quoted(s.identifier), s.symbol->low, s.symbol->high,
+                                          s.symbol->step);
                      }));
-  out += "  \"functions\": " + json_list(parts.functions, [&](const PackedFunction& f) {
-    std::vector<std::string> how;
-    for (const SelfTest& test : input.self_tests) {
-      if (test.function == f.function->name) how.push_back(test.how);
-    }
-    return fmt::format("\n    {{\"name\": {}, \"identifier\": {},\n     \"inputs\": {},\n     \"outputs\": {},\n     \"requires\": {},\n"
-                       "     \"arena_bytes\": {}, \"arena_lower_bound\": {}, \"self_test_recorded_by\": {}}}",
-                       quoted(f.function->name), quoted(f.identifier), tensors(f.inputs), tensors(f.outputs),
-                       json_list(f.function->requirements, quoted), f.function->arena_bytes, f.function->arena_lower_bound,
-                       json_list(how, quoted));
-  }) + ",\n";
+  out += "  \"functions\": " +
+         json_list(parts.functions,
+                   [&](const PackedFunction& f) {
+                     std::vector<std::string> how;
+                     for (const SelfTest& test : input.self_tests) {
+                       if (test.function == f.function->name) how.push_back(test.how);
+                     }
+                     return fmt::format(
+                         "\n    {{\"name\": {}, \"identifier\": {},\n     \"inputs\": {},\n     \"outputs\": {},\n     "
+                         "\"requires\": {},\n"
+                         "     \"arena_bytes\": {}, \"arena_lower_bound\": {}, \"self_test_recorded_by\": {}}}",
+                         quoted(f.function->name), quoted(f.identifier), tensors(f.inputs), tensors(f.outputs),
+                         json_list(f.function->requirements, quoted), f.function->arena_bytes,
+                         f.function->arena_lower_bound, json_list(how, quoted));
+                   }) +
+         ",\n";
   out += fmt::format("  \"arena_bytes\": {},\n", parts.arena_bytes);
-  out += fmt::format("  \"weights\": {{\"bytes\": {}, \"embedded\": {}, \"layout_sha256\": {}, \"tensors\": ", parts.weight_bytes,
-                     input.embed_weights, quoted(parts.layout_sha256));
-  out += json_list(parts.constants, [](const auto& entry) {
-    const PackedConstant& c = entry.second;
-    return fmt::format("\n    {{\"path\": {}, \"type\": {}, \"shape\": [{}], \"offset\": {}}}", quoted(c.constant->path),
-                       quoted(name_of(c.constant->value.dtype())), fmt::join(c.constant->value.shape(), ", "), c.offset);
-  }) + "},\n";
+  out += fmt::format("  \"weights\": {{\"bytes\": {}, \"embedded\": {}, \"layout_sha256\": {}, \"tensors\": ",
+                     parts.weight_bytes, input.embed_weights, quoted(parts.layout_sha256));
+  out += json_list(parts.constants,
+                   [](const auto& entry) {
+                     const PackedConstant& c = entry.second;
+                     return fmt::format("\n    {{\"path\": {}, \"type\": {}, \"shape\": [{}], \"offset\": {}}}",
+                                        quoted(c.constant->path), quoted(name_of(c.constant->value.dtype())),
+                                        fmt::join(c.constant->value.shape(), ", "), c.offset);
+                   }) +
+         "},\n";
   std::vector<std::string> kernels;
   for (const loop::Func& func : input.loops.funcs) {
     const bool entry = std::any_of(parts.functions.begin(), parts.functions.end(),

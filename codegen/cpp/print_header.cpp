@@ -1,6 +1,6 @@
 // NAME.hpp and NAME.h.
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/package_parts.hpp"
@@ -47,8 +47,9 @@ std::string print_header(const Parts& parts) {
   std::string out = file_head(parts, name + ".hpp", "the functions of the model, for C++17");
   out += fmt::format("// No heap, no exceptions, no mutable globals; {}.\n", numerics_text(parts));
   out += kOwner;
-  out += fmt::format("#ifndef TUSK_{0}_HPP\n#define TUSK_{0}_HPP\n\n#include <cstddef>\n#include <cstdint>\n\nnamespace {1} {{\n\n",
-                     parts.upper, name);
+  out += fmt::format(
+      "#ifndef TUSK_{0}_HPP\n#define TUSK_{0}_HPP\n\n#include <cstddef>\n#include <cstdint>\n\nnamespace {1} {{\n\n",
+      parts.upper, name);
 
   if (!parts.symbols.empty()) {
     out += "// Sizes that are chosen at run time: a value out of range is refused.\n";
@@ -107,26 +108,30 @@ struct Weights {{
 std::string print_c_header(const Parts& parts) {
   const std::string& name = parts.name;
   const std::string& upper = parts.upper;
-  std::string out = fmt::format("/* {}.h: the functions of the model, for C99 and for Fortran through iso_c_binding.\n", name);
+  std::string out =
+      fmt::format("/* {}.h: the functions of the model, for C99 and for Fortran through iso_c_binding.\n", name);
   out += fmt::format("   Made by tusk {} from {}, sha256 {}.\n", comment_text(parts.input->version),
                      comment_text(parts.input->source), comment_text(parts.input->sha256));
   out += fmt::format("   No heap, no mutable globals; {}.\n", numerics_text(parts));
-  out += "   These files belong to you: use, change and ship them as you like. Tusk claims no rights in what it emits. */\n";
+  out +=
+      "   These files belong to you: use, change and ship them as you like. Tusk claims no rights in what it emits. "
+      "*/\n";
   out += fmt::format("#ifndef TUSK_{0}_H\n#define TUSK_{0}_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n", upper);
   out += "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
   if (!parts.symbols.empty()) out += fmt::format("/* {} */\n", dimension_comment(parts));
-  for (const PackedSymbol& symbol : parts.symbols) out += fmt::format("#define {} {}\n", symbol.macro, symbol.symbol->high);
+  for (const PackedSymbol& symbol : parts.symbols)
+    out += fmt::format("#define {} {}\n", symbol.macro, symbol.symbol->high);
   out += fmt::format("#define {}_ARENA_BYTES {}\n\n", upper, parts.arena_bytes);
   out += fmt::format(R"(/* What every function returns. */
 enum {0}_status {{
   {0}_ok,
-  {0}_bad_batch,        /* batch is out of range */
-  {0}_bad_dimension,    /* another size is out of range, or sizes do not fit each other */
-  {0}_null_pointer,     /* a pointer is null */
-  {0}_bad_index,        /* an index in an input is out of range */
-  {0}_bad_weights,      /* the weights are not those of this model */
-  {0}_bad_arena,        /* the arena is not aligned to 64 bytes */
-  {0}_self_test_failed  /* other bits than recorded */
+  {0}_bad_batch,       /* batch is out of range */
+  {0}_bad_dimension,   /* another size is out of range, or sizes do not fit each other */
+  {0}_null_pointer,    /* a pointer is null */
+  {0}_bad_index,       /* an index in an input is out of range */
+  {0}_bad_weights,     /* the weights are not those of this model */
+  {0}_bad_arena,       /* the arena is not aligned to 64 bytes */
+  {0}_self_test_failed /* other bits than recorded */
 }};
 
 /* The arena: {1}_ARENA_BYTES bytes, aligned to 64; threads that call at the same time need one each. For Fortran: the
@@ -142,21 +147,24 @@ typedef struct {0}_weights {{
 )",
                      name, upper);
   if (parts.input->embed_weights) {
-    out += fmt::format("/* A null pointer in their place stands for these. */\n{0}_weights {0}_embedded_weights(void);\n\n", name);
+    out += fmt::format(
+        "/* A null pointer in their place stands for these. */\n{0}_weights {0}_embedded_weights(void);\n\n", name);
   } else {
-    out += fmt::format("/* Checks the bytes of {0}.weights, which must be aligned to 64 bytes and outlive `out`. */\n"
-                       "int {0}_open(const void* data, size_t size, {0}_weights* out);\n\n",
-                       name);
+    out += fmt::format(
+        "/* Checks the bytes of {0}.weights, which must be aligned to 64 bytes and outlive `out`. */\n"
+        "int {0}_open(const void* data, size_t size, {0}_weights* out);\n\n",
+        name);
   }
   for (const PackedFunction& f : parts.functions) {
     out += fmt::format("typedef struct {0}_io {{\n{1}}} {0}_io;\n", f.c_identifier, io_fields(f, ""));
     out += requirement_comment(f, "/* ", " */");
-    out += fmt::format("int {0}(void* arena, const {1}_weights* weights, {2}const {0}_io* io);\n\n", f.c_identifier, name,
-                       symbol_parameters(parts, "int64_t"));
+    out += fmt::format("int {0}(void* arena, const {1}_weights* weights, {2}const {0}_io* io);\n\n", f.c_identifier,
+                       name, symbol_parameters(parts, "int64_t"));
   }
-  out += fmt::format("/* Runs recorded inputs and compares the outputs with the recorded ones, bit by bit. */\n"
-                     "int {0}_self_test(void* arena, const {0}_weights* weights);\n",
-                     name);
+  out += fmt::format(
+      "/* Runs recorded inputs and compares the outputs with the recorded ones, bit by bit. */\n"
+      "int {0}_self_test(void* arena, const {0}_weights* weights);\n",
+      name);
   out += fmt::format("\n#ifdef __cplusplus\n}}\n#endif\n\n#endif /* TUSK_{}_H */\n", upper);
   return out;
 }

@@ -1,11 +1,12 @@
 #include "codegen/cpp/print_loop.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <utility>
 
+#include "codegen/cpp/loop_names.hpp"
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/print_value.hpp"
 #include "ir/loop/rows.hpp"
@@ -18,75 +19,8 @@ using loop::Func;
 using loop::Stmt;
 using loop::Value;
 using loop::ValueRef;
-using Counts = std::map<std::string, int, std::less<>>;
 
 constexpr loop::Type kIndex{DType::index, 1};
-
-// Visits the values of a statement and of all that it contains.
-template <class F>
-void for_each_value(const Stmt& stmt, const F& visit) {
-  for (const ValueRef& value : {stmt.value, stmt.address, stmt.mask, stmt.low, stmt.high}) {
-    if (value) visit(value);
-  }
-  for (const loop::Carry& carry : stmt.carries) {
-    if (carry.init) visit(carry.init);
-  }
-  for (const auto* values : {&stmt.yields, &stmt.other_yields, &stmt.arguments}) {
-    for (const ValueRef& value : *values) visit(value);
-  }
-  for (const Block* block : {&stmt.body, &stmt.other}) {
-    for (const Stmt& inner : *block) for_each_value(inner, visit);
-  }
-}
-
-template <class F>
-void for_each_stmt(const Block& block, const F& visit) {
-  for (const Stmt& stmt : block) {
-    visit(stmt);
-    for_each_stmt(stmt.body, visit);
-    for_each_stmt(stmt.other, visit);
-  }
-}
-
-Counts names_in(const Stmt& stmt) {
-  Counts counts;
-  for_each_value(stmt, [&](const ValueRef& value) { count_names(value, counts); });
-  if (stmt.kind == Stmt::Kind::store || stmt.kind == Stmt::Kind::buffer) ++counts[stmt.base];
-  for_each_stmt(stmt.body, [&](const Stmt& s) { if (!s.base.empty()) ++counts[s.base]; });
-  for_each_stmt(stmt.other, [&](const Stmt& s) { if (!s.base.empty()) ++counts[s.base]; });
-  return counts;
-}
-
-int count_of(const Counts& counts, std::string_view name) {
-  const auto it = counts.find(name);
-  return it == counts.end() ? 0 : it->second;
-}
-
-template <class F>
-void for_each_row_call(const ValueRef& value, const F& visit) {
-  if (value->kind == Value::Kind::row && value->row->basic == Basic::none) {
-    visit(row_function_name(*value->row, value->operands.back()->type));
-  }
-  for (const ValueRef& operand : value->operands) for_each_row_call(operand, visit);
-}
-
-// The names of the functions that a function calls, in order.
-std::vector<std::string> callees(const Func& func) {
-  std::vector<std::string> out;
-  const auto add = [&out](std::string name) { out.push_back(std::move(name)); };
-  if (func.result) for_each_row_call(func.result, add);
-  for (const Stmt& stmt : func.body) {
-    for_each_value(stmt, [&](const ValueRef& value) { for_each_row_call(value, add); });
-  }
-  for_each_stmt(func.body, [&](const Stmt& stmt) {
-    if (stmt.kind == Stmt::Kind::call) out.push_back(stmt.name);
-  });
-  return out;
-}
-
-bool has_load(const ValueRef& value) {
-  return value->kind == Value::Kind::load || std::any_of(value->operands.begin(), value->operands.end(), has_load);
-}
 
 // A variable that a block assigns when it yields. `carried` is the name under which the block reads the old value.
 struct Target {
@@ -104,10 +38,13 @@ class FuncPrinter {
         role_(role),
         spelling_(std::move(spelling)),
         functions_(functions),
-        values_(bindings_, [this](const std::string& name) {
-          const auto it = functions_.find(name);
-          return it == functions_.end() ? nullptr : &it->second;
-        }, muladd) {}
+        values_(
+            bindings_,
+            [this](const std::string& name) {
+              const auto it = functions_.find(name);
+              return it == functions_.end() ? nullptr : &it->second;
+            },
+            muladd) {}
 
   Expected<std::string> print() {
     find_dead();
@@ -173,8 +110,8 @@ class FuncPrinter {
       bindings_[buffer.name].element = buffer.type;
       bindings_[buffer.name].constant = buffer.constant;
       const std::string shown = used(buffer.name) ? identifier : "/*" + identifier + "*/";
-      parameters.push_back({fmt::format("{}{}* {}", buffer.constant ? "const " : "", storage_name(buffer.type), shown),
-                            buffer.note});
+      parameters.push_back(
+          {fmt::format("{}{}* {}", buffer.constant ? "const " : "", storage_name(buffer.type), shown), buffer.note});
     }
     for (const loop::Scalar& scalar : func_.scalars) {
       const std::string identifier = define(scalar.name, scalar.type == kIndex);
@@ -185,7 +122,8 @@ class FuncPrinter {
                                : role_ == Role::kernel ? "TUSK_KERNEL void"
                                                        : "void";
     const std::string head = fmt::format("{} {}(", result, spelling_);
-    const bool notes = std::any_of(parameters.begin(), parameters.end(), [](const Parameter& p) { return !p.note.empty(); });
+    const bool notes =
+        std::any_of(parameters.begin(), parameters.end(), [](const Parameter& p) { return !p.note.empty(); });
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       parameters[i].text += i + 1 == parameters.size() ? ") {" : notes ? "," : ", ";
     }
@@ -215,7 +153,8 @@ class FuncPrinter {
 
   // Prints statements and the assignments of what they yield to the targets.
   void print_block(const Block& block, const std::vector<Target>& targets, const std::vector<ValueRef>& yields) {
-    // Reads that are still to come, so that a yielded value can be computed in its variable as soon as nobody reads the old.
+    // Reads that are still to come, so that a yielded value can be computed in its variable as soon as nobody reads the
+    // old.
     Counts later;
     for (const Stmt& stmt : block) {
       for (const auto& [name, count] : names_in(stmt)) later[name] += count;
@@ -243,7 +182,8 @@ class FuncPrinter {
 
   // The assignments of yields happen at once: each is printed when no pending one reads its variable, and only a cycle
   // needs a temporary.
-  void assign(const std::vector<Target>& targets, const std::vector<ValueRef>& yields, const std::vector<bool>& assigned) {
+  void assign(const std::vector<Target>& targets, const std::vector<ValueRef>& yields,
+              const std::vector<bool>& assigned) {
     struct Pending {
       std::string variable, text;
       loop::Type type;
@@ -293,9 +233,12 @@ class FuncPrinter {
         }
         return line(fmt::format("const {} {} = {};", type_name(stmt.type), define(stmt.name, non_negative), value));
       }
-      case Stmt::Kind::store: return print_store(stmt);
-      case Stmt::Kind::loop: return print_loop(stmt, direct);
-      case Stmt::Kind::branch: return print_branch(stmt, direct);
+      case Stmt::Kind::store:
+        return print_store(stmt);
+      case Stmt::Kind::loop:
+        return print_loop(stmt, direct);
+      case Stmt::Kind::branch:
+        return print_branch(stmt, direct);
       case Stmt::Kind::call: {
         std::string arguments;
         for (const ValueRef& argument : stmt.arguments) {
@@ -303,9 +246,12 @@ class FuncPrinter {
         }
         return line(fmt::format("{}({});", functions_.at(stmt.name), arguments));
       }
-      case Stmt::Kind::buffer: return print_buffer(stmt);
-      case Stmt::Kind::barrier: return;  // one thread
-      case Stmt::Kind::comment: return line("// " + comment_text(stmt.name));
+      case Stmt::Kind::buffer:
+        return print_buffer(stmt);
+      case Stmt::Kind::barrier:
+        return;  // one thread
+      case Stmt::Kind::comment:
+        return line("// " + comment_text(stmt.name));
     }
   }
 
@@ -322,17 +268,28 @@ class FuncPrinter {
       } else if (count) {
         last = ", " + values_.top(count);
       }
-      return line(fmt::format("tusk::store{}{}(&{}, {}{});", count ? "_first" : stmt.mask ? "_masked" : "",
+      return line(fmt::format("tusk::store{}{}(&{}, {}{});",
+                              count       ? "_first"
+                              : stmt.mask ? "_masked"
+                                          : "",
                               types.empty() ? "" : "<" + types + ">", place, values_.top(stmt.value), last));
     }
     std::string value;
     switch (element) {
       case DType::f16:
-      case DType::bf16: value = fmt::format("tusk::{}_bits({})", name_of(element), values_.top(stmt.value)); break;
+      case DType::bf16:
+        value = fmt::format("tusk::{}_bits({})", name_of(element), values_.top(stmt.value));
+        break;
       case DType::i8:
-      case DType::u8: value = fmt::format("static_cast<{}>({})", storage_name(element), values_.top(stmt.value)); break;
-      case DType::boolean: value = values_.operand(stmt.value, Level::logical_or) + " ? 1 : 0"; break;
-      default: value = values_.top(stmt.value); break;
+      case DType::u8:
+        value = fmt::format("static_cast<{}>({})", storage_name(element), values_.top(stmt.value));
+        break;
+      case DType::boolean:
+        value = values_.operand(stmt.value, Level::logical_or) + " ? 1 : 0";
+        break;
+      default:
+        value = values_.top(stmt.value);
+        break;
     }
     line(fmt::format("{}{} = {};", stmt.mask ? fmt::format("if ({}) ", values_.top(stmt.mask)) : "", place, value));
   }
@@ -355,7 +312,8 @@ class FuncPrinter {
     std::vector<Target> targets;
     const Counts own = names_in(stmt);
     for (const loop::Carry& carry : stmt.carries) {
-      // A chain that goes on through nested loops keeps one variable, if the outer value is read by nothing else in here.
+      // A chain that goes on through nested loops keeps one variable, if the outer value is read by nothing else in
+      // here.
       const bool continues = carry.init->kind == Value::Kind::name && count_of(own, carry.init->name) == 1;
       if (const Target* outer = continues ? direct(carry.result, &carry.init->name) : nullptr) {
         bindings_[carry.name].identifier = outer->variable;
@@ -364,7 +322,8 @@ class FuncPrinter {
       }
       const std::string init = values_.top(carry.init);
       const bool read = used(carry.result) || used(carry.name);
-      const std::string& variable = define(carry.name);
+      const std::string& wish = carry.result.size() < carry.name.size() ? carry.result : carry.name;
+      const std::string variable = bindings_[carry.name].identifier = names_.unique(wish);
       line(fmt::format("{}{} {} = {};", read ? "" : "[[maybe_unused]] ", type_name(carry.type), variable, init));
       targets.push_back({variable, carry.name});
     }
@@ -432,7 +391,8 @@ class FuncPrinter {
 Expected<std::string> print_index(const ValueRef& value, const std::map<std::string, std::string>& names) {
   Bindings bindings;
   for (const auto& [name, identifier] : names) bindings[name] = {identifier, true, DType::index, true};
-  ValuePrinter printer(bindings, [](const std::string&) { return nullptr; }, false);
+  ValuePrinter printer(
+      bindings, [](const std::string&) { return nullptr; }, false);
   std::string text = printer.top(value);
   if (printer.problem()) return *printer.problem();
   return text;

@@ -1,4 +1,5 @@
-// Loop IR as C++17: functions that need <cstdint> and tusk_runtime.hpp, in an order in which each is defined before its use.
+// Loop IR as C++17: functions that need <cstdint> and tusk_runtime.hpp, in an order in which each is defined before its
+// use.
 #pragma once
 
 #include <map>
@@ -17,14 +18,15 @@ struct LoopText {
   std::map<std::string, std::string> functions;
 };
 
-/// What the functions named in `entries` reach: row functions, then kernels (in a namespace `kernel`, so that a buffer may
-/// share its layer's name), then the entries as `run_NAME`. Loops marked parallel are printed as plain loops: their
+/// What the functions named in `entries` reach: row functions, then kernels (in a namespace `kernel`, so that a buffer
+/// may share its layer's name), then the entries as `run_NAME`. Loops marked parallel are printed as plain loops: their
 /// iterations are independent, so the bits are the same.
 ///
-/// Rows with a body are printed as functions in front (loop::row_functions). Scalar parameters of type index are values of
-/// symbols and loop counters: never negative, which makes `/` and `%` exact for most addresses.
-/// With `muladd`, every fma of floats is a product and a sum (profile muladd, N10).
-Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std::string>& entries, bool muladd = false);
+/// Rows with a body are printed as functions in front (loop::row_functions). Scalar parameters of type index are values
+/// of symbols and loop counters: never negative, which makes `/` and `%` exact for most addresses. With `muladd`, every
+/// fma of floats is a product and a sum (profile muladd, N10).
+Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std::string>& entries,
+                               bool muladd = false);
 
 /// "exp_f32", "exp_f32x16": the name of the loop function of a row that has a body.
 std::string row_function_name(const Row& row, const loop::Type& operand);

@@ -1,7 +1,7 @@
 // NAME_self_test.cpp and the program that runs it.
+#include <fmt/format.h>
 #include <algorithm>
 #include <cstring>
-#include <fmt/format.h>
 
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/package_parts.hpp"
@@ -41,11 +41,16 @@ const Array* find(const std::map<std::string, Array>& arrays, const std::string&
 // The bit of the least NaN's magnitude minus one: beyond it a magnitude is a NaN.
 std::string infinity_bits(DType type) {
   switch (type) {
-    case DType::f16: return "0x7c00";
-    case DType::bf16: return "0x7f80";
-    case DType::f32: return "0x7f800000";
-    case DType::f64: return "0x7ff0000000000000";
-    default: return "";
+    case DType::f16:
+      return "0x7c00";
+    case DType::bf16:
+      return "0x7f80";
+    case DType::f32:
+      return "0x7f800000";
+    case DType::f64:
+      return "0x7ff0000000000000";
+    default:
+      return "";
   }
 }
 
@@ -61,11 +66,12 @@ Expected<std::string> call(const Parts& parts, const PackedFunction& f, const Se
     for (const Field& field : *list) {
       const Array* array = find(is_input ? test.inputs : test.outputs, field.tensor->name);
       if (array == nullptr || array->dtype() != field.tensor->type) {
-        return error("codegen-cpp", fmt::format("the self test of `{}` has no `{}` of type {}", test.function, field.tensor->name,
-                                                name_of(field.tensor->type)));
+        return error("codegen-cpp", fmt::format("the self test of `{}` has no `{}` of type {}", test.function,
+                                                field.tensor->name, name_of(field.tensor->type)));
       }
       const std::string name = names.unique(fmt::format("{}_{}_{}", f.identifier, number, field.identifier));
-      arrays += fmt::format("// {} of {}: {}\n", is_input ? "Input" : "Output", f.identifier, comment_text(field.tensor->name)) +
+      arrays += fmt::format("// {} of {}: {}\n", is_input ? "Input" : "Output", f.identifier,
+                            comment_text(field.tensor->name)) +
                 recorded_array(name, *array) + "\n";
       fields += fields.empty() ? "" : ", ";
       if (is_input) {
@@ -82,7 +88,8 @@ Expected<std::string> call(const Parts& parts, const PackedFunction& f, const Se
     }
   }
   const std::string storage = bytes > kMostStack ? "  static " : "  ";
-  for (std::size_t at = outputs.find("STORAGE"); at != std::string::npos; at = outputs.find("STORAGE")) outputs.replace(at, 7, storage);
+  for (std::size_t at = outputs.find("STORAGE"); at != std::string::npos; at = outputs.find("STORAGE"))
+    outputs.replace(at, 7, storage);
   std::string symbols;
   for (const PackedSymbol& symbol : parts.symbols) {
     const auto it = test.symbols.find(symbol.symbol->name);
@@ -96,7 +103,8 @@ Status {1}_{2}(Arena& arena, const Weights& weights) {{
 }}
 
 )",
-                     comment_text(test.how), f.identifier, number, outputs, symbols, fields, checks.empty() ? "true" : checks);
+                     comment_text(test.how), f.identifier, number, outputs, symbols, fields,
+                     checks.empty() ? "true" : checks);
 }
 
 }  // namespace
@@ -111,7 +119,8 @@ Expected<std::string> print_self_test(const Parts& parts) {
   for (const SelfTest& test : parts.input->self_tests) {
     const auto f = std::find_if(parts.functions.begin(), parts.functions.end(),
                                 [&](const PackedFunction& p) { return p.function->name == test.function; });
-    if (f == parts.functions.end()) return error("codegen-cpp", fmt::format("a self test of `{}`, which is no function", test.function));
+    if (f == parts.functions.end())
+      return error("codegen-cpp", fmt::format("a self test of `{}`, which is no function", test.function));
     TRY(const std::string text, call(parts, *f, test, ++number, arrays));
     functions += text;
     for (const Field& field : f->outputs) (is_float(field.tensor->type) ? floats : others) = true;
@@ -119,7 +128,9 @@ Expected<std::string> print_self_test(const Parts& parts) {
   }
 
   std::string out = file_head(parts, parts.name + "_self_test.cpp", "recorded calls, to try on the machine of use");
-  out += fmt::format("#include <cstring>\n\n#include \"{0}.h\"\n#include \"{0}.hpp\"\n\nnamespace {0} {{\nnamespace {{\n\n", parts.name);
+  out += fmt::format(
+      "#include <cstring>\n\n#include \"{0}.h\"\n#include \"{0}.hpp\"\n\nnamespace {0} {{\nnamespace {{\n\n",
+      parts.name);
   if (floats) {
     out += R"(// Equal bits, but that any NaN equals any NaN: beyond `infinity` a magnitude is one.
 template <class T, class Word>
@@ -146,18 +157,22 @@ bool same(const T* found, const Word* wanted, std::size_t count) {
   }
   out += arrays.empty() ? "" : "// clang-format off\n" + arrays + "// clang-format on\n\n";
   out += functions;
-  out += fmt::format("}}  // namespace\n\nStatus self_test(Arena&{}, const Weights&{}) noexcept {{\n", calls.empty() ? "" : " arena",
-                     calls.empty() ? "" : " weights");
-  out += calls.empty() ? "  return Status::ok;\n}\n\n" : "  Status status = Status::ok;\n" + calls + "  return status;\n}\n\n";
+  out += fmt::format("}}  // namespace\n\nStatus self_test(Arena&{}, const Weights&{}) noexcept {{\n",
+                     calls.empty() ? "" : " arena", calls.empty() ? "" : " weights");
+  out += calls.empty() ? "  return Status::ok;\n}\n\n"
+                       : "  Status status = Status::ok;\n" + calls + "  return status;\n}\n\n";
   out += fmt::format("}}  // namespace {}\n\n", parts.name);
 
   const std::string& name = parts.name;
   out += fmt::format("int {0}_self_test(void* arena, const {0}_weights* weights) {{\n", name);
-  out += fmt::format("  if (arena == nullptr{}) return {}_null_pointer;\n", parts.input->embed_weights ? "" : " || weights == nullptr", name);
+  out += fmt::format("  if (arena == nullptr{}) return {}_null_pointer;\n",
+                     parts.input->embed_weights ? "" : " || weights == nullptr", name);
   out += fmt::format("  if (arena != {0}_align(arena)) return {0}_bad_arena;\n", name);
   const std::string given = "{static_cast<const unsigned char*>(weights->data), weights->size}";
-  out += parts.input->embed_weights ? fmt::format("  const {0}::Weights w = weights == nullptr ? {0}::weights() : {0}::Weights{1};\n", name, given)
-                                    : fmt::format("  const {0}::Weights w = {1};\n", name, given);
+  out += parts.input->embed_weights
+             ? fmt::format("  const {0}::Weights w = weights == nullptr ? {0}::weights() : {0}::Weights{1};\n", name,
+                           given)
+             : fmt::format("  const {0}::Weights w = {1};\n", name, given);
   out += fmt::format("  return static_cast<int>({0}::self_test(*static_cast<{0}::Arena*>(arena), w));\n}}\n", name);
   return out;
 }

@@ -1,6 +1,6 @@
 // NAME.cpp: kernels, entries, and the checked functions around them.
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/package_parts.hpp"
@@ -35,14 +35,17 @@ Expected<std::string> entry_arguments(const Parts& parts, const PackedFunction& 
       arguments.push_back("arena.bytes");
       continue;
     }
-    const auto tensor = std::find_if(f.function->tensors.begin(), f.function->tensors.end(), [&](const kernel::Tensor& t) {
-      return t.place == kernel::Tensor::Place::constant && t.name == buffers[i].name;
-    });
+    const auto tensor =
+        std::find_if(f.function->tensors.begin(), f.function->tensors.end(), [&](const kernel::Tensor& t) {
+          return t.place == kernel::Tensor::Place::constant && t.name == buffers[i].name;
+        });
     if (tensor == f.function->tensors.end()) {
-      return error("codegen-cpp", fmt::format("`{}` of entry `{}` is no constant of its function", buffers[i].name, f.function->name));
+      return error("codegen-cpp",
+                   fmt::format("`{}` of entry `{}` is no constant of its function", buffers[i].name, f.function->name));
     }
-    arguments.push_back(fmt::format("reinterpret_cast<const {}*>(weights.data + {})", storage_name(tensor->type),
-                                    parts.constants.at(tensor->constant).offset));
+    const std::int64_t offset = parts.constants.at(tensor->constant).offset;
+    arguments.push_back(fmt::format("reinterpret_cast<const {}*>(weights.data{})", storage_name(tensor->type),
+                                    offset == 0 ? "" : fmt::format(" + {}", offset)));
   }
   for (const loop::Scalar& scalar : f.entry->scalars) {
     const auto symbol = std::find_if(parts.symbols.begin(), parts.symbols.end(),
@@ -58,13 +61,15 @@ Expected<std::string> entry_arguments(const Parts& parts, const PackedFunction& 
 }
 
 Expected<std::string> checked_function(const Parts& parts, const PackedFunction& f, const std::string& entry) {
-  std::string out = fmt::format("Status {}(Arena& arena, const Weights& weights, {}const {}& io) noexcept {{\n", f.identifier,
-                                symbol_parameters(parts, "std::int64_t"), f.io);
+  std::string out = fmt::format("Status {}(Arena& arena, const Weights& weights, {}const {}& io) noexcept {{\n",
+                                f.identifier, symbol_parameters(parts, "std::int64_t"), f.io);
   out += symbol_checks(parts);
-  for (const std::string& requirement : f.requirements) out += fmt::format("  if (!({})) return Status::bad_dimension;\n", requirement);
+  for (const std::string& requirement : f.requirements)
+    out += fmt::format("  if (!({})) return Status::bad_dimension;\n", requirement);
   std::string nulls;
   for (const auto* fields : {&f.inputs, &f.outputs}) {
-    for (const Field& field : *fields) nulls += fmt::format("{}io.{} == nullptr", nulls.empty() ? "" : " || ", field.identifier);
+    for (const Field& field : *fields)
+      nulls += fmt::format("{}io.{} == nullptr", nulls.empty() ? "" : " || ", field.identifier);
   }
   if (!nulls.empty()) out += fmt::format("  if ({}) return Status::null_pointer;\n", nulls);
   if (parts.weight_bytes > 0) {
@@ -78,7 +83,8 @@ Expected<std::string> checked_function(const Parts& parts, const PackedFunction&
 
 std::string open_function(const Parts& parts) {
   std::string layout;
-  for (std::size_t i = 0; i < 64; i += 2) layout += fmt::format("{}0x{}", i == 0 ? "" : ", ", parts.layout_sha256.substr(i, 2));
+  for (std::size_t i = 0; i < 64; i += 2)
+    layout += fmt::format("{}0x{}", i == 0 ? "" : ", ", parts.layout_sha256.substr(i, 2));
   return fmt::format(R"(Status open(const void* data, std::size_t size, Weights& out) noexcept {{
   // The header: a magic word, the SHA-256 of the layout, the size of the data and its checksum.
   static constexpr unsigned char layout[32] = {{{}}};
@@ -101,7 +107,8 @@ std::string open_function(const Parts& parts) {
 }}
 
 )",
-                     layout, parts.weight_bytes, kWeightsHeader, kWeightsHeader, kWeightsHeader, kWeightsHeader, kWeightsHeader);
+                     layout, parts.weight_bytes, kWeightsHeader, kWeightsHeader, kWeightsHeader, kWeightsHeader,
+                     kWeightsHeader);
 }
 
 // The same functions for C: what a reference is in C++ is a pointer, which may be null.
@@ -109,11 +116,16 @@ std::string c_functions(const Parts& parts) {
   const std::string& name = parts.name;
   const bool embedded = parts.input->embed_weights;
   std::string out = "// The interface for C.\n\nnamespace {\n\n";
-  out += fmt::format("static_assert({0}_self_test_failed == static_cast<int>({0}::Status::self_test_failed), \"equal codes\");\n\n", name);
+  out += fmt::format(
+      "static_assert({0}_self_test_failed == static_cast<int>({0}::Status::self_test_failed), \"equal codes\");\n\n",
+      name);
   out += fmt::format("{}::Status check({}void* arena) {{\n", name,
                      embedded ? "" : fmt::format("const {}_weights* weights, ", name));
-  out += fmt::format("  if (arena == nullptr{}) return {}::Status::null_pointer;\n", embedded ? "" : " || weights == nullptr", name);
-  out += fmt::format("  return reinterpret_cast<std::uintptr_t>(arena) % 64 == 0 ? {0}::Status::ok : {0}::Status::bad_arena;\n}}\n\n", name);
+  out += fmt::format("  if (arena == nullptr{}) return {}::Status::null_pointer;\n",
+                     embedded ? "" : " || weights == nullptr", name);
+  out += fmt::format(
+      "  return reinterpret_cast<std::uintptr_t>(arena) % 64 == 0 ? {0}::Status::ok : {0}::Status::bad_arena;\n}}\n\n",
+      name);
   out += fmt::format("{0}::Weights weights_of(const {0}_weights* weights) {{\n", name);
   if (embedded) out += fmt::format("  if (weights == nullptr) return {}::weights();\n", name);
   out += "  return {static_cast<const unsigned char*>(weights->data), weights->size};\n}\n\n}  // namespace\n\n";
@@ -128,7 +140,8 @@ void* {0}_align(void* memory) {{
 )",
                      name);
   if (embedded) {
-    out += fmt::format("{0}_weights {0}_embedded_weights() {{ return {{{0}::weights().data, {0}::weights().size}}; }}\n\n", name);
+    out += fmt::format(
+        "{0}_weights {0}_embedded_weights() {{ return {{{0}::weights().data, {0}::weights().size}}; }}\n\n", name);
   } else {
     out += fmt::format(R"(int {0}_open(const void* data, size_t size, {0}_weights* out) {{
   if (out == nullptr) return {0}_null_pointer;
@@ -158,7 +171,8 @@ void* {0}_align(void* memory) {{
 }}
 
 )",
-                       f.c_identifier, name, symbol_parameters(parts, "int64_t"), arguments, f.identifier, symbols, fields);
+                       f.c_identifier, name, symbol_parameters(parts, "int64_t"), arguments, f.identifier, symbols,
+                       fields);
   }
   return out;
 }
@@ -173,7 +187,9 @@ Expected<std::string> print_source(const Parts& parts) {
   std::string out = file_head(parts, parts.name + ".cpp", "the kernels, and the functions that call them");
   out += fmt::format("// {}.\n\n", numerics_text(parts));
   out += bit_protection();
-  out += fmt::format("\n#include \"{0}.hpp\"\n\n#include <cstring>\n\n#include \"{0}.h\"\n#include \"tusk_runtime.hpp\"\n\n", parts.name);
+  out += fmt::format(
+      "\n#include \"{0}.hpp\"\n\n#include <cstring>\n\n#include \"{0}.h\"\n#include \"tusk_runtime.hpp\"\n\n",
+      parts.name);
   out += R"(#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the weights are little endian"
 #endif

@@ -1,8 +1,8 @@
 #include "codegen/cpp/print_value.hpp"
 
+#include <fmt/format.h>
 #include <charconv>
 #include <cmath>
-#include <fmt/format.h>
 
 #include "codegen/cpp/print_loop.hpp"
 
@@ -14,14 +14,21 @@ using loop::ValueRef;
 
 std::string scalar_name(DType type) {
   switch (type) {
-    case DType::f32: return "float";
-    case DType::f64: return "double";
-    case DType::i32: return "std::int32_t";
-    case DType::u32: return "std::uint32_t";
+    case DType::f32:
+      return "float";
+    case DType::f64:
+      return "double";
+    case DType::i32:
+      return "std::int32_t";
+    case DType::u32:
+      return "std::uint32_t";
     case DType::i64:
-    case DType::index: return "std::int64_t";
-    case DType::boolean: return "bool";
-    default: return "void";  // storage types are never computed in
+    case DType::index:
+      return "std::int64_t";
+    case DType::boolean:
+      return "bool";
+    default:
+      return "void";  // storage types are never computed in
   }
 }
 
@@ -50,17 +57,25 @@ std::string type_name(const loop::Type& type) {
 
 std::string_view storage_name(DType type) {
   switch (type) {
-    case DType::f32: return "float";
-    case DType::f64: return "double";
+    case DType::f32:
+      return "float";
+    case DType::f64:
+      return "double";
     case DType::f16:
-    case DType::bf16: return "std::uint16_t";
-    case DType::i8: return "std::int8_t";
+    case DType::bf16:
+      return "std::uint16_t";
+    case DType::i8:
+      return "std::int8_t";
     case DType::u8:
-    case DType::boolean: return "std::uint8_t";
-    case DType::i32: return "std::int32_t";
-    case DType::u32: return "std::uint32_t";
+    case DType::boolean:
+      return "std::uint8_t";
+    case DType::i32:
+      return "std::int32_t";
+    case DType::u32:
+      return "std::uint32_t";
     case DType::i64:
-    case DType::index: return "std::int64_t";
+    case DType::index:
+      return "std::int64_t";
   }
   return "void";
 }
@@ -86,12 +101,6 @@ std::string float_literal(double value, DType type) {
 
 std::string row_function_name(const Row& row, const loop::Type& operand) {
   return fmt::format("{}_{}", row.name, loop::str(operand));
-}
-
-void count_names(const ValueRef& value, std::map<std::string, int, std::less<>>& counts) {
-  if (!value) return;
-  if (value->kind == Value::Kind::name || value->kind == Value::Kind::load) ++counts[value->name];
-  for (const ValueRef& operand : value->operands) count_names(operand, counts);
 }
 
 Text ValuePrinter::fail(std::string message) {
@@ -122,22 +131,28 @@ bool ValuePrinter::non_negative(const ValueRef& value) const {
     const auto it = bindings_.find(value->name);
     return it != bindings_.end() && it->second.non_negative;
   }
-  if (value->kind != Value::Kind::row || value->type.element != DType::index || value->operands.size() < 2) return false;
+  if (value->kind != Value::Kind::row || value->type.element != DType::index || value->operands.size() < 2)
+    return false;
   const ValueRef& a = value->operands[0];
   const ValueRef& b = value->operands[1];
   switch (value->row->basic) {
     case Basic::add:
     case Basic::mul:
     case Basic::min:
-    case Basic::div: return non_negative(a) && non_negative(b);
-    case Basic::max: return non_negative(a) || non_negative(b);
-    case Basic::rem: return non_negative(b);
-    case Basic::select: return non_negative(b) && non_negative(value->operands[2]);
+    case Basic::div:
+      return non_negative(a) && non_negative(b);
+    case Basic::max:
+      return non_negative(a) || non_negative(b);
+    case Basic::rem:
+      return non_negative(b);
+    case Basic::select:
+      return non_negative(b) && non_negative(value->operands[2]);
     case Basic::sub:  // a - a % b, the whole tiles of a range
       return b->kind == Value::Kind::row && b->row->basic == Basic::rem && non_negative(a) && non_negative(b) &&
              a->kind == Value::Kind::name && b->operands[0]->kind == Value::Kind::name &&
              a->name == b->operands[0]->name;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -146,18 +161,25 @@ Text ValuePrinter::print(const ValueRef& value) {
     return fail(fmt::format("no vectors of {} in C++", name_of(value->type.element)));
   }
   switch (value->kind) {
-    case Value::Kind::literal: return literal(value->type, value->literal);
+    case Value::Kind::literal:
+      return literal(value->type, value->literal);
     case Value::Kind::name: {
       const auto it = bindings_.find(value->name);
       if (it == bindings_.end()) return fail(fmt::format("name `{}` is not defined", value->name));
       return {it->second.identifier};
     }
-    case Value::Kind::row: return row(*value);
-    case Value::Kind::load: return load(*value);
-    case Value::Kind::splat: return {fmt::format("tusk::splat{}({})", value->type.lanes, top(value->operands[0]))};
-    case Value::Kind::ramp: return {fmt::format("tusk::ramp<{}>()", type_name(value->type))};
-    case Value::Kind::first: return runtime("first", *value);
-    case Value::Kind::tree: return tree(*value);
+    case Value::Kind::row:
+      return row(*value);
+    case Value::Kind::load:
+      return load(*value);
+    case Value::Kind::splat:
+      return {fmt::format("tusk::splat{}({})", value->type.lanes, top(value->operands[0]))};
+    case Value::Kind::ramp:
+      return {fmt::format("tusk::ramp<{}>()", type_name(value->type))};
+    case Value::Kind::first:
+      return runtime("first", *value);
+    case Value::Kind::tree:
+      return tree(*value);
   }
   return fail("unknown kind of value");
 }
@@ -210,7 +232,8 @@ Text ValuePrinter::row(const Value& value) {
   if (row.basic == Basic::bitcast) return runtime(row.name, value);
   const loop::Type& type = value.operands[0]->type;
   const bool floating = is_float(type.element);
-  const bool wraps = type.element == DType::index || type.element == DType::u32;  // operators of C++ do what the row does
+  const bool wraps =
+      type.element == DType::index || type.element == DType::u32;  // operators of C++ do what the row does
   if (floating && row.basic == Basic::fma && muladd_) {
     return {fmt::format("{} * {} + {}", operand(value.operands[0], Level::product),
                         operand(value.operands[1], Level::unary), operand(value.operands[2], Level::quotient)),
@@ -219,33 +242,50 @@ Text ValuePrinter::row(const Value& value) {
   if (floating || wraps) {
     // Sums and products of integers may be regrouped, those of floats never.
     switch (row.basic) {
-      case Basic::add: return binary(value, "+", Level::sum, Level::sum, floating ? Level::quotient : Level::sum);
-      case Basic::sub: return binary(value, "-", Level::sum, Level::sum, Level::quotient);
+      case Basic::add:
+        return binary(value, "+", Level::sum, Level::sum, floating ? Level::quotient : Level::sum);
+      case Basic::sub:
+        return binary(value, "-", Level::sum, Level::sum, Level::quotient);
       case Basic::mul:
         return binary(value, "*", Level::product, Level::product, floating ? Level::unary : Level::product);
-      default: break;
+      default:
+        break;
     }
   }
   if (floating && row.basic == Basic::div) return binary(value, "/", Level::quotient, Level::product, Level::unary);
   if (floating && row.basic == Basic::neg) return {"-" + operand(value.operands[0], Level::primary), Level::unary};
   switch (row.basic) {
-    case Basic::eq: return type.element == DType::boolean && type.lanes > 1 ? runtime("mask_eq", value)
-                           : binary(value, "==", Level::equality, Level::sum, Level::sum);
-    case Basic::ne: return type.element == DType::boolean && type.lanes > 1 ? runtime("bit_xor", value)
-                           : binary(value, "!=", Level::equality, Level::sum, Level::sum);
-    case Basic::lt: return binary(value, "<", Level::relation, Level::sum, Level::sum);
-    case Basic::le: return binary(value, "<=", Level::relation, Level::sum, Level::sum);
-    case Basic::gt: return binary(value, ">", Level::relation, Level::sum, Level::sum);
-    case Basic::ge: return binary(value, ">=", Level::relation, Level::sum, Level::sum);
-    default: break;
+    case Basic::eq:
+      return type.element == DType::boolean && type.lanes > 1
+                 ? runtime("mask_eq", value)
+                 : binary(value, "==", Level::equality, Level::sum, Level::sum);
+    case Basic::ne:
+      return type.element == DType::boolean && type.lanes > 1
+                 ? runtime("bit_xor", value)
+                 : binary(value, "!=", Level::equality, Level::sum, Level::sum);
+    case Basic::lt:
+      return binary(value, "<", Level::relation, Level::sum, Level::sum);
+    case Basic::le:
+      return binary(value, "<=", Level::relation, Level::sum, Level::sum);
+    case Basic::gt:
+      return binary(value, ">", Level::relation, Level::sum, Level::sum);
+    case Basic::ge:
+      return binary(value, ">=", Level::relation, Level::sum, Level::sum);
+    default:
+      break;
   }
   if (type.lanes == 1) return scalar_operator(value);
   switch (row.basic) {
-    case Basic::logical_and: return runtime("bit_and", value);
-    case Basic::logical_or: return runtime("bit_or", value);
-    case Basic::logical_xor: return runtime("bit_xor", value);
-    case Basic::logical_not: return runtime("mask_not", value);
-    default: return runtime(row.name, value);
+    case Basic::logical_and:
+      return runtime("bit_and", value);
+    case Basic::logical_or:
+      return runtime("bit_or", value);
+    case Basic::logical_xor:
+      return runtime("bit_xor", value);
+    case Basic::logical_not:
+      return runtime("mask_not", value);
+    default:
+      return runtime(row.name, value);
   }
 }
 
@@ -272,7 +312,8 @@ Text ValuePrinter::scalar_operator(const Value& value) {
       return boolean ? binary(value, "||", Level::logical_or, Level::equality, Level::equality) : bits("|");
     case Basic::logical_xor:
       return boolean ? binary(value, "!=", Level::equality, Level::sum, Level::sum) : bits("^");
-    case Basic::logical_not: return {"!" + operand(a, Level::unary), Level::unary};
+    case Basic::logical_not:
+      return {"!" + operand(a, Level::unary), Level::unary};
     case Basic::div:
     case Basic::rem:
       if (type == DType::index) return index_division(value);
@@ -285,7 +326,8 @@ Text ValuePrinter::scalar_operator(const Value& value) {
                 Level::bits};
       }
       break;
-    default: break;
+    default:
+      break;
   }
   return runtime(value.row->name, value);
 }
@@ -304,6 +346,10 @@ Text ValuePrinter::convert(const Value& value) {
   const DType target = value.row->target;
   const DType source = value.operands[0]->type.element;
   const bool vector = value.type.lanes > 1;
+  if (vector && source == DType::boolean && target != DType::boolean) {
+    // 0 and 1 are exact in every type, so storage types need no rounding.
+    return {fmt::format("tusk::from_mask<{}>({})", type_name(value.type), top(value.operands[0]))};
+  }
   if (target == DType::i8 || target == DType::u8) return runtime(fmt::format("wrap_{}", name_of(target)), value);
   if (target == DType::f16 || target == DType::bf16) return runtime(fmt::format("round_{}", name_of(target)), value);
   if (value.type == value.operands[0]->type) return print(value.operands[0]);
@@ -313,9 +359,7 @@ Text ValuePrinter::convert(const Value& value) {
   }
   if (vector && target == DType::boolean) return runtime("to_mask", value);
   const bool saturates = is_float(source) && !is_float(target);
-  const std::string function = vector      ? source == DType::boolean ? "tusk::from_mask" : "tusk::convert"
-                               : saturates ? "tusk::saturate"
-                                           : "static_cast";
+  const std::string function = vector ? "tusk::convert" : saturates ? "tusk::saturate" : "static_cast";
   return {fmt::format("{}<{}>({})", function, type_name(value.type), top(value.operands[0]))};
 }
 
@@ -329,11 +373,19 @@ Text ValuePrinter::load(const Value& value) {
     Text text;
     switch (element) {
       case DType::f16:
-      case DType::bf16: text = {fmt::format("tusk::{}_value({})", name_of(element), place)}; break;
+      case DType::bf16:
+        text = {fmt::format("tusk::{}_value({})", name_of(element), place)};
+        break;
       case DType::i8:
-      case DType::u8: text = {"std::int32_t{" + place + "}"}; break;
-      case DType::boolean: text = {place + " != 0", Level::equality}; break;
-      default: text = {place}; break;
+      case DType::u8:
+        text = {"std::int32_t{" + place + "}"};
+        break;
+      case DType::boolean:
+        text = {place + " != 0", Level::equality};
+        break;
+      default:
+        text = {place};
+        break;
     }
     if (!value.has_mask) return text;
     return {fmt::format("{} ? {} : {}", operand(value.operands[1], Level::logical_or), text.str,
@@ -355,8 +407,10 @@ Text ValuePrinter::tree(const Value& value) {
     case Basic::min:
     case Basic::max:
     case Basic::logical_and:
-    case Basic::logical_or: return {fmt::format("tusk::tree_{}({})", value.row->name, top(value.operands[0]))};
-    default: return fail(fmt::format("no tree of `{}`", value.row->name));
+    case Basic::logical_or:
+      return {fmt::format("tusk::tree_{}({})", value.row->name, top(value.operands[0]))};
+    default:
+      return fail(fmt::format("no tree of `{}`", value.row->name));
   }
 }
 

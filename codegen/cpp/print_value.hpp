@@ -16,7 +16,7 @@ namespace tusk::cpp {
 /// What a name of the loop IR means at a place of the C++ text.
 struct Binding {
   std::string identifier;
-  bool non_negative = false;  // a value of type index that is provably >= 0
+  bool non_negative = false;   // a value of type index that is provably >= 0
   DType element = DType::f32;  // a buffer's storage type
   bool constant = false;       // a buffer that is only read
 };
@@ -72,7 +72,5 @@ class ValuePrinter {
 std::string type_name(const loop::Type& type);
 /// The tag of a storage type that is not computed in ("f16", "i8", "bit"), empty for others.
 std::string_view storage_tag(DType type);
-/// Adds the names that occur in a value, with their number of uses.
-void count_names(const loop::ValueRef& value, std::map<std::string, int, std::less<>>& counts);
 
 }  // namespace tusk::cpp

@@ -1,6 +1,6 @@
 // The weights: as an array in C++, or as a file.
-#include <cstring>
 #include <fmt/format.h>
+#include <cstring>
 
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/package_parts.hpp"
@@ -8,14 +8,16 @@
 namespace tusk::cpp {
 namespace {
 
-// Below, words in hex: every compiler reads them. Above, string literals: GCC compiles 8 MB of them in 0.6 s, of words in 10 s;
-// MSVC takes no literal of more than 64 KB, for it there is the weights file.
+// Below, words in hex: every compiler reads them. Above, string literals: GCC compiles 8 MB of them in 0.6 s, of words
+// in 10 s; MSVC takes no literal of more than 64 KB, for it there is the weights file.
 constexpr std::int64_t kMostWords = std::int64_t{1} << 16;
 
 std::string constant_comment(const PackedConstant& c) {
   std::string shape;
-  for (const std::int64_t extent : c.constant->value.shape()) shape += fmt::format("{}{}", shape.empty() ? "" : ",", extent);
-  return fmt::format("{}: {} [{}] at {}", comment_text(c.constant->path), name_of(c.constant->value.dtype()), shape, c.offset);
+  for (const std::int64_t extent : c.constant->value.shape())
+    shape += fmt::format("{}{}", shape.empty() ? "" : ",", extent);
+  return fmt::format("{}: {} [{}] at {}", comment_text(c.constant->path), name_of(c.constant->value.dtype()), shape,
+                     c.offset);
 }
 
 std::string bytes_of(const PackedConstant& c) {
@@ -62,7 +64,8 @@ std::string print_embedded_weights(const Parts& parts) {
   std::string out = file_head(parts, parts.name + "_weights.cpp", "the weights, little endian");
   out += fmt::format("#include \"{0}.hpp\"\n\nnamespace {0} {{\nnamespace {{\n\n", parts.name);
   out += "// clang-format off\n";
-  out += fmt::format("alignas(64) constexpr {} data[] ={}\n", words ? "std::uint32_t" : "unsigned char", words ? " {" : "");
+  out += fmt::format("alignas(64) constexpr {} data[] ={}\n", words ? "std::uint32_t" : "unsigned char",
+                     words ? " {" : "");
   for (const auto& [index, c] : parts.constants) {
     out += fmt::format("    // {}\n", constant_comment(c));
     const std::string bytes = bytes_of(c);

@@ -114,8 +114,8 @@ class Builder {
   std::vector<Op>& ops_;
 };
 
-/// What a gradient rule sees: the op with all its attributes, defaults too; dy for each result (absent: zero). It gives dx
-/// for each operand (absent: zero).
+/// What a gradient rule sees: the op with all its attributes, defaults too; dy for each result (absent: zero). It gives
+/// dx for each operand (absent: zero).
 struct GradContext {
   Builder& b;
   const Op& op;

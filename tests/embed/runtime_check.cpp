@@ -1,6 +1,6 @@
-// Runs every function of tusk_runtime.hpp on special and random operands: compares vectors with scalars, and prints a hash of
-// the bits of each group. The lines must be equal for all compilers, flags and machines (check_runtime.sh). The argument is
-// log2 of the number of random operands.
+// Runs every function of tusk_runtime.hpp on special and random operands: compares vectors with scalars, and prints a
+// hash of the bits of each group. The lines must be equal for all compilers, flags and machines (check_runtime.sh). The
+// argument is log2 of the number of random operands.
 #if defined(__clang__)
 #pragma clang fp contract(off)
 #elif defined(__GNUC__)
@@ -41,7 +41,9 @@ struct Hash {
   void add(bool x) { add(std::uint64_t{x}); }
 };
 
-bool same(float a, float b) { return (a != a && b != b) || tusk::bits_of<std::uint32_t>(a) == tusk::bits_of<std::uint32_t>(b); }
+bool same(float a, float b) {
+  return (a != a && b != b) || tusk::bits_of<std::uint32_t>(a) == tusk::bits_of<std::uint32_t>(b);
+}
 bool same(std::int32_t a, std::int32_t b) { return a == b; }
 bool same(std::uint32_t a, std::uint32_t b) { return a == b; }
 
@@ -49,16 +51,43 @@ bool same(std::uint32_t a, std::uint32_t b) { return a == b; }
 float random_float(Random& random) {
   const std::uint64_t r = random.next();
   const auto bits = static_cast<std::uint32_t>(r);
-  constexpr float special[] = {0.0F, -0.0F, 1.0F, -1.0F, 0.5F, 1.5F, 2.5F, 8388607.5F, 8388608.0F, 16777216.0F, 2147483648.0F,
-                               -2147483648.0F, 4294967296.0F, 1e-45F, -1e-45F, 1.17549435e-38F, 3.4028234e38F, -3.4028234e38F,
-                               tusk::infinity<float>, -tusk::infinity<float>, tusk::nan<float>, 65504.0F, 65520.0F, 5.9604645e-8F};
+  constexpr float special[] = {0.0F,
+                               -0.0F,
+                               1.0F,
+                               -1.0F,
+                               0.5F,
+                               1.5F,
+                               2.5F,
+                               8388607.5F,
+                               8388608.0F,
+                               16777216.0F,
+                               2147483648.0F,
+                               -2147483648.0F,
+                               4294967296.0F,
+                               1e-45F,
+                               -1e-45F,
+                               1.17549435e-38F,
+                               3.4028234e38F,
+                               -3.4028234e38F,
+                               tusk::infinity<float>,
+                               -tusk::infinity<float>,
+                               tusk::nan<float>,
+                               65504.0F,
+                               65520.0F,
+                               5.9604645e-8F};
   switch (r >> 32 & 7U) {
-    case 0: return special[(r >> 40) % (sizeof special / sizeof *special)];
-    case 1: return tusk::bits_of<float>(bits & 0x80ffffffU);  // denormals and the least normals
-    case 2: return tusk::bits_of<float>(bits & 0xfff80000U);  // few bits
-    case 3: return tusk::bits_of<float>((bits & 0x80ffffffU) + 0x3f000000U);
-    case 4: return static_cast<float>(static_cast<std::int32_t>(bits) >> (r >> 40 & 31U)) * 0.5F;
-    default: return tusk::bits_of<float>(bits);
+    case 0:
+      return special[(r >> 40) % (sizeof special / sizeof *special)];
+    case 1:
+      return tusk::bits_of<float>(bits & 0x80ffffffU);  // denormals and the least normals
+    case 2:
+      return tusk::bits_of<float>(bits & 0xfff80000U);  // few bits
+    case 3:
+      return tusk::bits_of<float>((bits & 0x80ffffffU) + 0x3f000000U);
+    case 4:
+      return static_cast<float>(static_cast<std::int32_t>(bits) >> (r >> 40 & 31U)) * 0.5F;
+    default:
+      return tusk::bits_of<float>(bits);
   }
 }
 
@@ -66,17 +95,25 @@ double random_double(Random& random) {
   const std::uint64_t r = random.next();
   const std::uint64_t bits = random.next();
   switch (r & 7U) {
-    case 0: return static_cast<double>(random_float(random));
-    case 1: return tusk::bits_of<double>(bits & 0x803fffffffffffffU);  // denormals
-    case 2: return tusk::bits_of<double>(bits & 0xfffffff000000000U);
-    case 3: return tusk::bits_of<double>((bits & 0x803fffffffffffffU) + 0x3fe0000000000000U);
-    case 4: return tusk::bits_of<double>((bits & 0x80ffffffffffffffU) + 0x1ff0000000000000U);  // products near 2^-1022
-    case 5: return tusk::bits_of<double>((bits & 0x80ffffffffffffffU) + 0x5ff0000000000000U);
-    default: return tusk::bits_of<double>(bits);
+    case 0:
+      return static_cast<double>(random_float(random));
+    case 1:
+      return tusk::bits_of<double>(bits & 0x803fffffffffffffU);  // denormals
+    case 2:
+      return tusk::bits_of<double>(bits & 0xfffffff000000000U);
+    case 3:
+      return tusk::bits_of<double>((bits & 0x803fffffffffffffU) + 0x3fe0000000000000U);
+    case 4:
+      return tusk::bits_of<double>((bits & 0x80ffffffffffffffU) + 0x1ff0000000000000U);  // products near 2^-1022
+    case 5:
+      return tusk::bits_of<double>((bits & 0x80ffffffffffffffU) + 0x5ff0000000000000U);
+    default:
+      return tusk::bits_of<double>(bits);
   }
 }
 
-// An addend for a * b: related to the product, so that cancellation, halfway cases and rounding at the sticky bit happen.
+// An addend for a * b: related to the product, so that cancellation, halfway cases and rounding at the sticky bit
+// happen.
 template <class T>
 T related(T product, Random& random, T other) {
   const std::uint64_t r = random.next();
@@ -133,7 +170,8 @@ void vectors(const float* a, const float* b, const float* c, const std::int32_t*
   CHECK(tusk::select(x <= y, x, z), (a[k] <= b[k] ? a[k] : c[k]));
   CHECK(tusk::select(x == y, x, z), (a[k] == b[k] ? a[k] : c[k]));
   CHECK(tusk::select(x != y, x, z), (a[k] != b[k] ? a[k] : c[k]));
-  CHECK(tusk::select(tusk::mask_not(tusk::bit_and(x > y, s >= t)), x, z), (!(a[k] > b[k] && i[k] >= j[k]) ? a[k] : c[k]));
+  CHECK(tusk::select(tusk::mask_not(tusk::bit_and(x > y, s >= t)), x, z),
+        (!(a[k] > b[k] && i[k] >= j[k]) ? a[k] : c[k]));
   CHECK(tusk::select(tusk::bit_xor(x > y, u >= w), s, t), ((a[k] > b[k]) != (un(i[k]) >= un(j[k])) ? i[k] : j[k]));
   CHECK(tusk::from_mask<I>(x < y), (a[k] < b[k] ? 1 : 0));
   CHECK(tusk::select(tusk::to_mask(s), x, z), (i[k] != 0 ? a[k] : c[k]));
@@ -182,7 +220,8 @@ void vectors(const float* a, const float* b, const float* c, const std::int32_t*
     for (float& f : out) f = 5.0F;
     tusk::store_masked(out, x, tusk::ramp<I>() < tusk::splat<I>(static_cast<std::int32_t>(count)));
     CHECK(tusk::load<F>(out), (k < count ? a[k] : 5.0F));
-    CHECK(tusk::load_masked<F>(a, tusk::ramp<I>() < tusk::splat<I>(static_cast<std::int32_t>(count)), 7.0F), (k < count ? a[k] : 7.0F));
+    CHECK(tusk::load_masked<F>(a, tusk::ramp<I>() < tusk::splat<I>(static_cast<std::int32_t>(count)), 7.0F),
+          (k < count ? a[k] : 7.0F));
   }
   float part[N + 1] = {};
   tusk::store_first<N - 1>(part, x);
@@ -278,8 +317,10 @@ int main(int count, char** arguments) {
     }
     constexpr std::int64_t edges[] = {0, 1, -1, 2, 7, -7, INT32_MIN, INT32_MAX, INT64_MIN, INT64_MAX, 33, 64};
     const std::uint64_t bits = random.next();
-    const std::int64_t i = (bits & 1U) != 0 ? edges[(bits >> 8) % 12] : static_cast<std::int64_t>(random.next() >> (bits & 63U));
-    const std::int64_t j = (bits & 2U) != 0 ? edges[(bits >> 16) % 12] : static_cast<std::int64_t>(random.next() >> (bits >> 32 & 63U));
+    const std::int64_t i =
+        (bits & 1U) != 0 ? edges[(bits >> 8) % 12] : static_cast<std::int64_t>(random.next() >> (bits & 63U));
+    const std::int64_t j =
+        (bits & 2U) != 0 ? edges[(bits >> 16) % 12] : static_cast<std::int64_t>(random.next() >> (bits >> 32 & 63U));
     const auto s = static_cast<std::int32_t>(i);
     const auto t = static_cast<std::int32_t>(j);
     const auto u = static_cast<std::uint32_t>(i);

@@ -204,6 +204,19 @@ TEST(Npz, RoundTripWithTheSameBytesEachTime) {
   std::filesystem::remove(path);
 }
 
+TEST(Npz, ReadsWhatNumPyWrites) {
+  int read = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(TUSK_SOURCE_DIR) + "/tests/parity/goldens")) {
+    if (entry.path().extension() != ".npz") continue;
+    const auto arrays = read_npz(entry.path());
+    EXPECT_TRUE(arrays) << problem_of(arrays);
+    EXPECT_FALSE(arrays && arrays->empty());
+    ++read;
+  }
+  EXPECT_GT(read, 10);
+}
+
 TEST(Json, ReadsWhatPythonWrites) {
   const auto value = parse_json(
       "{\"a\": [1, -2, 3.5e2, true, false, null], \"big\": 9223372036854775807, \"bigger\": 18446744073709551615,"

@@ -479,5 +479,18 @@ TEST_F(Frontend, OrderOfLayersIsThatOfTheFiles) {
   EXPECT_GT(files, 50);
 }
 
+// Also with layers that are named `std::vector` and `x"; #endif`.
+TEST_F(Frontend, ModulesOfFilesReadBackAsText) {
+  for (const auto& entry : std::filesystem::directory_iterator(TUSK_SOURCE_DIR "/tests/parity/goldens")) {
+    if (entry.path().extension() != ".keras") continue;
+    const graph::Module module = module_of(load_model(entry.path()));
+    const std::string text = graph::print(module);
+    const std::vector<std::byte> weights = graph::weights_of(module);
+    const Expected<graph::Module> back = graph::parse(text, {.weights = weights});
+    ASSERT_TRUE(back) << entry.path() << back.problem().str();
+    EXPECT_EQ(graph::print(*back), text) << entry.path();
+  }
+}
+
 }  // namespace
 }  // namespace tusk
