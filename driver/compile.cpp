@@ -10,7 +10,6 @@
 
 #include "codegen/cpp/package.hpp"
 #include "ir/graph/bind.hpp"
-#include "ir/loop/rows.hpp"
 #include "passes/plan_memory.hpp"
 #include "passes/run_loops.hpp"
 
@@ -100,10 +99,7 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
   if (lowered == nullptr) return std::map<std::string, std::string>{};
   CHECK(check_arena(lowered->program, options.max_arena));
   TRY(std::vector<cpp::SelfTest> tests, self_tests(*lowered));
-  loop::Module loops;
-  loops.funcs = loop::row_functions(lowered->loops);
-  for (loop::Func& func : lowered->loops.funcs) loops.funcs.push_back(std::move(func));
-  cpp::PackageInput input{options.name, lowered->program, loops, options.source, options.sha256, std::string(version()), options.embed_weights,
+  cpp::PackageInput input{options.name, lowered->program, lowered->loops, options.source, options.sha256, std::string(version()), options.embed_weights,
                           bit_changing, std::move(tests)};
   TRY(auto files, cpp::print_package(input));
   for (const kernel::Function& function : lowered->program.functions) {

@@ -65,16 +65,16 @@ class Folding {
     for (std::size_t i = 1; i < normalize.operands.size(); ++i) {
       if (!constant(normalize.operands[i])) return false;
     }
-    const Ints axes = std::get<Ints>(*normalize.attrs.find("axes"));
-    const graph::Attr* scale_axes = normalize.attrs.find("scale_axes");
+    const Ints axes = std::get<Ints>(graph::attr_of(normalize, "axes"));
+    const Ints scale_axes = std::get<Ints>(graph::attr_of(normalize, "scale_axes"));
     const bool scaled = normalize.operands.size() > 3;
-    if (axes.size() != 1 || (scaled && (scale_axes == nullptr || std::get<Ints>(*scale_axes) != axes))) return false;
+    if (axes.size() != 1 || (scaled && scale_axes != axes)) return false;
 
     // x is the product itself, or (groups, depthwise) the product with its last axes merged.
     const Op* reshape = only_reader_of(normalize.operands[0], "reshape");
     const Op* contract = only_reader_of(reshape != nullptr ? reshape->operands[0] : normalize.operands[0], "contract");
     if (contract == nullptr || !constant(contract->operands[1]) || contract->operands[1].kind != Operand::Kind::global) return false;
-    const auto& spec = std::get<graph::ContractSpec>(*contract->attrs.find("spec"));
+    const auto& spec = std::get<graph::ContractSpec>(graph::attr_of(*contract, "spec"));
     const Shape product_shape = type_of(module_, function_, Operand::value(contract->results[0])).shape;
     const Shape x_shape = type_of(module_, function_, normalize.operands[0]).shape;
     const auto axis = static_cast<std::size_t>(axes[0]);
@@ -102,15 +102,14 @@ class Folding {
     std::optional<Operand> bias;
     if (contract->operands.size() == 3) {
       const Op* broadcast = only_reader_of(contract->operands[2], "broadcast");
-      if (broadcast == nullptr || !constant(broadcast->operands[0]) || std::get<Ints>(*broadcast->attrs.find("dims")) != channels) return false;
+      if (broadcast == nullptr || !constant(broadcast->operands[0]) || std::get<Ints>(graph::attr_of(*broadcast, "dims")) != channels) return false;
       if (type_of(module_, function_, broadcast->operands[0]).shape != channel_shape) return false;
       bias = broadcast->operands[0];
     }
 
     Builder b(module_, function_, out);
     b.layer = normalize.layer;
-    const graph::Attr* epsilon = normalize.attrs.find("epsilon");
-    const double eps = epsilon != nullptr ? std::get<graph::Literal>(*epsilon).as_double() : 1e-3;
+    const double eps = std::get<graph::Literal>(graph::attr_of(normalize, "epsilon")).as_double();
     const auto along_channel = [&](const Operand& vector) {
       return vector.kind == Operand::Kind::literal ? vector : b.reshape(vector, channel_shape);
     };

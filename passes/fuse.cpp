@@ -29,13 +29,11 @@ void for_each_expr(Stage& stage, const std::function<void(ExprRef&)>& visit) {
 std::vector<const Expr*> loads_of(const Kernel& kernel, std::string_view tensor) {
   std::vector<const Expr*> out;
   for (const Stage& stage : kernel.stages) {
-    Stage copy = stage;
-    for_each_expr(copy, [&](ExprRef& expr) {
-      kernel::for_each_load(expr, [&](const ExprRef& ref) {
-        const Expr& load = *ref;
-        if (load.name == tensor) out.push_back(&load);
+    for (const ExprRef& expr : kernel::expressions_of(stage)) {
+      kernel::for_each_load(expr, [&](const ExprRef& load) {
+        if (load->name == tensor) out.push_back(load.get());
       });
-    });
+    }
   }
   return out;
 }
@@ -180,23 +178,20 @@ class Fusion {
       kernel.params[static_cast<std::size_t>(position)] = {name, source_param.type, source_param.shape, false};
       use.args[static_cast<std::size_t>(position)] = to;
     }
-    const std::function<ExprRef(const ExprRef&)> rewrite = [&](const ExprRef& expr) -> ExprRef {
-      if (expr->operands.empty() && expr->kind != Expr::Kind::load) return expr;
-      Expr out = *expr;
-      for (ExprRef& operand : out.operands) operand = rewrite(operand);
-      if (expr->kind != Expr::Kind::load || expr->name != old) return std::make_shared<const Expr>(std::move(out));
+    const auto moved_load = [&](const ExprRef& expr) -> ExprRef {
+      if (expr->kind != Expr::Kind::load || expr->name != old) return expr;
       std::map<std::string, ExprRef> at;
-      for (std::size_t i = 0; i < view.indices.size(); ++i) at[view.indices[i].name] = out.operands[i];
+      for (std::size_t i = 0; i < view.indices.size(); ++i) at[view.indices[i].name] = expr->operands[i];
       Expr moved = *source;
       moved.name = name;
       for (ExprRef& operand : moved.operands) operand = kernel::substitute(operand, at);
-      if (out.has_else) {
+      if (expr->has_else) {
         moved.has_else = true;
-        moved.value = out.value;
+        moved.value = expr->value;
       }
       return std::make_shared<const Expr>(std::move(moved));
     };
-    for (Stage& stage : kernel.stages) for_each_expr(stage, [&](ExprRef& expr) { expr = rewrite(expr); });
+    for (Stage& stage : kernel.stages) for_each_expr(stage, [&](ExprRef& expr) { expr = kernel::rewritten(expr, moved_load); });
   }
 
   static std::string unused_name(const Kernel& kernel, const std::string& wanted, const std::string& except = {}) {
@@ -217,7 +212,7 @@ class Fusion {
         if (steps[p].kind != Step::Kind::call || steps[p].results != std::vector<int>{arg}) continue;
         const Readers uses = readers(arg, steps);
         if (uses.elsewhere || uses.steps.size() != 1 || writers(arg, function_->steps) > 1) break;
-        if (overwritten_between(steps, p, i)) break;
+        if (overwritten_between(steps, p, i) || overwrites_operand(steps[p], steps[i])) break;
         if (may_join(kernel_of(steps[p]), schedule_of(steps[p]), consumer, param_of(consumer, steps[i], arg))) return p;
         break;
       }
@@ -228,16 +223,23 @@ class Fusion {
   // The producer moves down to its consumer: none of its operands may be written on the way (carries are).
   bool overwritten_between(const std::vector<Step>& steps, std::size_t from, std::size_t to) const {
     for (const int arg : steps[from].args) {
-      const int root = tensor(arg).place == Tensor::Place::view ? tensor(arg).base : arg;
       for (std::size_t k = from + 1; k < to; ++k) {
-        if (writers(root, {steps[k]}) > 0) return true;
         for (std::size_t t = 0; t < function_->tensors.size(); ++t) {
-          const Tensor& other = function_->tensors[t];
-          if (other.place == Tensor::Place::view && other.base == root && writers(static_cast<int>(t), {steps[k]}) > 0) return true;
+          const int other = static_cast<int>(t);
+          if (root(other) == root(arg) && writers(other, {steps[k]}) > 0) return true;
         }
       }
     }
     return false;
+  }
+
+  int root(int id) const { return tensor(id).place == Tensor::Place::view ? tensor(id).base : id; }
+
+  // A step that writes a carry may not take in one that reads its old value elsewhere than at the point written.
+  bool overwrites_operand(const Step& producer, const Step& consumer) const {
+    return std::any_of(consumer.results.begin(), consumer.results.end(), [&](int result) {
+      return std::any_of(producer.args.begin(), producer.args.end(), [&](int arg) { return root(arg) == root(result); });
+    });
   }
 
   static bool may_join(const Kernel& producer, const Schedule& inlined, const Kernel& consumer, const std::string& param) {

@@ -193,7 +193,7 @@ class Lowering {
       const graph::Value& result = value(op.results[0]);
       const int id = add_tensor(result.name, result.type, Tensor::Place::constant);
       const std::string path = fmt::format("{}.{}", source_->name, tensor(id).name);
-      tensor(id).constant = constant(path, std::get<Array>(*op.attrs.find("value")));
+      tensor(id).constant = constant(path, std::get<Array>(graph::attr_of(op, "value")));
       tensor_of_value_[static_cast<std::size_t>(op.results[0])] = id;
       return done();
     }
@@ -275,9 +275,9 @@ class Lowering {
   // A loop around the steps of the body. Carries live in one buffer each, which the end of the body overwrites; takes and
   // stacks are views at the loop's position.
   Status lower_scan(const graph::Op& op, std::vector<kernel::Step>& steps) {
-    const auto ints = [&](std::string_view name) { return std::get<std::vector<std::int64_t>>(*op.attrs.find(name)); };
+    const auto ints = [&](std::string_view name) { return std::get<std::vector<std::int64_t>>(graph::attr_of(op, name)); };
     const graph::Region& region = op.regions[0];
-    const auto carries = static_cast<std::size_t>(std::get<std::int64_t>(*op.attrs.find("carries")));
+    const auto carries = static_cast<std::size_t>(std::get<std::int64_t>(graph::attr_of(op, "carries")));
     const std::vector<std::int64_t> take_axes = ints("take_axes");
     const std::vector<std::int64_t> take_rev = ints("take_rev");
     const std::vector<std::int64_t> stack_axes = ints("stack_axes");
@@ -285,7 +285,7 @@ class Lowering {
     kernel::Step loop;
     loop.kind = kernel::Step::Kind::loop;
     loop.symbol = unique_in(tensor_names_, "position");
-    loop.extent = std::get<Shape>(*op.attrs.find("length"))[0];
+    loop.extent = std::get<Shape>(graph::attr_of(op, "length"))[0];
     loop.layer = op.layer;
     const Dim position = Dim::symbol(loop.symbol);
     const auto at = [&](bool reversed) { return reversed ? loop.extent - Dim(1) - position : position; };

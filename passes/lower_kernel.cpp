@@ -199,27 +199,13 @@ class Lowering {
     ValueRef all;
     const auto require = [&](ValueRef condition) { all = all ? loop::apply("and", {all, condition}) : condition; };
     for (std::size_t i = 0; i < at.size(); ++i) {
-      const auto [low, high] = bounds(indices[i]);
-      const bool above = low && low->range(layout_.range_of).low >= 0;
-      const bool below = high && (shape[i] - Dim(1) - *high).range(layout_.range_of).low >= 0;
+      const auto [low, high] = kernel::bounds_of(indices[i], bounds_, layout_.range_of);
+      const bool above = low && kernel::at_least_zero(*low, layout_.range_of);
+      const bool below = high && kernel::at_least_zero(shape[i] - Dim(1) - *high, layout_.range_of);
       if (!above) require(loop::apply("ge", {at[i], loop::index_literal(0)}));
       if (!below) require(loop::apply("lt", {at[i], loop::dim_value(shape[i])}));
     }
     return all;
-  }
-
-  // Least and largest value of an affine index expression, where every index has a known extent.
-  std::pair<std::optional<Dim>, std::optional<Dim>> bounds(const ExprRef& expr) {
-    const std::optional<kernel::Affine> affine = kernel::affine_of(expr);
-    if (!affine) return {};
-    Dim low = affine->offset;
-    Dim high = affine->offset;
-    for (const auto& [name, coefficient] : affine->terms) {
-      const auto it = extents_.find(name);
-      if (it == extents_.end() || !coefficient.is_constant()) return {};
-      (coefficient.constant() > 0 ? high : low) += coefficient * (it->second - Dim(1));
-    }
-    return {low, high};
   }
 
   ValueRef value(const ExprRef& expr) {
@@ -279,18 +265,16 @@ class Lowering {
   // The value of a stage at one point, rounded to its type (N11).
   ValueRef compute(const Stage& stage, const Values& at) {
     const auto env = env_;
-    const auto extents = extents_;
+    const auto bounds = bounds_;
     const auto uses = uses_;
-    for (std::size_t i = 0; i < at.size(); ++i) {
-      bind(stage.indices[i].name, at[i]);
-      extents_[stage.indices[i].name] = stage.indices[i].extent;
-    }
+    for (std::size_t i = 0; i < at.size(); ++i) bind(stage.indices[i].name, at[i]);
+    kernel::add_bounds(bounds_, stage.indices);
     uses_.clear();
     count_uses(stage.expr);
     ValueRef result = stage.reduce ? reduction(stage, *stage.reduce) : value(stage.expr);
     if (is_storage_only(stage.type)) result = loop::apply(convert_row(stage.type), {result});
     env_ = env;
-    extents_ = extents;
+    bounds_ = bounds;
     uses_ = uses;
     shared_.clear();
     return result;
@@ -300,13 +284,13 @@ class Lowering {
     const bool by_data = stage.reduce && !stage.reduce->where.empty() && data_where(stage) != nullptr;
     // 16-bit floats would round at every addition in memory, so they take the other form.
     if (by_data && !layout_.brute_force_where && !(is_float(stage.type) && is_storage_only(stage.type))) return scatter(stage);
-    for (const kernel::Index& index : stage.indices) extents_[index.name] = index.extent;
+    kernel::add_bounds(bounds_, stage.indices);
     loops(stage.indices, 0, [&] {
       Values at;
       for (const kernel::Index& index : stage.indices) at.push_back(env_.at(index.name));
       store(stage, at, compute(stage, at));
     });
-    extents_.clear();
+    bounds_.clear();
   }
 
   void store(const Stage& stage, const Values& at, ValueRef value) {
@@ -507,10 +491,8 @@ class Lowering {
   }
 
   ValueRef reduction(const Stage& stage, const Reduce& reduce) {
-    for (const kernel::Index& index : reduce.indices) {
-      extents_[index.name] = index.extent;
-      env_.erase(index.name);
-    }
+    kernel::add_bounds(bounds_, reduce.indices);
+    for (const kernel::Index& index : reduce.indices) env_.erase(index.name);
     if (reduce.block == 0) return block_value(stage, nullptr, nullptr, true);
     const Dim& extent = reduce.indices[0].extent;
     if (extent.range(layout_.range_of).high <= reduce.block) return block_value(stage, nullptr, nullptr, true);
@@ -540,8 +522,8 @@ class Lowering {
   void scatter(const Stage& stage) {
     const Reduce& reduce = *stage.reduce;
     const kernel::Equality& equality = *data_where(stage);
-    for (const kernel::Index& index : stage.indices) extents_[index.name] = index.extent;
-    for (const kernel::Index& index : reduce.indices) extents_[index.name] = index.extent;
+    kernel::add_bounds(bounds_, stage.indices);
+    kernel::add_bounds(bounds_, reduce.indices);
     loops(stage.indices, 0, [&] {
       Values at;
       for (const kernel::Index& index : stage.indices) at.push_back(env_.at(index.name));
@@ -583,7 +565,7 @@ class Lowering {
         return Values{};
       });
     });
-    extents_.clear();
+    bounds_.clear();
   }
 
   const kernel::Kernel& kernel_;
@@ -593,7 +575,7 @@ class Lowering {
   std::map<std::string, Tensor> tensors_;
   std::set<std::string> scope_;
   std::map<std::string, ValueRef> env_;          // index -> value
-  std::map<std::string, Dim> extents_;           // index -> extent, for range checks
+  kernel::IndexBounds bounds_;                   // of the indices, for range checks
   std::map<std::string, ValueRef> computed_;     // inline stages at a point
   std::map<const Expr*, ValueRef> shared_;       // named subexpressions
   std::map<const Expr*, int> uses_;

@@ -17,14 +17,8 @@ using loop::Stmt;
 
 class Lowering {
  public:
-  Lowering(const kernel::Program& program, const LowerOptions& options) : program_(program), options_(options) {
-    range_of_ = [this](std::string_view name) {
-      for (const kernel::Symbol& symbol : program_.symbols) {
-        if (symbol.name == name) return Range{symbol.low, symbol.high};
-      }
-      return Range{0, 0};
-    };
-  }
+  Lowering(const kernel::Program& program, const LowerOptions& options)
+      : program_(program), options_(options), range_of_(program.range_of()) {}
 
   loop::Module run() {
     std::vector<loop::Func> entries;
@@ -121,7 +115,6 @@ class Lowering {
   // Equal loops are emitted once: the text without its name, comments and names of buffers' notes is the key.
   std::string kernel_function(const kernel::Kernel& kernel, const kernel::Schedule& schedule, const KernelLayout& layout) {
     loop::Func func = lower_kernel(kernel, schedule, layout, "f");
-    for (loop::Buffer& buffer : func.buffers) buffer.name = buffer.name;
     const std::string key = normalized(func);
     if (const auto it = by_text_.find(key); it != by_text_.end()) {
       std::vector<std::string>& comments = module_.funcs[it->second].comments;

@@ -6,8 +6,6 @@
 #include "ir/graph/verify.hpp"
 #include "ir/kernel/print.hpp"
 #include "ir/loop/print.hpp"
-#include "ir/loop/rows.hpp"
-#include "ir/text/suggest.hpp"
 #include "passes/choose_layouts.hpp"
 #include "passes/differentiate.hpp"
 #include "passes/expand_composites.hpp"

@@ -22,17 +22,8 @@ using kernel::Tensor;
 
 constexpr std::int64_t kAlign = 64;
 
-RangeOf ranges(const kernel::Program& program) {
-  return [&program](std::string_view name) {
-    for (const kernel::Symbol& symbol : program.symbols) {
-      if (symbol.name == name) return Range{symbol.low, symbol.high};
-    }
-    return Range{0, 0};
-  };
-}
-
 std::int64_t bytes_of(const kernel::Program& program, const Tensor& tensor) {
-  const std::int64_t elements = product(tensor.shape).range(ranges(program)).high;
+  const std::int64_t elements = product(tensor.shape).range(program.range_of()).high;
   return (elements * size_of(tensor.type) + kAlign - 1) / kAlign * kAlign;
 }
 
@@ -270,10 +261,10 @@ std::vector<Block> blocks_of(const kernel::Program& program, const kernel::Funct
   std::iota(group.begin(), group.end(), 0);
   const auto is_arena = [&](int id) { return function.tensors[static_cast<std::size_t>(id)].place == Tensor::Place::arena; };
   // A result takes over the memory of an operand that dies here.
-  const std::function<void(const std::vector<Step>&, int&, bool)> share = [&](const std::vector<Step>& steps, int& position, bool in_loop) {
+  const std::function<void(const std::vector<Step>&, int&)> share = [&](const std::vector<Step>& steps, int& position) {
     for (const Step& step : steps) {
       if (step.kind == Step::Kind::loop) {
-        share(step.body, position, true);
+        share(step.body, position);
         continue;
       }
       const int here = position++;
@@ -295,8 +286,6 @@ std::vector<Block> blocks_of(const kernel::Program& program, const kernel::Funct
           return (t.place == Tensor::Place::view ? t.base : other) == root;
         }));
         if (shared != 1 || !pointwise_in(kernel, schedule, kernel.params[k].name)) continue;
-        // In a loop only values of this round: what lives to the loop's end was excluded by `last`.
-        (void)in_loop;
         int head = root;
         while (group[static_cast<std::size_t>(head)] != head) head = group[static_cast<std::size_t>(head)];
         group[static_cast<std::size_t>(result)] = head;
@@ -305,7 +294,7 @@ std::vector<Block> blocks_of(const kernel::Program& program, const kernel::Funct
     }
   };
   int position = 0;
-  share(function.steps, position, false);
+  share(function.steps, position);
   std::map<int, Block> by_head;
   for (std::size_t id = 0; id < function.tensors.size(); ++id) {
     if (!is_arena(static_cast<int>(id)) || lives[id].first < 0) continue;

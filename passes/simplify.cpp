@@ -32,7 +32,7 @@ struct Match {
   const graph::Type result_type() const { return b.type(Operand::value(op.results[0])); }
   template <class T>
   static const T& get(const Op& from, std::string_view attr) {
-    return std::get<T>(*from.attrs.find(attr));
+    return std::get<T>(graph::attr_of(from, attr));
   }
 };
 
@@ -125,8 +125,7 @@ Replacement pad_into_contract(const Match& m) {
   if (m.op.def->name != "contract") return {};
   const Op* pad = m.made_by(0, "pad");
   if (pad == nullptr) return {};
-  const graph::Attr* value = pad->attrs.find("value");
-  const double filler = value != nullptr ? std::get<graph::Literal>(*value).as_double() : 0;
+  const double filler = Match::get<graph::Literal>(*pad, "value").as_double();
   if (!(filler == 0 && !std::signbit(filler))) return {};
   graph::ContractSpec spec = Match::get<graph::ContractSpec>(m.op, "spec");
   const Shape& low = Match::get<Shape>(*pad, "low");

@@ -186,6 +186,15 @@ const Stage* Kernel::stage(std::string_view wanted) const {
   return nullptr;
 }
 
+RangeOf Program::range_of() const {
+  return [this](std::string_view wanted) {
+    for (const Symbol& symbol : symbols) {
+      if (symbol.name == wanted) return Range{symbol.low, symbol.high};
+    }
+    return Range{0, 0};
+  };
+}
+
 std::vector<Dim> dense_strides(const Shape& shape) {
   std::vector<Dim> strides(shape.size(), Dim(1));
   for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];

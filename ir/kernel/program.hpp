@@ -71,6 +71,9 @@ struct Program {
   std::vector<Kernel> kernels;
   std::vector<Schedule> schedules;  // one for each kernel
   std::vector<Function> functions;
+
+  /// Ranges of the symbols; 0..0 for a name that is none. The program must outlive the result.
+  RangeOf range_of() const;
 };
 
 }  // namespace tusk::kernel

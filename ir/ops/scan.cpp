@@ -63,7 +63,6 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
 
 // x at position `at` of `axis`, and back.
 Array slice(const Array& x, std::int64_t axis, std::int64_t at) {
-  const auto along = static_cast<std::size_t>(axis);
   Ints shape = x.shape();
   shape.erase(shape.begin() + axis);
   const Ints strides = strides_of(x.shape());
@@ -72,7 +71,6 @@ Array slice(const Array& x, std::int64_t axis, std::int64_t at) {
   for_each_index(shape, [&](const Ints& index) {
     Ints from = index;
     from.insert(from.begin() + axis, at);
-    (void)along;
     out.set(to++, x.at(dot(from, strides)));
   });
   return out;
@@ -135,6 +133,26 @@ const OpDef kScan = {
     .infer = infer,
     .evaluate = evaluate,
     .gradient_note = "not written yet, so it is refused; the form is fixed in docs/ir.md 2.4 S4",
+    .samples =
+        {
+            // A running state, stacked.
+            "func f(%h0: f32[batch,3], %x: f32[batch,time,3]) -> (%h, %ys) { %h, %ys = scan %h0, %x {length=[time], carries=1, "
+            "take_axes=[1], take_rev=[0], stack_axes=[1], stack_rev=[0]} region (%c: f32[batch,3], %t: f32[batch,3]) { "
+            "%s = map.add %c, %t  %n = map.tanh %s  yield %n, %n } }",
+            // No take, no stack.
+            "func f(%h0: f32[4]) -> (%h) { %h = scan %h0 {length=[3], carries=1} region (%c: f32[4]) { "
+            "%n = map.mul %c, 0.5  yield %n } }",
+            // Two carries that change places: both new values are there before the first is overwritten.
+            "func f(%a0: f32[2], %b0: f32[2]) -> (%a, %b) { %a, %b = scan %a0, %b0 {length=[3], carries=2} "
+            "region (%c: f32[2], %d: f32[2]) { yield %d, %c } }",
+            // Backwards, along another axis, with a value captured from outside.
+            "func f(%x: f32[5,2], %k: f32[2]) -> (%ys) { %ys = scan %x {length=[5], take_axes=[0], take_rev=[1], "
+            "stack_axes=[1], stack_rev=[0]} region (%t: f32[2]) { %n = map.mul %t, %k  yield %n } }",
+            // Only the last state of a recurrent product: every element of the new state reads all of the old one.
+            "func f(%h0: f32[batch,2], %x: f32[batch,4,2], %r: f32[2,2]) -> (%h) { %h = scan %h0, %x {length=[4], carries=1, "
+            "take_axes=[1], take_rev=[1]} region (%c: f32[batch,2], %t: f32[batch,2]) { "
+            "%n = contract %c, %r, %t { a[n,k] b[k,o] -> y[n,o] }  yield %n } }",
+        },
 };
 
 }  // namespace tusk::graph

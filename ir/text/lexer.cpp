@@ -149,7 +149,7 @@ Expected<std::int64_t> Lexer::expect_integer(std::string_view what) {
   TRY(const kernel::Literal number, number_of(peek().text));
   if (!number.is_integer) return fail(fmt::format("expected {}, an integer", what));
   next();
-  return negative ? -number.integer : number.integer;
+  return negative ? static_cast<std::int64_t>(0ULL - static_cast<std::uint64_t>(number.integer)) : number.integer;
 }
 
 Expected<kernel::Literal> Lexer::expect_number(std::string_view what) {
