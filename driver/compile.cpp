@@ -56,7 +56,8 @@ Expected<std::vector<cpp::SelfTest>> self_tests(const Lowered& lowered) {
       inputs.push_back(self_test_input(tensor.type, std::move(shape), random));
       test.inputs[tensor.name] = inputs.back();
     }
-    TRY(const std::vector<Array> outputs, run_loops(lowered.program, lowered.loops, function.name, inputs, test.symbols));
+    TRY(const std::vector<Array> outputs,
+        run_loops(lowered.program, lowered.loops, function.name, inputs, test.symbols));
     for (std::size_t k = 0; k < outputs.size(); ++k) {
       test.outputs[function.tensors[static_cast<std::size_t>(function.outputs[k])].name] = outputs[k];
     }
@@ -71,11 +72,12 @@ Status check_arena(const kernel::Program& program, std::int64_t limit) {
     if (limit == 0 || function.arena_bytes <= limit) continue;
     MemoryPlan plan = memory_plan(program, function);
     std::sort(plan.blocks.begin(), plan.blocks.end(), [](const Block& a, const Block& b) { return a.bytes > b.bytes; });
-    Diagnostic problem = error("max-arena", fmt::format("{} needs an arena of {} bytes, more than the {} allowed", function.name,
-                                                        function.arena_bytes, limit));
+    Diagnostic problem = error("max-arena", fmt::format("{} needs an arena of {} bytes, more than the {} allowed",
+                                                        function.name, function.arena_bytes, limit));
     for (std::size_t i = 0; i < std::min<std::size_t>(3, plan.blocks.size()); ++i) {
       const kernel::Tensor& tensor = function.tensors[static_cast<std::size_t>(plan.blocks[i].tensors[0])];
-      problem.note(fmt::format("{}: {} bytes, {}{}", tensor.name, plan.blocks[i].bytes, name_of(tensor.type), shape_str(tensor.shape)));
+      problem.note(fmt::format("{}: {} bytes, {}{}", tensor.name, plan.blocks[i].bytes, name_of(tensor.type),
+                               shape_str(tensor.shape)));
     }
     problem.note("a smaller --dim batch=1..N shrinks every tensor that has a batch");
     return problem;
@@ -99,8 +101,9 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
   if (lowered == nullptr) return std::map<std::string, std::string>{};
   CHECK(check_arena(lowered->program, options.max_arena));
   TRY(std::vector<cpp::SelfTest> tests, self_tests(*lowered));
-  cpp::PackageInput input{options.name, lowered->program, lowered->loops, options.source, options.sha256, std::string(version()), options.embed_weights,
-                          bit_changing, std::move(tests)};
+  cpp::PackageInput input{options.name,          lowered->program, lowered->loops,
+                          options.source,        options.sha256,   std::string(version()),
+                          options.embed_weights, bit_changing,     std::move(tests)};
   TRY(auto files, cpp::print_package(input));
   for (const kernel::Function& function : lowered->program.functions) {
     files[function.name + "_memory.svg"] = memory_plan_svg(memory_plan(lowered->program, function), function);

@@ -14,13 +14,13 @@
 namespace tusk {
 
 struct CompileOptions {
-  std::string name = "model";     // of the emitted files
-  std::string source;             // the model's file, without a path
-  std::string sha256;             // of the model's file
-  std::string profile = "fma";    // numerics N10: fma or muladd
+  std::string name = "model";   // of the emitted files
+  std::string source;           // the model's file, without a path
+  std::string sha256;           // of the model's file
+  std::string profile = "fma";  // numerics N10: fma or muladd
   bool embed_weights = true;
-  std::int64_t max_arena = 0;     // bytes, 0: no limit
-  std::string stop_after;         // a pass, for its text
+  std::int64_t max_arena = 0;  // bytes, 0: no limit
+  std::string stop_after;      // a pass, for its text
   PassOptions passes = {};
   std::function<void(const Pass&, const Ir&)> observe = {};
 };
@@ -31,8 +31,8 @@ std::string_view version();
 /// Runs the pipeline and prints the package: the bytes of each file by its name.
 Expected<std::map<std::string, std::string>> compile(graph::Module module, const CompileOptions& options);
 
-/// Writes files into a folder that is made if needed, each by way of a temporary name. Nothing is written if a name is taken
-/// by a folder.
+/// Writes files into a folder that is made if needed, each by way of a temporary name. Nothing is written if a name is
+/// taken by a folder.
 Status write_files(const std::string& folder, const std::map<std::string, std::string>& files);
 
 }  // namespace tusk

@@ -78,17 +78,20 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   model.state_ = std::make_shared<State>();
   State& state = *model.state_;
   std::ifstream in(fs::path(folder) / "manifest.json");
-  if (!in) return error("manifest", fmt::format("{} has no manifest.json: is it a folder that tusk compile wrote?", folder));
+  if (!in)
+    return error("manifest", fmt::format("{} has no manifest.json: is it a folder that tusk compile wrote?", folder));
   const nlohmann::json manifest = nlohmann::json::parse(in, nullptr, false);
   if (manifest.is_discarded()) return error("manifest", fmt::format("{}/manifest.json is not JSON", folder));
   std::string name;
   try {
     name = manifest.at("identifier").get<std::string>();
     if (!manifest.at("weights").at("embedded").get<bool>()) {
-      return error("weights-file", fmt::format("{} has its weights in a file; compile it with --weights embed", folder));
+      return error("weights-file",
+                   fmt::format("{} has its weights in a file; compile it with --weights embed", folder));
     }
     for (const nlohmann::json& symbol : manifest.at("symbols")) {
-      state.symbols.push_back({symbol.at("name").get<std::string>(), symbol.at("low").get<std::int64_t>(), symbol.at("high").get<std::int64_t>()});
+      state.symbols.push_back({symbol.at("name").get<std::string>(), symbol.at("low").get<std::int64_t>(),
+                               symbol.at("high").get<std::int64_t>()});
     }
     const nlohmann::json& function = manifest.at("functions").at(0);
     TRY(state.inputs, tensors_of(function.at("inputs")));
@@ -105,10 +108,11 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   const fs::path library = state.folder / "model.so";
   const fs::path log = state.folder / "log";
   const char* compiler = std::getenv("CXX");
-  const std::string command =
-      fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC {} {} -o {} 2> {}", compiler != nullptr ? compiler : "c++", flags,
-                  quoted_for_shell((fs::path(folder) / (name + ".cpp")).string()),
-                  quoted_for_shell((fs::path(folder) / (name + "_weights.cpp")).string()), quoted_for_shell(library.string()), quoted_for_shell(log.string()));
+  const std::string command = fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC {} {} -o {} 2> {}",
+                                          compiler != nullptr ? compiler : "c++", flags,
+                                          quoted_for_shell((fs::path(folder) / (name + ".cpp")).string()),
+                                          quoted_for_shell((fs::path(folder) / (name + "_weights.cpp")).string()),
+                                          quoted_for_shell(library.string()), quoted_for_shell(log.string()));
   if (std::system(command.c_str()) != 0) {
     std::ifstream text(log);
     const std::string first_lines(std::istreambuf_iterator<char>(text), {});
@@ -123,14 +127,17 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
 
 Expected<std::vector<Array>> CompiledModel::predict(const std::vector<Array>& inputs) const {
   const State& state = *state_;
-  if (inputs.size() != state.inputs.size()) return error("call", fmt::format("{} inputs, expected {}", inputs.size(), state.inputs.size()));
+  if (inputs.size() != state.inputs.size())
+    return error("call", fmt::format("{} inputs, expected {}", inputs.size(), state.inputs.size()));
   // A symbol's value is where it stands alone; the emitted entry checks the rest.
   std::map<std::string, std::int64_t, std::less<>> values;
   std::vector<Array> in;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     const Tensor& tensor = state.inputs[k];
     in.push_back(inputs[k].converted(tensor.type));
-    if (in[k].shape().size() != tensor.shape.size()) return error("call", fmt::format("input {} has rank {}, expected {}", tensor.name, in[k].shape().size(), tensor.shape.size()));
+    if (in[k].shape().size() != tensor.shape.size())
+      return error("call", fmt::format("input {} has rank {}, expected {}", tensor.name, in[k].shape().size(),
+                                       tensor.shape.size()));
     for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
       TRY(const Dim dim, state.dim(tensor.shape[i]));
       if (const auto symbol = dim.as_symbol()) values.try_emplace(*symbol, in[k].shape()[i]);
@@ -144,7 +151,8 @@ Expected<std::vector<Array>> CompiledModel::predict(const std::vector<Array>& in
     for (std::size_t i = 0; i < state.inputs[k].shape.size(); ++i) {
       TRY(const Dim dim, state.dim(state.inputs[k].shape[i]));
       if (dim.value(value_of) != in[k].shape()[i]) {
-        return error("call", fmt::format("axis {} of input {} is {}, expected {}", i, state.inputs[k].name, in[k].shape()[i], state.inputs[k].shape[i]));
+        return error("call", fmt::format("axis {} of input {} is {}, expected {}", i, state.inputs[k].name,
+                                         in[k].shape()[i], state.inputs[k].shape[i]));
       }
     }
   }
@@ -152,7 +160,8 @@ Expected<std::vector<Array>> CompiledModel::predict(const std::vector<Array>& in
   for (const Symbol& symbol : state.symbols) {
     const std::int64_t value = value_of(symbol.name);
     if (value < symbol.low || value > symbol.high) {
-      return error("call", fmt::format("{} is {}, but the model was compiled for {}..{}; see --dim", symbol.name, value, symbol.low, symbol.high));
+      return error("call", fmt::format("{} is {}, but the model was compiled for {}..{}; see --dim", symbol.name, value,
+                                       symbol.low, symbol.high));
     }
     scalars.push_back(value);
   }
@@ -175,20 +184,28 @@ Expected<std::vector<Array>> CompiledModel::predict(const std::vector<Array>& in
   using I = std::int64_t;
   int status = -1;
   switch (scalars.size()) {
-    case 0: status = reinterpret_cast<int (*)(void*, const void*, const void*)>(state.entry)(arena.get(), nullptr, io); break;
-    case 1: status = reinterpret_cast<int (*)(void*, const void*, I, const void*)>(state.entry)(arena.get(), nullptr, scalars[0], io); break;
+    case 0:
+      status = reinterpret_cast<int (*)(void*, const void*, const void*)>(state.entry)(arena.get(), nullptr, io);
+      break;
+    case 1:
+      status = reinterpret_cast<int (*)(void*, const void*, I, const void*)>(state.entry)(arena.get(), nullptr,
+                                                                                          scalars[0], io);
+      break;
     case 2:
-      status = reinterpret_cast<int (*)(void*, const void*, I, I, const void*)>(state.entry)(arena.get(), nullptr, scalars[0], scalars[1], io);
+      status = reinterpret_cast<int (*)(void*, const void*, I, I, const void*)>(state.entry)(
+          arena.get(), nullptr, scalars[0], scalars[1], io);
       break;
     case 3:
-      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, const void*)>(state.entry)(arena.get(), nullptr, scalars[0], scalars[1], scalars[2], io);
+      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, const void*)>(state.entry)(
+          arena.get(), nullptr, scalars[0], scalars[1], scalars[2], io);
       break;
     default:
-      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, I, const void*)>(state.entry)(arena.get(), nullptr, scalars[0], scalars[1], scalars[2],
-                                                                                                   scalars[3], io);
+      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, I, const void*)>(state.entry)(
+          arena.get(), nullptr, scalars[0], scalars[1], scalars[2], scalars[3], io);
       break;
   }
-  if (status != 0) return error("call", fmt::format("predict returns status {} (see the enum in the emitted header)", status));
+  if (status != 0)
+    return error("call", fmt::format("predict returns status {} (see the enum in the emitted header)", status));
   return results;
 }
 

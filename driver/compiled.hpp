@@ -21,15 +21,15 @@ class CompiledModel {
     std::vector<std::string> shape;  // dims as text: "batch", "8"
   };
 
-  /// Builds NAME.cpp and NAME_weights.cpp with `flags` in a temporary folder and loads the result. Models whose weights lie in a
-  /// file of their own are refused.
+  /// Builds NAME.cpp and NAME_weights.cpp with `flags` in a temporary folder and loads the result. Models whose weights
+  /// lie in a file of their own are refused.
   static Expected<CompiledModel> load(const std::string& folder, const std::string& flags = "-O2");
 
   const std::vector<Tensor>& inputs() const;
   const std::vector<Tensor>& outputs() const;
 
-  /// Calls `predict`. Symbols follow from the shapes of the inputs, which must have the dtypes of the model; results have their
-  /// actual shapes. A status other than ok is an error that names it.
+  /// Calls `predict`. Symbols follow from the shapes of the inputs, which must have the dtypes of the model; results
+  /// have their actual shapes. A status other than ok is an error that names it.
   Expected<std::vector<Array>> predict(const std::vector<Array>& inputs) const;
 
  private:

@@ -18,9 +18,7 @@ class Layouts {
  public:
   Layouts(const kernel::Program& program, kernel::Function& function) : program_(program), function_(function) {}
 
-  void run() {
-    visit(function_.steps);
-  }
+  void run() { visit(function_.steps); }
 
  private:
   Tensor& tensor(int id) { return function_.tensors[static_cast<std::size_t>(id)]; }
@@ -48,7 +46,8 @@ class Layouts {
     const Kernel& kernel = program_.kernels[static_cast<std::size_t>(step.kernel)];
     if (kernel.params.size() != 1 || kernel.stages.size() != 1 || kernel.stages[0].reduce) return std::nullopt;
     const kernel::Stage& stage = kernel.stages[0];
-    if (stage.expr->kind != Expr::Kind::load || stage.expr->has_else || kernel.params[0].type != stage.type) return std::nullopt;
+    if (stage.expr->kind != Expr::Kind::load || stage.expr->has_else || kernel.params[0].type != stage.type)
+      return std::nullopt;
     const std::vector<Dim>& source = tensor(step.args[0]).strides;
     Map map{Dim(0), std::vector<Dim>(stage.indices.size(), Dim(0))};
     for (std::size_t axis = 0; axis < stage.expr->operands.size(); ++axis) {
@@ -56,7 +55,8 @@ class Layouts {
       if (!affine) return std::nullopt;
       map.offset += affine->offset * source[axis];
       for (const auto& [name, coefficient] : affine->terms) {
-        const auto it = std::find_if(stage.indices.begin(), stage.indices.end(), [&, &index = name](const kernel::Index& i) { return i.name == index; });
+        const auto it = std::find_if(stage.indices.begin(), stage.indices.end(),
+                                     [&, &index = name](const kernel::Index& i) { return i.name == index; });
         map.strides[static_cast<std::size_t>(it - stage.indices.begin())] += coefficient * source[axis];
       }
     }
@@ -67,7 +67,8 @@ class Layouts {
     int total = 0;
     for (const Step& step : steps) {
       const std::vector<int>& list = written ? step.results : step.args;
-      total += step.kind == Step::Kind::loop ? count(step.body, id, written) : static_cast<int>(std::count(list.begin(), list.end(), id));
+      total += step.kind == Step::Kind::loop ? count(step.body, id, written)
+                                             : static_cast<int>(std::count(list.begin(), list.end(), id));
     }
     return total;
   }
@@ -95,7 +96,8 @@ class Layouts {
     if (!map) return false;
     // Views of the result exist only if its elements lie dense, as they were made for.
     if (has_views(to) && map->strides != kernel::dense_strides(tensor(to).shape)) return false;
-    retarget(to, root(from), tensor(from).place == Tensor::Place::view ? tensor(from).offset + map->offset : map->offset, map->strides);
+    retarget(to, root(from),
+             tensor(from).place == Tensor::Place::view ? tensor(from).offset + map->offset : map->offset, map->strides);
     return true;
   }
 
@@ -105,14 +107,17 @@ class Layouts {
     if (step.args.size() != 1 || step.results.size() != 1) return false;
     const int from = step.args[0];
     const int to = step.results[0];
-    if (tensor(to).place == Tensor::Place::arena || tensor(from).place != Tensor::Place::arena || root(to) == from) return false;
+    if (tensor(to).place == Tensor::Place::arena || tensor(from).place != Tensor::Place::arena || root(to) == from)
+      return false;
     if (writes(from) != 1 || tensor(from).type != tensor(to).type) return false;
     const std::optional<Map> map = map_of(step);
     if (!map || map->offset != Dim(0) || map->strides != tensor(from).strides) return false;
     // The producer has to stand in the same loop body as the copy, or the part would be another one in each round.
-    const bool here = std::any_of(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(at), [&](const Step& other) {
-      return other.kind == Step::Kind::call && std::find(other.results.begin(), other.results.end(), from) != other.results.end();
-    });
+    const bool here =
+        std::any_of(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(at), [&](const Step& other) {
+          return other.kind == Step::Kind::call &&
+                 std::find(other.results.begin(), other.results.end(), from) != other.results.end();
+        });
     if (!here) return false;
     if (count(function_.steps, to, true) != 1) return false;
     if (has_views(from) && tensor(to).strides != kernel::dense_strides(tensor(to).shape)) return false;

@@ -73,7 +73,8 @@ class Folding {
     // x is the product itself, or (groups, depthwise) the product with its last axes merged.
     const Op* reshape = only_reader_of(normalize.operands[0], "reshape");
     const Op* contract = only_reader_of(reshape != nullptr ? reshape->operands[0] : normalize.operands[0], "contract");
-    if (contract == nullptr || !constant(contract->operands[1]) || contract->operands[1].kind != Operand::Kind::global) return false;
+    if (contract == nullptr || !constant(contract->operands[1]) || contract->operands[1].kind != Operand::Kind::global)
+      return false;
     const auto& spec = std::get<graph::ContractSpec>(graph::attr_of(*contract, "spec"));
     const Shape product_shape = type_of(module_, function_, Operand::value(contract->results[0])).shape;
     const Shape x_shape = type_of(module_, function_, normalize.operands[0]).shape;
@@ -102,7 +103,9 @@ class Folding {
     std::optional<Operand> bias;
     if (contract->operands.size() == 3) {
       const Op* broadcast = only_reader_of(contract->operands[2], "broadcast");
-      if (broadcast == nullptr || !constant(broadcast->operands[0]) || std::get<Ints>(graph::attr_of(*broadcast, "dims")) != channels) return false;
+      if (broadcast == nullptr || !constant(broadcast->operands[0]) ||
+          std::get<Ints>(graph::attr_of(*broadcast, "dims")) != channels)
+        return false;
       if (type_of(module_, function_, broadcast->operands[0]).shape != channel_shape) return false;
       bias = broadcast->operands[0];
     }
@@ -114,7 +117,8 @@ class Folding {
       return vector.kind == Operand::Kind::literal ? vector : b.reshape(vector, channel_shape);
     };
     Operand factor = b.map("rsqrt", {b.map("add", {normalize.operands[2], Operand::number(eps)})});
-    if (scaled && !(normalize.operands[3].kind == Operand::Kind::literal && normalize.operands[3].literal.as_double() == 1)) {
+    if (scaled &&
+        !(normalize.operands[3].kind == Operand::Kind::literal && normalize.operands[3].literal.as_double() == 1)) {
       factor = b.map("mul", {factor, normalize.operands[3]});
     }
     factor = along_channel(factor);
@@ -153,7 +157,8 @@ Status fold_batch_norm(graph::Module& module) {
     any = any || folded;
   }
   const std::string name = "fold_batch_norm";
-  if (any && std::find(module.passes.begin(), module.passes.end(), name) == module.passes.end()) module.passes.push_back(name);
+  if (any && std::find(module.passes.begin(), module.passes.end(), name) == module.passes.end())
+    module.passes.push_back(name);
   return done();
 }
 

@@ -1,7 +1,7 @@
 #include "passes/fold_constants.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <map>
 
 #include "ir/graph/op.hpp"
@@ -38,10 +38,14 @@ Status fold_function(graph::Module& module, graph::Function& function) {
   std::vector<bool> known(function.values.size(), false);
   const auto is_known = [&](const Operand& operand) {
     switch (operand.kind) {
-      case Operand::Kind::value: return bool(known[static_cast<std::size_t>(operand.id)]);
-      case Operand::Kind::global: return !module.globals[static_cast<std::size_t>(operand.id)].is_state;
-      case Operand::Kind::literal: return true;
-      case Operand::Kind::dim: return operand.dim.is_constant();
+      case Operand::Kind::value:
+        return bool(known[static_cast<std::size_t>(operand.id)]);
+      case Operand::Kind::global:
+        return !module.globals[static_cast<std::size_t>(operand.id)].is_state;
+      case Operand::Kind::literal:
+        return true;
+      case Operand::Kind::dim:
+        return operand.dim.is_constant();
     }
     return false;
   };
@@ -55,7 +59,8 @@ Status fold_function(graph::Module& module, graph::Function& function) {
     for (const Operand& operand : op.operands) {
       folds = folds && is_known(operand);
       if (!folds) break;
-      if (operand.kind == Operand::Kind::value || operand.kind == Operand::Kind::global) in += bytes_of(type_of(module, function, operand));
+      if (operand.kind == Operand::Kind::value || operand.kind == Operand::Kind::global)
+        in += bytes_of(type_of(module, function, operand));
     }
     std::int64_t out = 0;
     for (const int result : op.results) {

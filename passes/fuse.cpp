@@ -1,7 +1,7 @@
 #include "passes/fuse.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <set>
@@ -49,7 +49,8 @@ bool reads_at(const Expr& load, const std::vector<kernel::Index>& indices) {
 
 bool has_data_or_division(const ExprRef& index) {
   if (index->kind == Expr::Kind::load) return true;
-  if (index->kind == Expr::Kind::row && (index->row->basic == Basic::div || index->row->basic == Basic::rem)) return true;
+  if (index->kind == Expr::Kind::row && (index->row->basic == Basic::div || index->row->basic == Basic::rem))
+    return true;
   return std::any_of(index->operands.begin(), index->operands.end(), has_data_or_division);
 }
 
@@ -102,7 +103,8 @@ class Fusion {
     Readers out;
     const Tensor& self = tensor(id);
     out.elsewhere = self.place != Tensor::Place::arena;
-    for (const Tensor& other : function_->tensors) out.elsewhere = out.elsewhere || (other.place == Tensor::Place::view && other.base == id);
+    for (const Tensor& other : function_->tensors)
+      out.elsewhere = out.elsewhere || (other.place == Tensor::Place::view && other.base == id);
     const std::function<void(std::vector<Step>&, bool)> scan = [&](std::vector<Step>& steps, bool inside) {
       for (Step& step : steps) {
         if (step.kind == Step::Kind::loop) {
@@ -163,7 +165,8 @@ class Fusion {
     return true;
   }
 
-  void replace_param(Step& use, int from, int to, const kernel::Param& source_param, const Stage& view, const ExprRef& source) {
+  void replace_param(Step& use, int from, int to, const kernel::Param& source_param, const Stage& view,
+                     const ExprRef& source) {
     Kernel& kernel = kernel_of(use);
     const std::string old = param_of(kernel, use, from);
     const auto position = std::find(use.args.begin(), use.args.end(), from) - use.args.begin();
@@ -191,7 +194,8 @@ class Fusion {
       }
       return std::make_shared<const Expr>(std::move(moved));
     };
-    for (Stage& stage : kernel.stages) for_each_expr(stage, [&](ExprRef& expr) { expr = kernel::rewritten(expr, moved_load); });
+    for (Stage& stage : kernel.stages)
+      for_each_expr(stage, [&](ExprRef& expr) { expr = kernel::rewritten(expr, moved_load); });
   }
 
   static std::string unused_name(const Kernel& kernel, const std::string& wanted, const std::string& except = {}) {
@@ -238,11 +242,13 @@ class Fusion {
   // A step that writes a carry may not take in one that reads its old value elsewhere than at the point written.
   bool overwrites_operand(const Step& producer, const Step& consumer) const {
     return std::any_of(consumer.results.begin(), consumer.results.end(), [&](int result) {
-      return std::any_of(producer.args.begin(), producer.args.end(), [&](int arg) { return root(arg) == root(result); });
+      return std::any_of(producer.args.begin(), producer.args.end(),
+                         [&](int arg) { return root(arg) == root(result); });
     });
   }
 
-  static bool may_join(const Kernel& producer, const Schedule& inlined, const Kernel& consumer, const std::string& param) {
+  static bool may_join(const Kernel& producer, const Schedule& inlined, const Kernel& consumer,
+                       const std::string& param) {
     // All of the producer but its last stage is inline already, so it is one loop nest.
     if (producer.results.size() != 1 || producer.stages.size() != inlined.inline_stages.size() + 1) return false;
     const Stage& made = producer.stages.back();
@@ -261,7 +267,8 @@ class Fusion {
       found = true;
       if (stage.reduce && made.reduce) return false;
       if (!stage.reduce) {
-        if (!std::all_of(loads.begin(), loads.end(), [&](const Expr* load) { return reads_at(*load, stage.indices); })) return false;
+        if (!std::all_of(loads.begin(), loads.end(), [&](const Expr* load) { return reads_at(*load, stage.indices); }))
+          return false;
         continue;
       }
       // A reduction that reads each element once: all its indices, each alone.
@@ -295,7 +302,8 @@ class Fusion {
     merged.results = consumer.results;
     merged.layers = producer.layers;
     for (const std::string& layer : consumer.layers) {
-      if (std::find(merged.layers.begin(), merged.layers.end(), layer) == merged.layers.end()) merged.layers.push_back(layer);
+      if (std::find(merged.layers.begin(), merged.layers.end(), layer) == merged.layers.end())
+        merged.layers.push_back(layer);
     }
     std::vector<int> args;
     std::set<std::string> taken;
@@ -339,7 +347,8 @@ class Fusion {
       for_each_expr(stage, [&](ExprRef& expr) { expr = kernel::rename_tensors(expr, consumer_names); });
       merged.stages.push_back(std::move(stage));
     }
-    merged_schedule.inline_stages.insert(merged_schedule.inline_stages.end(), schedule.inline_stages.begin(), schedule.inline_stages.end());
+    merged_schedule.inline_stages.insert(merged_schedule.inline_stages.end(), schedule.inline_stages.begin(),
+                                         schedule.inline_stages.end());
     consumer = std::move(merged);
     schedule = std::move(merged_schedule);
     consumer_step.args = std::move(args);

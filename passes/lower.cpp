@@ -1,8 +1,8 @@
 #include "passes/lower.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cctype>
-#include <fmt/format.h>
 #include <map>
 #include <set>
 
@@ -20,13 +20,12 @@ std::string identifier(std::string_view name) {
   std::string out;
   for (const char c : name) out += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
   if (out.empty() || std::isdigit(static_cast<unsigned char>(out[0])) != 0) out = "t" + out;
-  static const std::set<std::string, std::less<>> kWords = {"kernel", "from",   "lanes",  "block", "where",   "else",  "inout",
-                                                            "dot",    "sum",    "prod",   "all",   "any",     "argmax", "argmin",
-                                                            "last",   "index",  "arena",  "load",  "store",   "for",   "to",
-                                                            "step",   "carry",  "yield",  "if",    "call",    "splat", "ramp",
-                                                            "first",  "tree",   "mask",   "row",   "loop",    "note",  "barrier",
-                                                            "align",  "const",  "return", "let",   "parallel", "inf",  "nan",
-                                                            "max0",   "schedule", "scratch", "input", "output", "view", "tensor"};
+  static const std::set<std::string, std::less<>> kWords = {
+      "kernel", "from", "lanes",  "block",    "where",   "else",  "inout",  "dot",    "sum",   "prod",
+      "all",    "any",  "argmax", "argmin",   "last",    "index", "arena",  "load",   "store", "for",
+      "to",     "step", "carry",  "yield",    "if",      "call",  "splat",  "ramp",   "first", "tree",
+      "mask",   "row",  "loop",   "note",     "barrier", "align", "const",  "return", "let",   "parallel",
+      "inf",    "nan",  "max0",   "schedule", "scratch", "input", "output", "view",   "tensor"};
   if (out.size() <= 2 || kWords.contains(out) || row_named(out) != nullptr || dtype_named(out)) out += "_";
   return out;
 }
@@ -72,7 +71,8 @@ class Lowering {
     }
     // Results are named first, so that no value takes their names.
     std::vector<std::string> result_names;
-    for (const std::string& name : source.result_names) result_names.push_back(unique_in(tensor_names_, identifier(name)));
+    for (const std::string& name : source.result_names)
+      result_names.push_back(unique_in(tensor_names_, identifier(name)));
     CHECK(lower_ops(source.ops, target.steps));
     for (std::size_t i = 0; i < source.results.size(); ++i) {
       target.outputs.push_back(add_output(source.results[i], result_names[i], target.steps));
@@ -163,8 +163,9 @@ class Lowering {
     const std::string param = tensor(from).name == result ? result + "_from" : tensor(from).name;
     kernel.params.push_back({param, tensor(from).type, tensor(from).shape, false});
     const std::vector<kernel::Index> indices = graph::LowerContext::indices(tensor(to).shape);
-    kernel.stages.push_back({result, indices, tensor(to).type, std::nullopt,
-                             kernel::load(param, register_type(tensor(from).type), graph::LowerContext::refs(indices))});
+    kernel.stages.push_back(
+        {result, indices, tensor(to).type, std::nullopt,
+         kernel::load(param, register_type(tensor(from).type), graph::LowerContext::refs(indices))});
     kernel.results = {result};
     if (!layer.empty()) kernel.layers = {layer};
     return call(std::move(kernel), {from}, {to}, layer);
@@ -219,7 +220,8 @@ class Lowering {
       for (std::size_t k = 0; k < parts.size(); ++k) {
         Dim offset(0);
         for (std::size_t i = 0; i < strides.size(); ++i) offset += parts[k][i] * strides[i];
-        const int part = add_view(fmt::format("{}_part{}", tensor(results[0]).name, k), context.operands[k], results[0], offset, strides);
+        const int part = add_view(fmt::format("{}_part{}", tensor(results[0]).name, k), context.operands[k], results[0],
+                                  offset, strides);
         steps.push_back(copy(tensor_of(op.operands[k]), part, op.layer));
       }
       return done();
@@ -235,7 +237,8 @@ class Lowering {
     kernel::Kernel kernel;
     kernel.stages = op.def->lower(context);
     // A kernel has the name of its layer; one that only moves elements leaves it to those that compute.
-    const bool moves = kernel.stages.size() == 1 && !kernel.stages[0].reduce && kernel.stages[0].expr->kind == kernel::Expr::Kind::load;
+    const bool moves = kernel.stages.size() == 1 && !kernel.stages[0].reduce &&
+                       kernel.stages[0].expr->kind == kernel::Expr::Kind::load;
     const std::string by_op(op.variant.empty() ? op.def->name : op.variant);
     const std::string wish = op.layer.empty() ? by_op : moves ? tensor(results[0]).name : op.layer;
     kernel.name = unique_in(kernel_names_, identifier(wish));
@@ -272,10 +275,12 @@ class Lowering {
     return call(std::move(kernel), std::move(args), results, op.layer);
   }
 
-  // A loop around the steps of the body. Carries live in one buffer each, which the end of the body overwrites; takes and
-  // stacks are views at the loop's position.
+  // A loop around the steps of the body. Carries live in one buffer each, which the end of the body overwrites; takes
+  // and stacks are views at the loop's position.
   Status lower_scan(const graph::Op& op, std::vector<kernel::Step>& steps) {
-    const auto ints = [&](std::string_view name) { return std::get<std::vector<std::int64_t>>(graph::attr_of(op, name)); };
+    const auto ints = [&](std::string_view name) {
+      return std::get<std::vector<std::int64_t>>(graph::attr_of(op, name));
+    };
     const graph::Region& region = op.regions[0];
     const auto carries = static_cast<std::size_t>(std::get<std::int64_t>(graph::attr_of(op, "carries")));
     const std::vector<std::int64_t> take_axes = ints("take_axes");
@@ -297,7 +302,8 @@ class Lowering {
       tensor_of_value_[static_cast<std::size_t>(region.params[k])] = carried[k];
       tensor_of_value_[static_cast<std::size_t>(op.results[k])] = carried[k];
     }
-    const auto slice = [&](std::string_view name, const graph::Type& type, int whole, std::int64_t axis, bool reversed) {
+    const auto slice = [&](std::string_view name, const graph::Type& type, int whole, std::int64_t axis,
+                           bool reversed) {
       std::vector<Dim> strides = tensor(whole).strides;
       const Dim offset = at(reversed) * strides[static_cast<std::size_t>(axis)];
       strides.erase(strides.begin() + axis);
@@ -305,8 +311,8 @@ class Lowering {
     };
     for (std::size_t k = 0; k < take_axes.size(); ++k) {
       const int param = region.params[carries + k];
-      tensor_of_value_[static_cast<std::size_t>(param)] =
-          slice(value(param).name, value(param).type, tensor_of(op.operands[carries + k]), take_axes[k], take_rev[k] != 0);
+      tensor_of_value_[static_cast<std::size_t>(param)] = slice(
+          value(param).name, value(param).type, tensor_of(op.operands[carries + k]), take_axes[k], take_rev[k] != 0);
     }
     std::vector<int> stacked;
     for (std::size_t k = 0; k < stack_axes.size(); ++k) {

@@ -1,7 +1,7 @@
 #include "passes/lower_kernel.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <set>
@@ -59,7 +59,8 @@ class Lowering {
       const Stage& stage = *kernel_.stage(result);
       if (kernel_.param(result) == nullptr) add(result, stage.type, shape_of(stage), false);
     }
-    for (const Stage* stage : scratch_stages(kernel_, schedule_)) add(stage->name, stage->type, shape_of(*stage), false);
+    for (const Stage* stage : scratch_stages(kernel_, schedule_))
+      add(stage->name, stage->type, shape_of(*stage), false);
     for (std::string& symbol : symbols_of(kernel_, layout_)) {
       scope_.insert(symbol);
       func.scalars.push_back({std::move(symbol), kIndex});
@@ -120,8 +121,9 @@ class Lowering {
   using Values = std::vector<ValueRef>;
 
   // for index = low to high step { yields = body(carried) }; gives what is carried out.
-  Values loop_over(const std::string& index, const ValueRef& low, const ValueRef& high, std::int64_t step, const Values& init,
-                   const std::vector<std::string>& hints, const std::function<Values(const ValueRef&, const Values&)>& body) {
+  Values loop_over(const std::string& index, const ValueRef& low, const ValueRef& high, std::int64_t step,
+                   const Values& init, const std::vector<std::string>& hints,
+                   const std::function<Values(const ValueRef&, const Values&)>& body) {
     Stmt stmt;
     stmt.kind = Stmt::Kind::loop;
     stmt.low = low;
@@ -210,11 +212,16 @@ class Lowering {
 
   ValueRef value(const ExprRef& expr) {
     switch (expr->kind) {
-      case Expr::Kind::literal: return loop::literal({expr->type, 1}, expr->value);
-      case Expr::Kind::index: return env_.at(expr->name);
-      case Expr::Kind::dim: return loop::dim_value(expr->dim);
-      case Expr::Kind::load: return load(expr);
-      case Expr::Kind::row: break;
+      case Expr::Kind::literal:
+        return loop::literal({expr->type, 1}, expr->value);
+      case Expr::Kind::index:
+        return env_.at(expr->name);
+      case Expr::Kind::dim:
+        return loop::dim_value(expr->dim);
+      case Expr::Kind::load:
+        return load(expr);
+      case Expr::Kind::row:
+        break;
     }
     if (const auto it = shared_.find(expr.get()); it != shared_.end()) return it->second;
     Values operands;
@@ -240,11 +247,13 @@ class Lowering {
     const Stage* stage = kernel_.stage(expr->name);
     const bool inlined = stage != nullptr && is_inline(schedule_, expr->name);
     const Tensor* tensor = inlined ? nullptr : &tensors_.at(expr->name);
-    const ValueRef mask = expr->has_else ? inside(inlined ? shape_of(*stage) : tensor->shape, expr->operands, at) : nullptr;
+    const ValueRef mask =
+        expr->has_else ? inside(inlined ? shape_of(*stage) : tensor->shape, expr->operands, at) : nullptr;
     const loop::Type type{expr->type, 1};
     if (!inlined) {
       const ValueRef address = address_of(*tensor, at);
-      return mask ? loop::load_masked(expr->name, type, address, mask, expr->value) : loop::load(expr->name, type, address);
+      return mask ? loop::load_masked(expr->name, type, address, mask, expr->value)
+                  : loop::load(expr->name, type, address);
     }
     std::string key = expr->name;
     for (const ValueRef& index : at) key += "," + loop::print(index);
@@ -252,7 +261,8 @@ class Lowering {
     if (const auto it = computed_.find(key); it != computed_.end()) return it->second;
     ValueRef result;
     if (mask) {
-      result = branch(mask, {expr->name}, {loop::literal(type, expr->value)}, [&] { return Values{compute(*stage, at)}; })[0];
+      result = branch(mask, {expr->name}, {loop::literal(type, expr->value)},
+                      [&] { return Values{compute(*stage, at)}; })[0];
     } else {
       result = let(expr->name, compute(*stage, at));
     }
@@ -283,7 +293,8 @@ class Lowering {
   void root(const Stage& stage) {
     const bool by_data = stage.reduce && !stage.reduce->where.empty() && data_where(stage) != nullptr;
     // 16-bit floats would round at every addition in memory, so they take the other form.
-    if (by_data && !layout_.brute_force_where && !(is_float(stage.type) && is_storage_only(stage.type))) return scatter(stage);
+    if (by_data && !layout_.brute_force_where && !(is_float(stage.type) && is_storage_only(stage.type)))
+      return scatter(stage);
     kernel::add_bounds(bounds_, stage.indices);
     loops(stage.indices, 0, [&] {
       Values at;
@@ -313,13 +324,20 @@ class Lowering {
   static ValueRef combine(Reducer kind, const ValueRef& acc, const ValueRef& x) {
     switch (kind) {
       case Reducer::dot:
-      case Reducer::sum: return loop::apply("add", {acc, x});
-      case Reducer::prod: return loop::apply("mul", {acc, x});
-      case Reducer::max: return loop::apply("max", {x, acc});  // x > acc ? x : acc (N6)
-      case Reducer::min: return loop::apply("min", {x, acc});
-      case Reducer::all: return loop::apply("and", {acc, x});
-      case Reducer::any: return loop::apply("or", {acc, x});
-      default: return x;
+      case Reducer::sum:
+        return loop::apply("add", {acc, x});
+      case Reducer::prod:
+        return loop::apply("mul", {acc, x});
+      case Reducer::max:
+        return loop::apply("max", {x, acc});  // x > acc ? x : acc (N6)
+      case Reducer::min:
+        return loop::apply("min", {x, acc});
+      case Reducer::all:
+        return loop::apply("and", {acc, x});
+      case Reducer::any:
+        return loop::apply("or", {acc, x});
+      default:
+        return x;
     }
   }
 
@@ -339,12 +357,12 @@ class Lowering {
     std::vector<bool> solved;
   };
 
-  // Splits an equality `index == value` at its removed index p into value = s*p + rest. Null name: nothing is removed that is
-  // not bound yet, or the value is data.
+  // Splits an equality `index == value` at its removed index p into value = s*p + rest. Null name: nothing is removed
+  // that is not bound yet, or the value is data.
   struct Solvable {
     std::string removed;
     std::int64_t stride = 1;
-    ValueRef position;   // s * position == this
+    ValueRef position;  // s * position == this
   };
 
   bool bound(const std::string& index) const { return env_.contains(index); }
@@ -377,8 +395,8 @@ class Lowering {
 
   Values descend(const Stage& stage, Progress progress, const Values& acc, const ValueRef& low, const ValueRef& high) {
     const Reduce& reduce = *stage.reduce;
-    // An equality is applied at the outermost loop where only its removed index is open (W1, W2), or, by brute force, where
-    // its data can be read.
+    // An equality is applied at the outermost loop where only its removed index is open (W1, W2), or, by brute force,
+    // where its data can be read.
     for (std::size_t k = 0; k < reduce.where.size(); ++k) {
       if (progress.solved[k]) continue;
       const kernel::Equality& equality = reduce.where[k];
@@ -411,8 +429,9 @@ class Lowering {
     const ValueRef first = outermost && low ? low : loop::index_literal(0);
     const ValueRef last = outermost && high ? high : loop::dim_value(index.extent);
     if (innermost && reduce.lanes > 1) return lanes(stage, next, acc, index, first, last);
-    return loop_over(index.name, first, last, 1, acc, hints(stage, acc.size()),
-                     [&](const ValueRef&, const Values& carried) { return descend(stage, next, carried, nullptr, nullptr); });
+    return loop_over(
+        index.name, first, last, 1, acc, hints(stage, acc.size()),
+        [&](const ValueRef&, const Values& carried) { return descend(stage, next, carried, nullptr, nullptr); });
   }
 
   static std::vector<std::string> hints(const Stage& stage, std::size_t count) {
@@ -432,8 +451,8 @@ class Lowering {
   }
 
   // The innermost reduce index r goes to lane r mod L; a last partial group leaves the other lanes untouched.
-  Values lanes(const Stage& stage, const Progress& next, const Values& acc, const kernel::Index& index, const ValueRef& first,
-               const ValueRef& last) {
+  Values lanes(const Stage& stage, const Progress& next, const Values& acc, const kernel::Index& index,
+               const ValueRef& first, const ValueRef& last) {
     const auto count = static_cast<std::int64_t>(acc.size());
     const auto lane = [&](const ValueRef& at, const ValueRef& value) {
       const auto env = env_;  // an index that `where` removes is another one in each lane
@@ -463,7 +482,8 @@ class Lowering {
       if (known) {
         sum = let(stage.name, lane(at, sum));
       } else {
-        sum = branch(loop::apply("lt", {loop::index_literal(l), rest}), {stage.name}, {sum}, [&] { return Values{lane(at, sum)}; })[0];
+        sum = branch(loop::apply("lt", {loop::index_literal(l), rest}), {stage.name}, {sum},
+                     [&] { return Values{lane(at, sum)}; })[0];
       }
     }
     return sums;
@@ -574,10 +594,10 @@ class Lowering {
   Block* out_ = nullptr;
   std::map<std::string, Tensor> tensors_;
   std::set<std::string> scope_;
-  std::map<std::string, ValueRef> env_;          // index -> value
-  kernel::IndexBounds bounds_;                   // of the indices, for range checks
-  std::map<std::string, ValueRef> computed_;     // inline stages at a point
-  std::map<const Expr*, ValueRef> shared_;       // named subexpressions
+  std::map<std::string, ValueRef> env_;       // index -> value
+  kernel::IndexBounds bounds_;                // of the indices, for range checks
+  std::map<std::string, ValueRef> computed_;  // inline stages at a point
+  std::map<const Expr*, ValueRef> shared_;    // named subexpressions
   std::map<const Expr*, int> uses_;
 };
 

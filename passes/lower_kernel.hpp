@@ -25,8 +25,8 @@ std::vector<const kernel::Stage*> scratch_stages(const kernel::Kernel& kernel, c
 std::vector<std::string> symbols_of(const kernel::Kernel& kernel, const KernelLayout& layout);
 
 /// kernel z(x: f32[n]) -> (y) { y[i<n] = relu(x[i]) }  =>  loop z(x: f32* const, y: f32*, n: index) { for i ... }
-/// Requires: the kernel is verified and the schedule legal. Every stage keeps its order of sums (N3), so the bits do not
-/// depend on the schedule.
+/// Requires: the kernel is verified and the schedule legal. Every stage keeps its order of sums (N3), so the bits do
+/// not depend on the schedule.
 loop::Func lower_kernel(const kernel::Kernel& kernel, const kernel::Schedule& schedule, const KernelLayout& layout,
                         std::string name);
 

@@ -1,7 +1,7 @@
 #include "passes/lower_program.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -44,7 +44,9 @@ class Lowering {
     return func;
   }
 
-  static const Tensor& tensor(const kernel::Function& function, int id) { return function.tensors[static_cast<std::size_t>(id)]; }
+  static const Tensor& tensor(const kernel::Function& function, int id) {
+    return function.tensors[static_cast<std::size_t>(id)];
+  }
 
   static void add_buffer(loop::Func& func, const Tensor& t, bool constant) {
     func.buffers.push_back({t.name, t.type, constant, t.place == Tensor::Place::constant ? 64 : 0, shape_str(t.shape)});
@@ -75,7 +77,8 @@ class Lowering {
     return t.name;
   }
 
-  void calls(const kernel::Function& function, const std::vector<Step>& steps, loop::Block& block, std::set<int>& defined) {
+  void calls(const kernel::Function& function, const std::vector<Step>& steps, loop::Block& block,
+             std::set<int>& defined) {
     for (const Step& step : steps) {
       if (step.kind == Step::Kind::loop) {
         Stmt stmt;
@@ -95,7 +98,8 @@ class Lowering {
       layout.range_of = range_of_;
       layout.brute_force_where = options_.brute_force_where;
       const kernel::Kernel& kernel = program_.kernels[static_cast<std::size_t>(step.kernel)];
-      const kernel::Schedule& schedule = options_.empty_schedule ? empty_ : program_.schedules[static_cast<std::size_t>(step.kernel)];
+      const kernel::Schedule& schedule =
+          options_.empty_schedule ? empty_ : program_.schedules[static_cast<std::size_t>(step.kernel)];
       for (const std::vector<int>* list : {&step.args, &step.results, &step.scratch}) {
         for (const int id : *list) {
           arguments.push_back(loop::name(buffer(function, id, block, defined), {tensor(function, id).type, 1}));
@@ -113,7 +117,8 @@ class Lowering {
   }
 
   // Equal loops are emitted once: the text without its name, comments and names of buffers' notes is the key.
-  std::string kernel_function(const kernel::Kernel& kernel, const kernel::Schedule& schedule, const KernelLayout& layout) {
+  std::string kernel_function(const kernel::Kernel& kernel, const kernel::Schedule& schedule,
+                              const KernelLayout& layout) {
     loop::Func func = lower_kernel(kernel, schedule, layout, "f");
     const std::string key = normalized(func);
     if (const auto it = by_text_.find(key); it != by_text_.end()) {
@@ -173,11 +178,14 @@ class Lowering {
 std::vector<int> constants_of(const kernel::Function& function) {
   std::vector<int> out;
   for (const Tensor& t : function.tensors) {
-    if (t.place == Tensor::Place::constant && std::find(out.begin(), out.end(), t.constant) == out.end()) out.push_back(t.constant);
+    if (t.place == Tensor::Place::constant && std::find(out.begin(), out.end(), t.constant) == out.end())
+      out.push_back(t.constant);
   }
   return out;
 }
 
-loop::Module lower_program(const kernel::Program& program, const LowerOptions& options) { return Lowering(program, options).run(); }
+loop::Module lower_program(const kernel::Program& program, const LowerOptions& options) {
+  return Lowering(program, options).run();
+}
 
 }  // namespace tusk

@@ -7,13 +7,13 @@
 namespace tusk {
 
 struct LowerOptions {
-  bool empty_schedule = false;         // every stage at root
-  bool brute_force_where = false;      // see KernelLayout
+  bool empty_schedule = false;     // every stage at root
+  bool brute_force_where = false;  // see KernelLayout
 };
 
 /// Requires: planned memory (with the same schedule). Ensures: one loop function for each kernel and layout, shared by
-/// equal ones; one entry for each function, whose buffers are its inputs, outputs, constants and the arena, whose scalars
-/// are the module's symbols.
+/// equal ones; one entry for each function, whose buffers are its inputs, outputs, constants and the arena, whose
+/// scalars are the module's symbols.
 loop::Module lower_program(const kernel::Program& program, const LowerOptions& options = {});
 
 /// The constants that an entry takes, in the order of its buffers: indices into Program::constants.

@@ -103,7 +103,9 @@ constexpr Pass kPipeline[] = {
     // Before folding, so that a pad that joins a convolution is gone before its kernel is scaled.
     {"simplify", "Exact rewrites: identities, views of views, padding into convolutions, dead code.", run_simplify},
     // Needs whole `normalize` ops, so it stands before they are expanded.
-    {"fold-batch-norm", "A batch normalization behind a convolution becomes part of its constant weights (changes bits).", run_fold_batch_norm},
+    {"fold-batch-norm",
+     "A batch normalization behind a convolution becomes part of its constant weights (changes bits).",
+     run_fold_batch_norm},
     {"expand-composites", "Composite ops become their IR text.", run_expand},
     // After expansion: the constants inside composites (1 / sqrt(variance + epsilon)) are computed here, once.
     {"fold-constants", "Ops on constants are run by the loop interpreter.", run_fold_constants},

@@ -25,9 +25,9 @@ struct Lowered {
 using Ir = std::variant<graph::Module, kernel::Program, Lowered>;
 
 struct PassOptions {
-  bool fold_batch_norm = true;      // N12: changes bits, named in the manifest
-  bool empty_schedule = false;      // every stage at root
-  bool brute_force_where = false;   // rule W3 by comparison, for tests
+  bool fold_batch_norm = true;     // N12: changes bits, named in the manifest
+  bool empty_schedule = false;     // every stage at root
+  bool brute_force_where = false;  // rule W3 by comparison, for tests
 };
 
 struct Pass {
@@ -42,8 +42,8 @@ std::span<const Pass> pipeline();
 std::span<const Pass> extra_passes();
 const Pass* pass_named(std::string_view name);
 
-/// Runs the pipeline on a graph, up to and including the pass `stop_after` (empty: all). `observe` sees the module after
-/// each pass.
+/// Runs the pipeline on a graph, up to and including the pass `stop_after` (empty: all). `observe` sees the module
+/// after each pass.
 Expected<Ir> run_pipeline(graph::Module module, const PassOptions& options, std::string_view stop_after = {},
                           const std::function<void(const Pass&, const Ir&)>& observe = {});
 

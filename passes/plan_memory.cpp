@@ -1,7 +1,7 @@
 #include "passes/plan_memory.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <numeric>
@@ -37,7 +37,8 @@ struct Life {
 // Positions number the calls; a tensor that is used in a loop and exists outside of it lives to the loop's end.
 class Lifetimes {
  public:
-  Lifetimes(const kernel::Function& function) : function_(function), lives_(function.tensors.size()), written_in_(function.tensors.size()) {
+  Lifetimes(const kernel::Function& function)
+      : function_(function), lives_(function.tensors.size()), written_in_(function.tensors.size()) {
     walk(function.steps, {});
   }
 
@@ -111,7 +112,8 @@ class Lifetimes {
         const Tensor& t = function_.tensors[static_cast<std::size_t>(result)];
         if (t.place != Tensor::Place::view || t.offset.symbols().empty()) continue;
         Life& life = lives_[static_cast<std::size_t>(t.base)];
-        if (life.first < 0) written_in_[static_cast<std::size_t>(t.base)] = loops.size() > 1 ? loops[loops.size() - 2].id : -1;
+        if (life.first < 0)
+          written_in_[static_cast<std::size_t>(t.base)] = loops.size() > 1 ? loops[loops.size() - 2].id : -1;
         life.first = life.first < 0 ? loops.back().begin : std::min(life.first, loops.back().begin);
         life.last = std::max(life.last, loops.back().end);
       }
@@ -166,7 +168,8 @@ bool pointwise_in(const Kernel& kernel, const Schedule& schedule, const std::str
 std::int64_t overlap_free_offset(const std::vector<Block>& placed, const Block& block) {
   std::vector<std::pair<std::int64_t, std::int64_t>> taken;
   for (const Block& other : placed) {
-    if (other.first <= block.last && block.first <= other.last) taken.emplace_back(other.offset, other.offset + other.bytes);
+    if (other.first <= block.last && block.first <= other.last)
+      taken.emplace_back(other.offset, other.offset + other.bytes);
   }
   std::sort(taken.begin(), taken.end());
   std::int64_t offset = 0;
@@ -198,15 +201,17 @@ std::int64_t lower_bound_of(const std::vector<Block>& blocks, int positions) {
   return bound;
 }
 
-// First fit in several orders; while it misses the bound, blocks of the worst order change places, by a fixed sequence of
-// numbers, so that the plan is the same everywhere.
+// First fit in several orders; while it misses the bound, blocks of the worst order change places, by a fixed sequence
+// of numbers, so that the plan is the same everywhere.
 std::int64_t place_best(std::vector<Block>& blocks, std::int64_t bound) {
   const std::size_t n = blocks.size();
   std::vector<std::size_t> order(n);
   std::iota(order.begin(), order.end(), std::size_t{0});
   const std::function<bool(const Block&, const Block&)> rules[] = {
       [](const Block& a, const Block& b) { return a.bytes > b.bytes; },
-      [](const Block& a, const Block& b) { return a.bytes * (a.last - a.first + 1) > b.bytes * (b.last - b.first + 1); },
+      [](const Block& a, const Block& b) {
+        return a.bytes * (a.last - a.first + 1) > b.bytes * (b.last - b.first + 1);
+      },
       [](const Block& a, const Block& b) { return a.last - a.first > b.last - b.first; },
       [](const Block& a, const Block& b) { return a.first < b.first; },
   };
@@ -215,7 +220,8 @@ std::int64_t place_best(std::vector<Block>& blocks, std::int64_t bound) {
   std::vector<std::size_t> best_order;
   for (const auto& rule : rules) {
     std::vector<std::size_t> sorted = order;
-    std::stable_sort(sorted.begin(), sorted.end(), [&](std::size_t a, std::size_t b) { return rule(blocks[a], blocks[b]); });
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [&](std::size_t a, std::size_t b) { return rule(blocks[a], blocks[b]); });
     const std::int64_t peak = place(blocks, sorted);
     if (peak < best) {
       best = peak;
@@ -259,7 +265,9 @@ std::vector<Block> blocks_of(const kernel::Program& program, const kernel::Funct
   std::vector<Life> lives = Lifetimes(function).lives_by_root();
   std::vector<int> group(function.tensors.size());
   std::iota(group.begin(), group.end(), 0);
-  const auto is_arena = [&](int id) { return function.tensors[static_cast<std::size_t>(id)].place == Tensor::Place::arena; };
+  const auto is_arena = [&](int id) {
+    return function.tensors[static_cast<std::size_t>(id)].place == Tensor::Place::arena;
+  };
   // A result takes over the memory of an operand that dies here.
   const std::function<void(const std::vector<Step>&, int&)> share = [&](const std::vector<Step>& steps, int& position) {
     for (const Step& step : steps) {
@@ -273,14 +281,16 @@ std::vector<Block> blocks_of(const kernel::Program& program, const kernel::Funct
       const Schedule& schedule = program.schedules[static_cast<std::size_t>(step.kernel)];
       const int result = step.results[0];
       const Tensor& to = function.tensors[static_cast<std::size_t>(result)];
-      if (lives[static_cast<std::size_t>(result)].first != here || group[static_cast<std::size_t>(result)] != result) continue;
+      if (lives[static_cast<std::size_t>(result)].first != here || group[static_cast<std::size_t>(result)] != result)
+        continue;
       for (std::size_t k = 0; k < step.args.size(); ++k) {
         const Tensor& arg = function.tensors[static_cast<std::size_t>(step.args[k])];
         const int root = arg.place == Tensor::Place::view ? arg.base : step.args[k];
         const Tensor& from = function.tensors[static_cast<std::size_t>(root)];
         if (!is_arena(root) || root == result || lives[static_cast<std::size_t>(root)].last != here) continue;
         if (size_of(from.type) != size_of(to.type) || arg.shape != to.shape || arg.strides != to.strides) continue;
-        if (product(from.shape) != product(to.shape) || (arg.place == Tensor::Place::view && arg.offset != Dim(0))) continue;
+        if (product(from.shape) != product(to.shape) || (arg.place == Tensor::Place::view && arg.offset != Dim(0)))
+          continue;
         const int shared = static_cast<int>(std::count_if(step.args.begin(), step.args.end(), [&](int other) {
           const Tensor& t = function.tensors[static_cast<std::size_t>(other)];
           return (t.place == Tensor::Place::view ? t.base : other) == root;
@@ -324,7 +334,8 @@ void add_scratch(const kernel::Program& program, kernel::Function& function, std
       Tensor tensor;
       tensor.name = fmt::format("{}_{}", kernel.name, stage->name);
       const auto taken = [&](const std::string& name) {
-        return std::any_of(function.tensors.begin(), function.tensors.end(), [&](const Tensor& t) { return t.name == name; });
+        return std::any_of(function.tensors.begin(), function.tensors.end(),
+                           [&](const Tensor& t) { return t.name == name; });
       };
       while (taken(tensor.name)) tensor.name += "_";
       tensor.type = stage->type;
@@ -345,7 +356,8 @@ kernel::Program plan_memory(kernel::Program program) {
     function.arena_lower_bound = lower_bound_of(blocks, Lifetimes(function).positions());
     function.arena_bytes = place_best(blocks, function.arena_lower_bound);
     for (const Block& block : blocks) {
-      for (const int id : block.tensors) function.tensors[static_cast<std::size_t>(id)].arena_offset = Dim(block.offset);
+      for (const int id : block.tensors)
+        function.tensors[static_cast<std::size_t>(id)].arena_offset = Dim(block.offset);
     }
   }
   return program;
@@ -354,8 +366,11 @@ kernel::Program plan_memory(kernel::Program program) {
 MemoryPlan memory_plan(const kernel::Program& program, const kernel::Function& function) {
   MemoryPlan plan;
   plan.blocks = blocks_of(program, function);
-  for (Block& block : plan.blocks) block.offset = function.tensors[static_cast<std::size_t>(block.tensors[0])].arena_offset.constant();
-  for_each_call(function.steps, [&](const Step& step) { plan.step_names.push_back(program.kernels[static_cast<std::size_t>(step.kernel)].name); });
+  for (Block& block : plan.blocks)
+    block.offset = function.tensors[static_cast<std::size_t>(block.tensors[0])].arena_offset.constant();
+  for_each_call(function.steps, [&](const Step& step) {
+    plan.step_names.push_back(program.kernels[static_cast<std::size_t>(step.kernel)].name);
+  });
   plan.peak = function.arena_bytes;
   plan.lower_bound = function.arena_lower_bound;
   return plan;
@@ -374,35 +389,42 @@ std::string memory_plan_svg(const MemoryPlan& plan, const kernel::Function& func
     return out;
   };
   std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{:.0f}\" height=\"{:.0f}\" font-family=\"sans-serif\" font-size=\"10\">\n"
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{:.0f}\" height=\"{:.0f}\" font-family=\"sans-serif\" "
+      "font-size=\"10\">\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
       "<text x=\"10\" y=\"20\" font-size=\"14\">{}: arena {} bytes, lower bound {} bytes</text>\n",
       width, height + top + 150, escaped(function.name), plan.peak, plan.lower_bound);
-  static constexpr const char* kColors[] = {"#8dd3c7", "#ffffb3", "#bebada", "#fb8072", "#80b1d3", "#fdb462", "#b3de69", "#fccde5"};
+  static constexpr const char* kColors[] = {"#8dd3c7", "#ffffb3", "#bebada", "#fb8072",
+                                            "#80b1d3", "#fdb462", "#b3de69", "#fccde5"};
   for (std::size_t i = 0; i < plan.blocks.size(); ++i) {
     const Block& block = plan.blocks[i];
     std::string names;
-    for (const int id : block.tensors) names += (names.empty() ? "" : " = ") + function.tensors[static_cast<std::size_t>(id)].name;
+    for (const int id : block.tensors)
+      names += (names.empty() ? "" : " = ") + function.tensors[static_cast<std::size_t>(id)].name;
     const double x = left + step_width * block.first;
     const double y = top + scale * static_cast<double>(plan.peak - block.offset - block.bytes);
     const double w = step_width * (block.last - block.first + 1);
     const double h = scale * static_cast<double>(block.bytes);
-    svg += fmt::format("<g><title>{}: {} bytes at {}, steps {} to {}</title>"
-                       "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\" stroke=\"#555\"/>",
-                       escaped(names), block.bytes, block.offset, block.first, block.last, x, y, w, h, kColors[i % std::size(kColors)]);
+    svg += fmt::format(
+        "<g><title>{}: {} bytes at {}, steps {} to {}</title>"
+        "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\" stroke=\"#555\"/>",
+        escaped(names), block.bytes, block.offset, block.first, block.last, x, y, w, h,
+        kColors[i % std::size(kColors)]);
     if (h > 11) {
       const auto fits = static_cast<std::size_t>(w / 5.5);
-      svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", x + 3, y + std::min(h / 2 + 4, h - 2), escaped(names.substr(0, fits)));
+      svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", x + 3, y + std::min(h / 2 + 4, h - 2),
+                         escaped(names.substr(0, fits)));
     }
     svg += "</g>\n";
   }
   for (std::size_t i = 0; i < plan.step_names.size(); ++i) {
-    svg += fmt::format("<text transform=\"translate({:.1f},{:.1f}) rotate(60)\">{}</text>\n", left + step_width * static_cast<double>(i) + 3,
-                       top + height + 12, escaped(plan.step_names[i]));
+    svg += fmt::format("<text transform=\"translate({:.1f},{:.1f}) rotate(60)\">{}</text>\n",
+                       left + step_width * static_cast<double>(i) + 3, top + height + 12, escaped(plan.step_names[i]));
   }
   for (int tick = 0; tick <= 4; ++tick) {
     const double y = top + height * (4 - tick) / 4;
-    svg += fmt::format("<text x=\"{:.0f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", left - 6, y + 4, plan.peak * tick / 4);
+    svg += fmt::format("<text x=\"{:.0f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", left - 6, y + 4,
+                       plan.peak * tick / 4);
   }
   return svg + "</svg>\n";
 }

@@ -1,7 +1,7 @@
 #include "passes/run_loops.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "ir/loop/interpret.hpp"
 #include "passes/lower_program.hpp"
@@ -15,7 +15,8 @@ constexpr std::byte kPoison{0xff};  // four of them are a NaN
 
 Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loop::Module& loops, std::string_view name,
                                        const std::vector<Array>& inputs, const Symbols& symbols) {
-  const auto found = std::find_if(program.functions.begin(), program.functions.end(), [&](const kernel::Function& f) { return f.name == name; });
+  const auto found = std::find_if(program.functions.begin(), program.functions.end(),
+                                  [&](const kernel::Function& f) { return f.name == name; });
   if (found == program.functions.end()) return error("run", fmt::format("there is no function `{}`", name));
   const kernel::Function& function = *found;
   const ValueOf value_of = [&](std::string_view symbol) -> std::int64_t {
@@ -38,7 +39,8 @@ Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loo
   std::vector<Array> results;
   for (const int id : function.outputs) results.emplace_back(tensor(id).type, shape_of(tensor(id)));
   std::vector<Array> constants;
-  for (const int id : constants_of(function)) constants.push_back(program.constants[static_cast<std::size_t>(id)].value);
+  for (const int id : constants_of(function))
+    constants.push_back(program.constants[static_cast<std::size_t>(id)].value);
   Array arena(DType::u8, {std::max<std::int64_t>(64, function.arena_bytes)});
   for (std::byte& byte : arena.writable_bytes()) byte = kPoison;
   std::vector<loop::BufferArg> buffers;

@@ -16,9 +16,10 @@ namespace tusk {
 /// Values of symbols by name.
 using Symbols = std::map<std::string, std::int64_t>;
 
-/// Results in order, in their dtypes. `inputs` have the dtypes and shapes of the function's inputs under `symbols`; the arena
-/// is filled with NaN before (law 9).
-Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loop::Module& loops, std::string_view function,
-                                       const std::vector<Array>& inputs, const Symbols& symbols);
+/// Results in order, in their dtypes. `inputs` have the dtypes and shapes of the function's inputs under `symbols`; the
+/// arena is filled with NaN before (law 9).
+Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loop::Module& loops,
+                                       std::string_view function, const std::vector<Array>& inputs,
+                                       const Symbols& symbols);
 
 }  // namespace tusk

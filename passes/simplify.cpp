@@ -101,7 +101,8 @@ Replacement transpose_of_transpose(const Match& m) {
 Replacement whole_slice(const Match& m) {
   if (m.op.def->name != "slice" || m.b.type(m.op.operands[0]) != m.result_type()) return {};
   const Ints& step = Match::get<Ints>(m.op, "step");
-  return std::all_of(step.begin(), step.end(), [](std::int64_t s) { return s == 1; }) ? Replacement(m.op.operands[0]) : Replacement();
+  return std::all_of(step.begin(), step.end(), [](std::int64_t s) { return s == 1; }) ? Replacement(m.op.operands[0])
+                                                                                      : Replacement();
 }
 
 Replacement empty_pad(const Match& m) {
@@ -135,8 +136,10 @@ Replacement pad_into_contract(const Match& m) {
     if (inner[axis] != 0) return {};
     if (low[axis] == Dim(0) && high[axis] == Dim(0)) continue;
     // Negative padding cuts elements off, which an offset would read.
-    if (!low[axis].is_constant() || !high[axis].is_constant() || low[axis].constant() < 0 || high[axis].constant() < 0) return {};
-    const auto it = std::find_if(spec.where.begin(), spec.where.end(), [&](const graph::Where& w) { return w.whole == spec.a[axis]; });
+    if (!low[axis].is_constant() || !high[axis].is_constant() || low[axis].constant() < 0 || high[axis].constant() < 0)
+      return {};
+    const auto it = std::find_if(spec.where.begin(), spec.where.end(),
+                                 [&](const graph::Where& w) { return w.whole == spec.a[axis]; });
     if (it == spec.where.end()) return {};
     it->offset += low[axis];
   }
@@ -170,7 +173,8 @@ Status simplify_ops(graph::Module& module, graph::Function& function, std::vecto
   std::vector<Operand> replaced(function.values.size());
   std::vector<bool> gone(function.values.size(), false);
   const auto follow = [&](Operand& operand) {
-    while (operand.kind == Operand::Kind::value && static_cast<std::size_t>(operand.id) < gone.size() && gone[static_cast<std::size_t>(operand.id)]) {
+    while (operand.kind == Operand::Kind::value && static_cast<std::size_t>(operand.id) < gone.size() &&
+           gone[static_cast<std::size_t>(operand.id)]) {
       operand = replaced[static_cast<std::size_t>(operand.id)];
     }
   };

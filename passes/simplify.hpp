@@ -9,9 +9,9 @@
 
 namespace tusk {
 
-/// Rewrites by named rules until none applies, then drops ops that nothing reads. Every rule is exact for every input, signs
-/// of zero, infinities and denormals included (N2, so `x + 0` stays: it is not x for x = -0).
-/// Requires and ensures: a verified module.
+/// Rewrites by named rules until none applies, then drops ops that nothing reads. Every rule is exact for every input,
+/// signs of zero, infinities and denormals included (N2, so `x + 0` stays: it is not x for x = -0). Requires and
+/// ensures: a verified module.
 Status simplify(graph::Module& module);
 
 /// Name and a sentence of every rule.

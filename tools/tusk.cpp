@@ -1,6 +1,6 @@
 // tusk: the command.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -25,7 +25,8 @@ int fail(const Diagnostic& problem) {
 
 // batch=4, batch=1..64, height=32..1024:32
 Expected<DimRange> dim_range(const std::string& text) {
-  const Diagnostic wrong = error("dim", fmt::format("--dim {}: expected NAME=N, NAME=LOW..HIGH or NAME=LOW..HIGH:STEP", text));
+  const Diagnostic wrong =
+      error("dim", fmt::format("--dim {}: expected NAME=N, NAME=LOW..HIGH or NAME=LOW..HIGH:STEP", text));
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) return wrong;
   const auto number = [](std::string_view digits, std::int64_t& out) {
@@ -56,7 +57,8 @@ Expected<std::int64_t> byte_count(const std::string& text) {
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
   const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
   const std::int64_t factor = unit.empty() ? 1 : unit == "K" ? 1024 : unit == "M" ? 1024 * 1024 : 0;
-  if (fault != std::errc{} || value <= 0 || factor == 0) return error("max-arena", fmt::format("--max-arena {}: expected a size such as 4096, 256K or 1M", text));
+  if (fault != std::errc{} || value <= 0 || factor == 0)
+    return error("max-arena", fmt::format("--max-arena {}: expected a size such as 4096, 256K or 1M", text));
   return value * factor;
 }
 
@@ -77,7 +79,8 @@ Status run_compile(const CompileFlags& flags) {
   }
   for (const std::vector<std::string>& names : {flags.print_after, std::vector<std::string>{flags.stop_after}}) {
     for (const std::string& name : names) {
-      if (!name.empty() && pass_named(name) == nullptr) return error("pass", fmt::format("there is no pass `{}`; tusk-opt --list names them", name));
+      if (!name.empty() && pass_named(name) == nullptr)
+        return error("pass", fmt::format("there is no pass `{}`; tusk-opt --list names them", name));
     }
   }
   ModuleOptions module_options;
@@ -92,7 +95,8 @@ Status run_compile(const CompileFlags& flags) {
   options.sha256 = loaded.sha256;
   options.name = flags.name.empty() ? path.stem().string() : flags.name;
   options.observe = [&](const Pass& pass, const Ir& ir) {
-    const bool wanted = std::find(flags.print_after.begin(), flags.print_after.end(), pass.name) != flags.print_after.end();
+    const bool wanted =
+        std::find(flags.print_after.begin(), flags.print_after.end(), pass.name) != flags.print_after.end();
     if (wanted) std::cout << "# after " << pass.name << "\n" << print(ir);
     if (pass.name == flags.stop_after && !wanted) std::cout << print(ir);
   };
@@ -113,16 +117,22 @@ int main(int argc, char** argv) {
   compile_command->add_option("-o,--output", flags.folder, "the folder to write; made if needed")->required();
   compile_command->add_option("--name", flags.name, "of the emitted files and namespace (the file's own name)");
   compile_command->add_option("--dim", flags.dims, "range of a symbol: batch=1..64, height=32..1024:32");
-  compile_command->add_option("--weights", flags.weights, "embed them, or write a file")->check(CLI::IsMember({"embed", "file"}));
-  compile_command->add_option("--profile", flags.profile, "numerics: fma, or muladd for machines without one")->check(CLI::IsMember({"fma", "muladd"}));
+  compile_command->add_option("--weights", flags.weights, "embed them, or write a file")
+      ->check(CLI::IsMember({"embed", "file"}));
+  compile_command->add_option("--profile", flags.profile, "numerics: fma, or muladd for machines without one")
+      ->check(CLI::IsMember({"fma", "muladd"}));
   compile_command->add_option("--max-arena", flags.max_arena, "refuse models that need more: 4096, 256K, 1M");
-  compile_command->add_option("--print-after", flags.print_after, "print the module after these passes")->delimiter(',');
+  compile_command->add_option("--print-after", flags.print_after, "print the module after these passes")
+      ->delimiter(',');
   compile_command->add_option("--stop-after", flags.stop_after, "print the module after this pass and end");
   compile_command->add_flag("--keep-batch-norm", flags.keep_batch_norm, "do not fold batch normalization into weights");
   VerifyOptions verify;
-  CLI::App* verify_command = app.add_subcommand("verify", "builds an emitted folder and compares it with recorded calls");
+  CLI::App* verify_command =
+      app.add_subcommand("verify", "builds an emitted folder and compares it with recorded calls");
   verify_command->add_option("folder", verify.folder, "what tusk compile wrote")->required();
-  verify_command->add_option("recording", verify.recording, ".npz with in/NAME and out/NUMBER, also under set1/, call1/, case1/")->required();
+  verify_command
+      ->add_option("recording", verify.recording, ".npz with in/NAME and out/NUMBER, also under set1/, call1/, case1/")
+      ->required();
   verify_command->add_option("--rtol", verify.rtol, "allowed difference, of each output's largest value (2e-5)");
   try {
     app.parse(argc, argv);

@@ -1,6 +1,6 @@
 // tusk-opt: runs passes on the text of any of the three IRs.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <fstream>
@@ -77,7 +77,8 @@ Expected<Ir> parse_ir(const std::string& text, const std::string& file) {
       program.schedules = std::move(kernels.schedules);
       return Ir(std::move(program));
     }
-    case Height::graph: break;
+    case Height::graph:
+      break;
   }
   const bool whole = text.find("module") != std::string::npos && text.find("module") < text.find("func");
   graph::ParseOptions options;
@@ -89,7 +90,8 @@ Expected<Ir> parse_ir(const std::string& text, const std::string& file) {
 
 // docs/ops.md, from the ops' own records.
 void print_ops() {
-  std::cout << "# Ops\n\nMade by `tusk-opt --ops` from the records in `ir/ops/`. Grammar and meaning of the forms: [ir.md](ir.md).\n";
+  std::cout << "# Ops\n\nMade by `tusk-opt --ops` from the records in `ir/ops/`. Grammar and meaning of the forms: "
+               "[ir.md](ir.md).\n";
   for (const graph::OpDef* op : graph::ops()) {
     std::cout << "\n## " << op->name << "\n\n" << op->doc << "\n";
     if (!op->variants.empty()) {
@@ -100,7 +102,8 @@ void print_ops() {
     if (!op->attrs.empty()) std::cout << "\n";
     for (const graph::AttrSpec& attr : op->attrs) std::cout << "- `" << attr.name << "`: " << attr.doc << "\n";
     if (!op->constraints.empty()) std::cout << "\n";
-    for (const graph::Constraint& c : op->constraints) std::cout << "- **" << op->name << "-" << c.label << "** " << c.text << "\n";
+    for (const graph::Constraint& c : op->constraints)
+      std::cout << "- **" << op->name << "-" << c.label << "** " << c.text << "\n";
     if (!op->gradient_note.empty()) std::cout << "\nGradient: " << op->gradient_note << ".\n";
     if (!op->body.empty()) std::cout << "\n```\n" << op->body << "\n```\n";
     if (!op->samples.empty()) std::cout << "\n```\n" << op->samples.front() << "\n```\n";
@@ -156,7 +159,8 @@ int main(int argc, char** argv) {
     Expected<Ir> next = pass->run(std::move(ir), options);
     if (!next) return fail(next.problem());
     ir = *std::move(next);
-    if (std::find(print_after.begin(), print_after.end(), name) != print_after.end()) std::cout << "# after " << name << "\n" << print(ir);
+    if (std::find(print_after.begin(), print_after.end(), name) != print_after.end())
+      std::cout << "# after " << name << "\n" << print(ir);
     if (name == stop_after) break;
   }
   std::cout << print(ir);

@@ -24,7 +24,8 @@ std::string plain(std::string_view name) {
 }
 
 // An array under PREFIX by the tensor's name, by its number, or as the only one.
-const Array* find(const Arrays& arrays, const std::string& prefix, const std::string& name, std::size_t number, bool single) {
+const Array* find(const Arrays& arrays, const std::string& prefix, const std::string& name, std::size_t number,
+                  bool single) {
   const auto end = arrays.lower_bound(prefix + "\x7f");
   const Array* last = nullptr;
   for (auto it = arrays.lower_bound(prefix); it != end; ++it) {
@@ -61,28 +62,34 @@ Status verify_folder(const VerifyOptions& options) {
     const std::size_t at = key.find("out/");
     if (at == std::string::npos) continue;
     const std::string prefix = key.substr(0, at);
-    const bool known = prefix.empty() || ((prefix.starts_with("set") || prefix.starts_with("call") || prefix.starts_with("case")) &&
-                                          prefix.find('/') + 1 == prefix.size());
+    const bool known =
+        prefix.empty() || ((prefix.starts_with("set") || prefix.starts_with("call") || prefix.starts_with("case")) &&
+                           prefix.find('/') + 1 == prefix.size());
     if (known && std::find(calls.begin(), calls.end(), prefix) == calls.end()) calls.push_back(prefix);
   }
-  if (calls.empty()) return error("recording", fmt::format("{} records no call: it needs in/NAME and out/NUMBER", options.recording));
+  if (calls.empty())
+    return error("recording", fmt::format("{} records no call: it needs in/NAME and out/NUMBER", options.recording));
   int wrong = 0;
   for (const std::string& prefix : calls) {
     std::vector<Array> inputs;
     for (std::size_t k = 0; k < model.inputs().size(); ++k) {
       const bool single = model.inputs().size() == 1;
       const Array* input = find(arrays, prefix + "in/", model.inputs()[k].name, k, single);
-      if (input == nullptr) input = find(arrays, "in/", model.inputs()[k].name, k, single);  // call<k> repeats the inputs
-      if (input == nullptr) return error("recording", fmt::format("{} has no {}in/{}", options.recording, prefix, model.inputs()[k].name));
+      if (input == nullptr)
+        input = find(arrays, "in/", model.inputs()[k].name, k, single);  // call<k> repeats the inputs
+      if (input == nullptr)
+        return error("recording", fmt::format("{} has no {}in/{}", options.recording, prefix, model.inputs()[k].name));
       inputs.push_back(*input);
     }
     TRY(const std::vector<Array> results, model.predict(inputs));
     for (std::size_t k = 0; k < results.size(); ++k) {
       const Array* recorded = find(arrays, prefix + "out/", std::to_string(k), k, false);
       if (recorded == nullptr) recorded = find(arrays, prefix + "out/", model.outputs()[k].name, k, false);
-      if (recorded == nullptr) return error("recording", fmt::format("{} has no {}out/{}", options.recording, prefix, k));
+      if (recorded == nullptr)
+        return error("recording", fmt::format("{} has no {}out/{}", options.recording, prefix, k));
       if (recorded->shape() != results[k].shape()) {
-        return error("shape", fmt::format("{}out/{} has {} elements, recorded are {} in another shape", prefix, k, results[k].size(), recorded->size()));
+        return error("shape", fmt::format("{}out/{} has {} elements, recorded are {} in another shape", prefix, k,
+                                          results[k].size(), recorded->size()));
       }
       const double apart = difference(results[k], *recorded);
       const bool good = apart <= options.rtol;
@@ -90,7 +97,9 @@ Status verify_folder(const VerifyOptions& options) {
       fmt::print("{} {}out/{} {}: {:.2e}\n", good ? "ok   " : "WRONG", prefix, k, model.outputs()[k].name, apart);
     }
   }
-  if (wrong > 0) return error("verify", fmt::format("{} outputs differ by more than {} of their largest value", wrong, options.rtol));
+  if (wrong > 0)
+    return error("verify",
+                 fmt::format("{} outputs differ by more than {} of their largest value", wrong, options.rtol));
   return done();
 }
 

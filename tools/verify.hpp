@@ -8,9 +8,10 @@
 namespace tusk {
 
 struct VerifyOptions {
-  std::string folder;     // what tusk compile wrote
-  std::string recording;  // .npz with in/ and out/, and set<k>/, call<k>/, case<k>/ of the same form; other keys are ignored
-  double rtol = 2e-5;     // of each output's largest value
+  std::string folder;  // what tusk compile wrote
+  std::string
+      recording;  // .npz with in/ and out/, and set<k>/, call<k>/, case<k>/ of the same form; other keys are ignored
+  double rtol = 2e-5;  // of each output's largest value
 };
 
 /// Builds, runs every recorded call, prints a line for each output; an error if any is off.

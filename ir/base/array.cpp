@@ -41,51 +41,93 @@ std::span<std::byte> Array::writable_bytes() {
 double Array::at(std::int64_t i) const {
   const auto k = static_cast<std::size_t>(i);
   switch (type_) {
-    case DType::f32: return static_cast<double>(as<float>()[k]);
-    case DType::f64: return as<double>()[k];
-    case DType::f16: return static_cast<double>(f16_value(as<std::uint16_t>()[k]));
-    case DType::bf16: return static_cast<double>(bf16_value(as<std::uint16_t>()[k]));
-    default: return static_cast<double>(int_at(i));
+    case DType::f32:
+      return static_cast<double>(as<float>()[k]);
+    case DType::f64:
+      return as<double>()[k];
+    case DType::f16:
+      return static_cast<double>(f16_value(as<std::uint16_t>()[k]));
+    case DType::bf16:
+      return static_cast<double>(bf16_value(as<std::uint16_t>()[k]));
+    default:
+      return static_cast<double>(int_at(i));
   }
 }
 
 void Array::set(std::int64_t i, double value) {
   const auto k = static_cast<std::size_t>(i);
   switch (type_) {
-    case DType::f32: as_writable<float>()[k] = static_cast<float>(value); break;
-    case DType::f64: as_writable<double>()[k] = value; break;
-    case DType::f16: as_writable<std::uint16_t>()[k] = f16_bits(static_cast<float>(value)); break;
-    case DType::bf16: as_writable<std::uint16_t>()[k] = bf16_bits(static_cast<float>(value)); break;
-    case DType::boolean: set_int(i, value != 0 ? 1 : 0); break;
-    case DType::u32: set_int(i, saturate<std::uint32_t>(value)); break;
-    case DType::i64: set_int(i, saturate<std::int64_t>(value)); break;
-    default: set_int(i, saturate<std::int32_t>(value)); break;  // i8 and u8 then wrap
+    case DType::f32:
+      as_writable<float>()[k] = static_cast<float>(value);
+      break;
+    case DType::f64:
+      as_writable<double>()[k] = value;
+      break;
+    case DType::f16:
+      as_writable<std::uint16_t>()[k] = f16_bits(static_cast<float>(value));
+      break;
+    case DType::bf16:
+      as_writable<std::uint16_t>()[k] = bf16_bits(static_cast<float>(value));
+      break;
+    case DType::boolean:
+      set_int(i, value != 0 ? 1 : 0);
+      break;
+    case DType::u32:
+      set_int(i, saturate<std::uint32_t>(value));
+      break;
+    case DType::i64:
+      set_int(i, saturate<std::int64_t>(value));
+      break;
+    default:
+      set_int(i, saturate<std::int32_t>(value));
+      break;  // i8 and u8 then wrap
   }
 }
 
 std::int64_t Array::int_at(std::int64_t i) const {
   const auto k = static_cast<std::size_t>(i);
   switch (type_) {
-    case DType::i8: return as<std::int8_t>()[k];
-    case DType::u8: return as<std::uint8_t>()[k];
-    case DType::i32: return as<std::int32_t>()[k];
-    case DType::u32: return as<std::uint32_t>()[k];
-    case DType::i64: return as<std::int64_t>()[k];
-    case DType::boolean: return as<std::uint8_t>()[k] != 0 ? 1 : 0;
-    default: return saturate<std::int64_t>(at(i));
+    case DType::i8:
+      return as<std::int8_t>()[k];
+    case DType::u8:
+      return as<std::uint8_t>()[k];
+    case DType::i32:
+      return as<std::int32_t>()[k];
+    case DType::u32:
+      return as<std::uint32_t>()[k];
+    case DType::i64:
+      return as<std::int64_t>()[k];
+    case DType::boolean:
+      return as<std::uint8_t>()[k] != 0 ? 1 : 0;
+    default:
+      return saturate<std::int64_t>(at(i));
   }
 }
 
 void Array::set_int(std::int64_t i, std::int64_t value) {
   const auto k = static_cast<std::size_t>(i);
   switch (type_) {
-    case DType::i8: as_writable<std::int8_t>()[k] = static_cast<std::int8_t>(value); break;
-    case DType::u8: as_writable<std::uint8_t>()[k] = static_cast<std::uint8_t>(value); break;
-    case DType::i32: as_writable<std::int32_t>()[k] = static_cast<std::int32_t>(value); break;
-    case DType::u32: as_writable<std::uint32_t>()[k] = static_cast<std::uint32_t>(value); break;
-    case DType::i64: as_writable<std::int64_t>()[k] = value; break;
-    case DType::boolean: as_writable<std::uint8_t>()[k] = value != 0 ? 1 : 0; break;
-    default: set(i, static_cast<double>(value)); break;
+    case DType::i8:
+      as_writable<std::int8_t>()[k] = static_cast<std::int8_t>(value);
+      break;
+    case DType::u8:
+      as_writable<std::uint8_t>()[k] = static_cast<std::uint8_t>(value);
+      break;
+    case DType::i32:
+      as_writable<std::int32_t>()[k] = static_cast<std::int32_t>(value);
+      break;
+    case DType::u32:
+      as_writable<std::uint32_t>()[k] = static_cast<std::uint32_t>(value);
+      break;
+    case DType::i64:
+      as_writable<std::int64_t>()[k] = value;
+      break;
+    case DType::boolean:
+      as_writable<std::uint8_t>()[k] = value != 0 ? 1 : 0;
+      break;
+    default:
+      set(i, static_cast<double>(value));
+      break;
   }
 }
 

@@ -1,7 +1,7 @@
 #include "ir/base/dim.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <set>
 
 namespace tusk {
@@ -158,9 +158,15 @@ std::int64_t Dim::value(const ValueOf& of) const {
     std::int64_t term = coefficient;
     for (const Atom& atom : product) {
       switch (atom.kind) {
-        case Atom::Kind::symbol: term *= floor_div_int(of(atom.name), atom.divisor); break;
-        case Atom::Kind::floor_div: term *= floor_div_int(atom.inner->value(of), atom.divisor); break;
-        case Atom::Kind::max0: term *= std::max<std::int64_t>(0, atom.inner->value(of)); break;
+        case Atom::Kind::symbol:
+          term *= floor_div_int(of(atom.name), atom.divisor);
+          break;
+        case Atom::Kind::floor_div:
+          term *= floor_div_int(atom.inner->value(of), atom.divisor);
+          break;
+        case Atom::Kind::max0:
+          term *= std::max<std::int64_t>(0, atom.inner->value(of));
+          break;
       }
     }
     sum += term;
@@ -204,9 +210,15 @@ Dim Dim::substituted(const std::function<Dim(std::string_view, std::int64_t)>& o
     Dim term(coefficient);
     for (const Atom& atom : product) {
       switch (atom.kind) {
-        case Atom::Kind::symbol: term *= of(atom.name, atom.divisor).floor_div(atom.divisor); break;
-        case Atom::Kind::floor_div: term *= atom.inner->substituted(of).floor_div(atom.divisor); break;
-        case Atom::Kind::max0: term *= atom.inner->substituted(of).max0(); break;
+        case Atom::Kind::symbol:
+          term *= of(atom.name, atom.divisor).floor_div(atom.divisor);
+          break;
+        case Atom::Kind::floor_div:
+          term *= atom.inner->substituted(of).floor_div(atom.divisor);
+          break;
+        case Atom::Kind::max0:
+          term *= atom.inner->substituted(of).max0();
+          break;
       }
     }
     sum += term;
@@ -262,7 +274,9 @@ std::string Dim::term_str(const Product& product, std::int64_t coefficient) cons
         if (product.size() > 1 || coefficient != 1) out = "(" + out + ")";
         break;
       }
-      case Atom::Kind::max0: out += "max0(" + atom.inner->str() + ")"; break;
+      case Atom::Kind::max0:
+        out += "max0(" + atom.inner->str() + ")";
+        break;
     }
   }
   if (out.empty()) return std::to_string(coefficient);

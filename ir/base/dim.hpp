@@ -27,8 +27,8 @@ using RangeOf = std::function<Range(std::string_view symbol)>;
 using ValueOf = std::function<std::int64_t(std::string_view symbol)>;
 
 /// A sum of integer * product of atoms; an atom is `symbol // unit`, `(sum) // divisor` or `max0(sum)`.
-/// Two dims are equal for all values of their symbols if their canonical forms are equal. A symbol that is declared with
-/// `step s` is held as s * (symbol // s), so that divisions by factors of s are exact.
+/// Two dims are equal for all values of their symbols if their canonical forms are equal. A symbol that is declared
+/// with `step s` is held as s * (symbol // s), so that divisions by factors of s are exact.
 class Dim {
  public:
   Dim() = default;

@@ -41,10 +41,13 @@ int size_of(DType type) { return row_of(type).size; }
 DType register_type(DType type) {
   switch (type) {
     case DType::f16:
-    case DType::bf16: return DType::f32;
+    case DType::bf16:
+      return DType::f32;
     case DType::i8:
-    case DType::u8: return DType::i32;
-    default: return type;
+    case DType::u8:
+      return DType::i32;
+    default:
+      return type;
   }
 }
 

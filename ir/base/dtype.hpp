@@ -23,9 +23,7 @@ int size_of(DType type);
 /// The type in which values of `type` are computed: f32 for f16 and bf16, i32 for i8 and u8, else the type itself.
 DType register_type(DType type);
 
-constexpr bool is_float(DType t) {
-  return t == DType::f32 || t == DType::f64 || t == DType::f16 || t == DType::bf16;
-}
+constexpr bool is_float(DType t) { return t == DType::f32 || t == DType::f64 || t == DType::f16 || t == DType::bf16; }
 constexpr bool is_integer(DType t) { return !is_float(t) && t != DType::boolean; }
 constexpr bool is_storage_only(DType t) {
   return t == DType::f16 || t == DType::bf16 || t == DType::i8 || t == DType::u8;

@@ -69,10 +69,10 @@ inline Status done() { return Done{}; }
 #define TUSK_CONCAT2(a, b) a##b
 #define TUSK_CONCAT(a, b) TUSK_CONCAT2(a, b)
 /// Binds the value of an Expected to a declaration, or returns its problem.
-#define TRY(declaration, expression)                                          \
-  auto TUSK_CONCAT(try_, __LINE__) = (expression);                            \
+#define TRY(declaration, expression)                                              \
+  auto TUSK_CONCAT(try_, __LINE__) = (expression);                                \
   if (!TUSK_CONCAT(try_, __LINE__)) return TUSK_CONCAT(try_, __LINE__).problem(); \
   declaration = *std::move(TUSK_CONCAT(try_, __LINE__))
 /// Returns the problem of an Expected, if there is one.
-#define CHECK(expression)                                                     \
+#define CHECK(expression) \
   if (auto check_ = (expression); !check_) return check_.problem()

@@ -1,4 +1,4 @@
-// Text to kernel IR and programs (docs/kernel-ir.md). The result is typed; `verify` checks what a text can still get
+// Text to kernel IR and programs (docs/ir.md section 3). The result is typed; `verify` checks what a text can still get
 // wrong.
 #pragma once
 

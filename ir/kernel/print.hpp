@@ -1,4 +1,4 @@
-// Kernel IR and programs as text (docs/kernel-ir.md). Reading a text back gives what was printed; data of constants
+// Kernel IR and programs as text (docs/ir.md section 3). Reading a text back gives what was printed; data of constants
 // with more than 64 elements is left out.
 #pragma once
 

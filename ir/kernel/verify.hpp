@@ -1,4 +1,4 @@
-// The rules of kernels and schedules (docs/kernel-ir.md). Every error names the kernel, the stage and the rule.
+// The rules of kernels and schedules (docs/ir.md section 3). Every error names the kernel, the stage and the rule.
 #pragma once
 
 #include "ir/base/expected.hpp"

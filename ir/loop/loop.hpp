@@ -48,28 +48,28 @@ struct Value {
   bool has_mask = false;  // load
 };
 
-/// Index arithmetic uses rows on type index: add sub mul min max, div and rem (floor; a divisor of 0 gives 0), compares.
-/// Loads of f16 and bf16 buffers give f32, of i8 and u8 give i32; stores round or wrap.
+/// Index arithmetic uses rows on type index: add sub mul min max, div and rem (floor; a divisor of 0 gives 0),
+/// compares. Loads of f16 and bf16 buffers give f32, of i8 and u8 give i32; stores round or wrap.
 
 struct Stmt;
 using Block = std::vector<Stmt>;
 
 struct Carry {
-  std::string name;     // inside the loop
-  std::string result;   // after the loop
+  std::string name;    // inside the loop
+  std::string result;  // after the loop
   Type type;
   ValueRef init;
 };
 
 struct Stmt {
   enum class Kind : std::uint8_t {
-    let,      // name = value
-    store,    // store buffer[address], value [mask m]
-    loop,     // results = [parallel] for name = low to high step n carry (...) { body; yield ... }
-    branch,   // results = if condition { body; yield ... } else { other; yield ... }
-    call,     // call callee(arguments): buffers by name, scalars by value
-    buffer,   // let name = base + address: a buffer inside another (element type `type`), address in bytes of `base` if
-              // the base is "arena", else in elements of it
+    let,     // name = value
+    store,   // store buffer[address], value [mask m]
+    loop,    // results = [parallel] for name = low to high step n carry (...) { body; yield ... }
+    branch,  // results = if condition { body; yield ... } else { other; yield ... }
+    call,    // call callee(arguments): buffers by name, scalars by value
+    buffer,  // let name = base + address: a buffer inside another (element type `type`), address in bytes of `base` if
+             // the base is "arena", else in elements of it
     barrier,
     comment,  // text for a reader, printed as // text
   };
@@ -83,7 +83,7 @@ struct Stmt {
   bool parallel = false;
   ValueRef low, high;
   std::int64_t step = 1;
-  std::vector<Carry> carries;     // loop; branch uses result and type only
+  std::vector<Carry> carries;  // loop; branch uses result and type only
   Block body, other;
   std::vector<ValueRef> yields, other_yields;
   std::vector<ValueRef> arguments;  // call: a buffer is a name value whose name is a buffer of the function

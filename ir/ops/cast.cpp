@@ -48,26 +48,25 @@ std::vector<Array> evaluate_stop(const EvalContext& c) { return {c.operands[0]};
 extern const OpDef kCast;
 const OpDef kCast = {
     .name = "cast",
-    .doc = "y[i] = x[i] as another dtype. Float to integer truncates, saturates at the range of the type it is computed in "
-           "(i32 for i8 and u8, which then wrap), NaN gives 0. To bool: x != 0. `%y = cast %x {to=i32}` gives [1, -1] "
-           "for [1.9, -1.9].",
+    .doc =
+        "y[i] = x[i] as another dtype. Float to integer truncates, saturates at the range of the type it is computed "
+        "in "
+        "(i32 for i8 and u8, which then wrap), NaN gives 0. To bool: x != 0. `%y = cast %x {to=i32}` gives [1, -1] "
+        "for [1.9, -1.9].",
     .attrs = {{"to", AttrSpec::Kind::dtype, {}, "the dtype of the result"}},
     .infer = infer_cast,
     .evaluate = evaluate_cast,
     .gradient = gradient_cast,
     .lower = lower_cast,
-    .samples = {"func f(%x: f32[4]) -> (%y) { %y = cast %x {to=i32} }",
-                "func f(%x: i32[4]) -> (%y) { %y = cast %x {to=f32} }",
-                "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=f16} }",
-                "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=bf16} }",
-                "func f(%x: f16[4]) -> (%y) { %y = cast %x {to=f32} }",
-                "func f(%x: i32[4]) -> (%y) { %y = cast %x {to=i8} }",
-                "func f(%x: i32[4]) -> (%y) { %y = cast %x {to=u8} }",
-                "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=bool} }",
-                "func f(%x: bool[4]) -> (%y) { %y = cast %x {to=f32} }",
-                "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=f64} }",
-                "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=i64} }",
-                "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=u32} }"},
+    .samples =
+        {"func f(%x: f32[4]) -> (%y) { %y = cast %x {to=i32} }", "func f(%x: i32[4]) -> (%y) { %y = cast %x {to=f32} }",
+         "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=f16} }",
+         "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=bf16} }",
+         "func f(%x: f16[4]) -> (%y) { %y = cast %x {to=f32} }", "func f(%x: i32[4]) -> (%y) { %y = cast %x {to=i8} }",
+         "func f(%x: i32[4]) -> (%y) { %y = cast %x {to=u8} }", "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=bool} }",
+         "func f(%x: bool[4]) -> (%y) { %y = cast %x {to=f32} }",
+         "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=f64} }", "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=i64} }",
+         "func f(%x: f32[4]) -> (%y) { %y = cast %x {to=u32} }"},
 };
 
 extern const OpDef kStopGradient;

@@ -1,7 +1,7 @@
 #include "ir/ops/common.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -73,24 +73,30 @@ Literal identity_of(kernel::Reducer reducer, DType type) {
   const bool largest = reducer == Reducer::min || reducer == Reducer::argmin;
   switch (reducer) {
     case Reducer::prod:
-    case Reducer::all: return kernel::literal_of_int(1);
+    case Reducer::all:
+      return kernel::literal_of_int(1);
     case Reducer::max:
     case Reducer::argmax:
     case Reducer::min:
-    case Reducer::argmin: break;
-    default: return kernel::literal_of_int(0);
+    case Reducer::argmin:
+      break;
+    default:
+      return kernel::literal_of_int(0);
   }
   switch (computed) {
     case DType::i32:
       return kernel::literal_of_int(largest ? std::numeric_limits<std::int32_t>::max()
                                             : std::numeric_limits<std::int32_t>::min());
-    case DType::u32: return kernel::literal_of_int(largest ? std::numeric_limits<std::uint32_t>::max() : 0);
+    case DType::u32:
+      return kernel::literal_of_int(largest ? std::numeric_limits<std::uint32_t>::max() : 0);
     case DType::i64:
       return kernel::literal_of_int(largest ? std::numeric_limits<std::int64_t>::max()
                                             : std::numeric_limits<std::int64_t>::min());
-    case DType::boolean: return kernel::literal_of_int(largest ? 1 : 0);
-    default: return kernel::literal_of(largest ? std::numeric_limits<double>::infinity()
-                                               : -std::numeric_limits<double>::infinity());
+    case DType::boolean:
+      return kernel::literal_of_int(largest ? 1 : 0);
+    default:
+      return kernel::literal_of(largest ? std::numeric_limits<double>::infinity()
+                                        : -std::numeric_limits<double>::infinity());
   }
 }
 

@@ -1,6 +1,6 @@
 // contract: Dense, all convolutions, their gradients, attention products: one op.
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <map>
 
 #include "ir/ops/common.hpp"
@@ -10,7 +10,9 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-bool holds(const Names& names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
+bool holds(const Names& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 const ContractSpec& spec_of(const Attr& attr) { return std::get<ContractSpec>(attr); }
 
@@ -51,11 +53,13 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
   const Type& b = c.operands[1];
   for (const auto& [names, type, what] : {std::tuple(&spec.a, &a, "a"), std::tuple(&spec.b, &b, "b")}) {
     if (names->size() != type->shape.size()) {
-      return c.fail("c6", fmt::format("{} has {} indices, but the operand has rank {}", what, names->size(), type->shape.size()));
+      return c.fail(
+          "c6", fmt::format("{} has {} indices, but the operand has rank {}", what, names->size(), type->shape.size()));
     }
   }
   if (a.dtype != b.dtype || a.dtype == DType::boolean) {
-    return c.fail("c7", fmt::format("operands are {} and {}, expected equal numbers", name_of(a.dtype), name_of(b.dtype)));
+    return c.fail("c7",
+                  fmt::format("operands are {} and {}, expected equal numbers", name_of(a.dtype), name_of(b.dtype)));
   }
   // C1, and equal extents of what a and b share.
   std::map<std::string, int> tensors;
@@ -68,20 +72,25 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
     }
   }
   for (const auto& [name, count] : tensors) {
-    const auto named = static_cast<int>(std::count_if(spec.where.begin(), spec.where.end(), [&, &index = name](const Where& w) {
-      return w.whole == index || w.position == index || w.tap == index;
-    }));
+    const auto named =
+        static_cast<int>(std::count_if(spec.where.begin(), spec.where.end(), [&, &index = name](const Where& w) {
+          return w.whole == index || w.position == index || w.tap == index;
+        }));
     const bool shared = count >= 2 && named == 0;
     const bool related = count == 1 && named == 1;
     if (!shared && !related) {
-      return c.fail("c1", fmt::format("index {} must be in two of a, b, y, or in one of them and in one `where`", name));
+      return c.fail("c1",
+                    fmt::format("index {} must be in two of a, b, y, or in one of them and in one `where`", name));
     }
   }
   for (const Where& w : spec.where) {
     if (w.stride < 1 || w.dilation < 1) return c.fail("c2", fmt::format("factors of {} must be at least 1", w.whole));
     for (const Names* names : {&spec.a, &spec.b, &spec.y}) {
-      const int count = (holds(*names, w.whole) ? 1 : 0) + (holds(*names, w.position) ? 1 : 0) + (holds(*names, w.tap) ? 1 : 0);
-      if (count != 1) return c.fail("c2", fmt::format("{}, {} and {} must stand in three different tensors", w.whole, w.position, w.tap));
+      const int count =
+          (holds(*names, w.whole) ? 1 : 0) + (holds(*names, w.position) ? 1 : 0) + (holds(*names, w.tap) ? 1 : 0);
+      if (count != 1)
+        return c.fail("c2",
+                      fmt::format("{}, {} and {} must stand in three different tensors", w.whole, w.position, w.tap));
     }
   }
   Extents extents;
@@ -108,7 +117,8 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
     if (init.dtype != y.dtype || init.shape.size() != y.shape.size()) {
       return c.fail("c5", fmt::format("init is {}, expected {}", str(init), str(y)));
     }
-    for (std::size_t i = 0; i < y.shape.size(); ++i) CHECK(c.equal(init.shape[i], y.shape[i], "c5", "index " + spec.y[i] + " of init"));
+    for (std::size_t i = 0; i < y.shape.size(); ++i)
+      CHECK(c.equal(init.shape[i], y.shape[i], "c5", "index " + spec.y[i] + " of init"));
   }
   return std::vector<Type>{y};
 }
@@ -123,7 +133,8 @@ std::vector<Array> evaluate(const EvalContext& c) {
   const ContractSpec& spec = spec_of(c.attr("spec"));
   const Array& a = c.operands[0];
   const Array& b = c.operands[1];
-  Extents extents = extents_of(spec, Shape(a.shape().begin(), a.shape().end()), Shape(b.shape().begin(), b.shape().end()));
+  Extents extents =
+      extents_of(spec, Shape(a.shape().begin(), a.shape().end()), Shape(b.shape().begin(), b.shape().end()));
   const Names reduced = reduce_order(spec);
   Names loops = spec.y;
   loops.insert(loops.end(), reduced.begin(), reduced.end());
@@ -142,7 +153,8 @@ std::vector<Array> evaluate(const EvalContext& c) {
   const Names* operand_names[] = {&spec.a, &spec.b};
   const Ints* operand_strides[] = {&a_strides, &b_strides};
 
-  struct Solved {  // one equality: the removed index is (sum of factors * loops + base) / divisor, if that is whole and in range
+  struct Solved {  // one equality: the removed index is (sum of factors * loops + base) / divisor, if that is whole and
+                   // in range
     Ints factors;
     std::int64_t base = 0, divisor = 1, extent = 0, a_stride = 0, b_stride = 0;
   };
@@ -166,7 +178,8 @@ std::vector<Array> evaluate(const EvalContext& c) {
     for (int k = 0; k < 2; ++k) {
       const auto it = std::find(operand_names[k]->begin(), operand_names[k]->end(), gone);
       if (it == operand_names[k]->end()) continue;
-      (k == 0 ? s.a_stride : s.b_stride) = (*operand_strides[k])[static_cast<std::size_t>(it - operand_names[k]->begin())];
+      (k == 0 ? s.a_stride : s.b_stride) =
+          (*operand_strides[k])[static_cast<std::size_t>(it - operand_names[k]->begin())];
     }
     solved.push_back(std::move(s));
   }
@@ -183,7 +196,9 @@ std::vector<Array> evaluate(const EvalContext& c) {
   const std::size_t inner_loop = loops.size() - 1;
   Ints outer_reduce = reduce_shape;
   if (!outer_reduce.empty()) outer_reduce.pop_back();
-  const bool inner_solved = !reduce_shape.empty() && std::any_of(solved.begin(), solved.end(), [&](const Solved& s) { return s.factors[inner_loop] != 0; });
+  const bool inner_solved = !reduce_shape.empty() && std::any_of(solved.begin(), solved.end(), [&](const Solved& s) {
+    return s.factors[inner_loop] != 0;
+  });
   Ints at(loops.size(), 0);
   std::int64_t to = 0;
   for_each_index(y_shape, [&](const Ints& y) {
@@ -211,7 +226,8 @@ std::vector<Array> evaluate(const EvalContext& c) {
         if (!inner_solved && inside && !reduce_shape.empty()) {
           const std::int64_t sa = address[0].factors[inner_loop];
           const std::int64_t sb = address[1].factors[inner_loop];
-          for (; k < inner; ++k, ia += sa, ib += sb) acc += af[static_cast<std::size_t>(ia)] * bf[static_cast<std::size_t>(ib)];
+          for (; k < inner; ++k, ia += sa, ib += sb)
+            acc += af[static_cast<std::size_t>(ia)] * bf[static_cast<std::size_t>(ib)];
           break;
         }
         if (inside) acc += af[static_cast<std::size_t>(ia)] * bf[static_cast<std::size_t>(ib)];
@@ -263,11 +279,12 @@ std::vector<kernel::Stage> lower(const LowerContext& c) {
   std::map<std::string, kernel::ExprRef> substituted;  // W1: h as s*p + d*i - o
   std::vector<std::string> guarded;                    // indices whose loads may fall outside
   for (const Where& w : spec.where) {
-    kernel::ExprRef value = plus(plus(times(kernel::index(w.position), w.stride), times(kernel::index(w.tap), w.dilation)),
-                                 w.offset * Dim(-1));
+    kernel::ExprRef value = plus(
+        plus(times(kernel::index(w.position), w.stride), times(kernel::index(w.tap), w.dilation)), w.offset * Dim(-1));
     if (removed(spec, w) == w.whole) {
       // The largest element read is s*(P-1) + d*(I-1) - o; with no offset and an end inside no load needs a guard.
-      const Dim last = (extents.at(w.position) - Dim(1)) * Dim(w.stride) + (extents.at(w.tap) - Dim(1)) * Dim(w.dilation) - w.offset;
+      const Dim last =
+          (extents.at(w.position) - Dim(1)) * Dim(w.stride) + (extents.at(w.tap) - Dim(1)) * Dim(w.dilation) - w.offset;
       const Dim room = extents.at(w.whole) - Dim(1) - last;
       const Range slack = room.range(c.module.ranges());
       const Range low = (w.offset * Dim(-1)).range(c.module.ranges());
@@ -286,7 +303,8 @@ std::vector<kernel::Stage> lower(const LowerContext& c) {
       at.push_back(it != substituted.end() ? it->second : kernel::index(name));
       guard = guard || holds(guarded, name);
     }
-    return guard ? c.operand_else(operand, std::move(at), kernel::literal_of_int(0)) : c.operand(operand, std::move(at));
+    return guard ? c.operand_else(operand, std::move(at), kernel::literal_of_int(0))
+                 : c.operand(operand, std::move(at));
   };
   stage.expr = kernel::apply("mul", {read(0, spec.a), read(1, spec.b)});
   if (c.operands.size() == 3) reduce.from = c.operand(2, LowerContext::refs(stage.indices));
@@ -299,19 +317,22 @@ std::vector<kernel::Stage> lower(const LowerContext& c) {
 extern const OpDef kContract;
 const OpDef kContract = {
     .name = "contract",
-    .doc = "y = init + the sum of a*b over every index that y lacks (rules W1 and W2 of docs/ir.md for `where`); reads outside an "
-           "operand count as 0. `{ a[n,k] b[k,o] -> y[n,o] }` is Dense, "
-           "`{ a[n,h,w,c] b[i,j,c,o] -> y[n,p<14,q<14,o] where h == 2*p + i - 1, w == 2*q + j - 1 }` a convolution.",
+    .doc =
+        "y = init + the sum of a*b over every index that y lacks (rules W1 and W2 of docs/ir.md for `where`); reads "
+        "outside an "
+        "operand count as 0. `{ a[n,k] b[k,o] -> y[n,o] }` is Dense, "
+        "`{ a[n,h,w,c] b[i,j,c,o] -> y[n,p<14,q<14,o] where h == 2*p + i - 1, w == 2*q + j - 1 }` a convolution.",
     .min_operands = 2,
     .max_operands = 3,
     .attrs = {{"spec", AttrSpec::Kind::spec, {}, "the index relation"}},
-    .constraints = {{"c1", "an index occurs at most once in a tensor, and in two of a, b, y, or in one of them and one `where`"},
-                    {"c2", "a `where` is h == s*p + d*i - o with s, d >= 1; h, p, i stand in three different tensors"},
-                    {"c3", "extents that no operand fixes are written, and no others"},
-                    {"c4", "reduce indices run in order of appearance in b, then a"},
-                    {"c5", "init has the type of y"},
-                    {"c6", "ranks match, and an index of both operands has one extent"},
-                    {"c7", "operands have one dtype, not bool; i8 and u8 give i32"}},
+    .constraints =
+        {{"c1", "an index occurs at most once in a tensor, and in two of a, b, y, or in one of them and one `where`"},
+         {"c2", "a `where` is h == s*p + d*i - o with s, d >= 1; h, p, i stand in three different tensors"},
+         {"c3", "extents that no operand fixes are written, and no others"},
+         {"c4", "reduce indices run in order of appearance in b, then a"},
+         {"c5", "init has the type of y"},
+         {"c6", "ranks match, and an index of both operands has one extent"},
+         {"c7", "operands have one dtype, not bool; i8 and u8 give i32"}},
     .infer = infer,
     .evaluate = evaluate,
     .gradient = gradient,
@@ -319,23 +340,33 @@ const OpDef kContract = {
     .samples =
         {
             "func f(%x: f32[batch,5], %k: f32[5,3]) -> (%y) { %y = contract %x, %k { a[n,k] b[k,o] -> y[n,o] } }",
-            "func f(%x: f32[2,5], %k: f32[5,3], %b: f32[2,3]) -> (%y) { %y = contract %x, %k, %b { a[n,k] b[k,o] -> y[n,o] } }",
+            "func f(%x: f32[2,5], %k: f32[5,3], %b: f32[2,3]) -> (%y) { %y = contract %x, %k, %b { a[n,k] b[k,o] -> "
+            "y[n,o] } }",
             "func f(%x: f32[3,70], %k: f32[70,2]) -> (%y) { %y = contract %x, %k { a[n,k] b[k,o] -> y[n,o] } }",
             "func f(%x: f32[batch,40], %k: f32[40]) -> (%y) { %y = contract %x, %k { a[n,k] b[k] -> y[n] } }",
-            "func f(%x: f32[batch,6,2], %k: f32[3,2,4]) -> (%y) { %y = contract %x, %k { a[n,t,c] b[i,c,o] -> y[n,p<6,o] where t == p + i - 1 } }",
-            "func f(%x: f32[batch,5,5,2], %k: f32[3,3,2,3]) -> (%y) { %y = contract %x, %k { a[n,h,w,c] b[i,j,c,o] -> y[n,p<3,q<2,o] where h == 2*p + i - 1, w == 2*q + j } }",
-            "func f(%x: f32[1,7,2], %k: f32[2,2,2]) -> (%y) { %y = contract %x, %k { a[n,t,c] b[i,c,o] -> y[n,p<4,o] where t == p + 3*i } }",
-            "func f(%x: f32[batch,3,3,2], %k: f32[3,3,2,2]) -> (%y) { %y = contract %x, %k { a[n,p,q,c] b[i,j,o,c] -> y[n,h<6,w<7,o] where h == 2*p + i - 1, w == 2*q + j } }",
-            "func f(%x: f32[1,3,2], %k: f32[3,2,2]) -> (%y) { %y = contract %x, %k { a[n,p,c] b[i,o,c] -> y[n,h<9,o] where h == 3*p + 2*i - 1 } }",
-            "func f(%x: f32[batch,5,5,3], %k: f32[3,3,3,2]) -> (%y) { %y = contract %x, %k { a[n,h,w,c] b[i,j,c,m] -> y[n,p<5,q<5,c,m] where h == p + i - 1, w == q + j - 1 } }",
-            "func f(%x: f32[batch,6,2], %z: f32[batch,6,3]) -> (%y) { %y = contract %x, %z { a[n,t,c] b[n,p,o] -> y[i<3,c,o] where t == p + i - 1 } }",
-            "func f(%x: f32[batch,3,2,4], %z: f32[batch,5,2,4]) -> (%y) { %y = contract %x, %z { a[n,t,h,d] b[n,s,h,d] -> y[n,h,t,s] } }",
+            "func f(%x: f32[batch,6,2], %k: f32[3,2,4]) -> (%y) { %y = contract %x, %k { a[n,t,c] b[i,c,o] -> "
+            "y[n,p<6,o] where t == p + i - 1 } }",
+            "func f(%x: f32[batch,5,5,2], %k: f32[3,3,2,3]) -> (%y) { %y = contract %x, %k { a[n,h,w,c] b[i,j,c,o] -> "
+            "y[n,p<3,q<2,o] where h == 2*p + i - 1, w == 2*q + j } }",
+            "func f(%x: f32[1,7,2], %k: f32[2,2,2]) -> (%y) { %y = contract %x, %k { a[n,t,c] b[i,c,o] -> y[n,p<4,o] "
+            "where t == p + 3*i } }",
+            "func f(%x: f32[batch,3,3,2], %k: f32[3,3,2,2]) -> (%y) { %y = contract %x, %k { a[n,p,q,c] b[i,j,o,c] -> "
+            "y[n,h<6,w<7,o] where h == 2*p + i - 1, w == 2*q + j } }",
+            "func f(%x: f32[1,3,2], %k: f32[3,2,2]) -> (%y) { %y = contract %x, %k { a[n,p,c] b[i,o,c] -> y[n,h<9,o] "
+            "where h == 3*p + 2*i - 1 } }",
+            "func f(%x: f32[batch,5,5,3], %k: f32[3,3,3,2]) -> (%y) { %y = contract %x, %k { a[n,h,w,c] b[i,j,c,m] -> "
+            "y[n,p<5,q<5,c,m] where h == p + i - 1, w == q + j - 1 } }",
+            "func f(%x: f32[batch,6,2], %z: f32[batch,6,3]) -> (%y) { %y = contract %x, %z { a[n,t,c] b[n,p,o] -> "
+            "y[i<3,c,o] where t == p + i - 1 } }",
+            "func f(%x: f32[batch,3,2,4], %z: f32[batch,5,2,4]) -> (%y) { %y = contract %x, %z { a[n,t,h,d] b[n,s,h,d] "
+            "-> y[n,h,t,s] } }",
             "func f(%x: i8[3,5], %k: i8[5,2]) -> (%y) { %y = contract %x, %k { a[n,k] b[k,o] -> y[n,o] } }",
             "func f(%x: i32[3,5], %k: i32[5,2]) -> (%y) { %y = contract %x, %k { a[n,k] b[k,o] -> y[n,o] } }",
             "func f(%x: f16[3,5], %k: f16[5,2]) -> (%y) { %y = contract %x, %k { a[n,k] b[k,o] -> y[n,o] } }",
             "func f(%x: f64[3,5], %k: f64[5,2]) -> (%y) { %y = contract %x, %k { a[n,k] b[k,o] -> y[n,o] } }",
             "func f(%x: f32[3], %k: f32[2]) -> (%y) { %y = contract %x, %k { a[i] b[j] -> y[j,i] } }",
-            "func f(%x: f32[time,2], %k: f32[3,2,2]) -> (%y) { %y = contract %x, %k { a[t,c] b[i,c,o] -> y[p<time,o] where t == p + i - 2 } }",
+            "func f(%x: f32[time,2], %k: f32[3,2,2]) -> (%y) { %y = contract %x, %k { a[t,c] b[i,c,o] -> y[p<time,o] "
+            "where t == p + i - 2 } }",
             "func f(%x: f32[batch,600], %z: f32[batch,3]) -> (%y) { %y = contract %x, %z { a[n,k] b[n,o] -> y[k,o] } }",
         },
 };

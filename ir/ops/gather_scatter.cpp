@@ -1,17 +1,17 @@
 // gather, scatter: elements chosen by data.
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "ir/ops/common.hpp"
 
 namespace tusk::graph {
 namespace {
 
-// x[b..., o..., v, r...] and i[b..., k...] -> y[b..., o..., k..., r...]: axes of x before `axis` are the batch axes b and
-// further outer axes o; the index axis v becomes the axes k of i.
+// x[b..., o..., v, r...] and i[b..., k...] -> y[b..., o..., k..., r...]: axes of x before `axis` are the batch axes b
+// and further outer axes o; the index axis v becomes the axes k of i.
 struct Axes {
   std::size_t batch, axis, x_rank, i_rank;
-  std::size_t k() const { return i_rank - batch; }           // axes of i that replace v
+  std::size_t k() const { return i_rank - batch; }  // axes of i that replace v
   std::size_t y_rank() const { return x_rank - 1 + k(); }
 };
 
@@ -20,7 +20,8 @@ Expected<Axes> axes_of(const InferContext& c, const Type& x, const Type& i) {
   const std::int64_t batch = c.integer("batch");
   CHECK(check_axis(c, axis, x.shape.size(), "c1"));
   if (batch < 0 || batch > axis || batch > static_cast<std::int64_t>(i.shape.size())) {
-    return c.fail("c2", fmt::format("batch is {}, but axis is {} and the indices have rank {}", batch, axis, i.shape.size()));
+    return c.fail("c2",
+                  fmt::format("batch is {}, but axis is {} and the indices have rank {}", batch, axis, i.shape.size()));
   }
   if (i.dtype != DType::i32) return c.fail("c3", fmt::format("indices are {}, expected i32", name_of(i.dtype)));
   for (std::size_t k = 0; k < static_cast<std::size_t>(batch); ++k) {
@@ -30,8 +31,8 @@ Expected<Axes> axes_of(const InferContext& c, const Type& x, const Type& i) {
 }
 
 Axes axes_of(const Attr& axis, const Attr& batch, std::size_t x_rank, std::size_t i_rank) {
-  return {static_cast<std::size_t>(std::get<std::int64_t>(batch)), static_cast<std::size_t>(std::get<std::int64_t>(axis)),
-          x_rank, i_rank};
+  return {static_cast<std::size_t>(std::get<std::int64_t>(batch)),
+          static_cast<std::size_t>(std::get<std::int64_t>(axis)), x_rank, i_rank};
 }
 
 Shape gathered(const Axes& a, const Shape& x, const Shape& i) {
@@ -45,7 +46,8 @@ Shape gathered(const Axes& a, const Shape& x, const Shape& i) {
 template <class T>
 std::vector<T> index_of_i(const Axes& a, const std::vector<T>& y) {
   std::vector<T> out(y.begin(), y.begin() + static_cast<std::ptrdiff_t>(a.batch));
-  out.insert(out.end(), y.begin() + static_cast<std::ptrdiff_t>(a.axis), y.begin() + static_cast<std::ptrdiff_t>(a.axis + a.k()));
+  out.insert(out.end(), y.begin() + static_cast<std::ptrdiff_t>(a.axis),
+             y.begin() + static_cast<std::ptrdiff_t>(a.axis + a.k()));
   return out;
 }
 template <class T>
@@ -73,7 +75,8 @@ std::vector<Array> evaluate_gather(const EvalContext& c) {
   Array out(x.dtype(), c.result_shape());
   std::int64_t at = 0;
   for_each_index(c.result_shape(), [&](const Ints& y) {
-    const std::int64_t v = std::clamp<std::int64_t>(i.int_at(dot(index_of_i(a, y), i_strides)), 0, x.shape()[a.axis] - 1);
+    const std::int64_t v =
+        std::clamp<std::int64_t>(i.int_at(dot(index_of_i(a, y), i_strides)), 0, x.shape()[a.axis] - 1);
     out.set(at++, x.at(dot(index_of_x(a, y, v), x_strides)));
   });
   return {out};
@@ -106,7 +109,8 @@ Expected<std::vector<Type>> infer_scatter(const InferContext& c) {
   const Type& x = c.operands[0];
   const Type& u = c.operands[2];
   TRY(const Axes a, axes_of(c, x, c.operands[1]));
-  if (u.dtype != x.dtype) return c.fail("c4", fmt::format("updates are {}, expected {}", name_of(u.dtype), name_of(x.dtype)));
+  if (u.dtype != x.dtype)
+    return c.fail("c4", fmt::format("updates are {}, expected {}", name_of(u.dtype), name_of(x.dtype)));
   const Shape expected = gathered(a, x.shape, c.operands[1].shape);
   if (u.shape.size() != expected.size()) {
     return c.fail("c4", fmt::format("updates have shape {}, expected {}", shape_str(u.shape), shape_str(expected)));
@@ -152,9 +156,8 @@ void gradient_scatter(GradContext& g) {
   // An update out of range is skipped, so its gradient is 0: gather clamps, therefore select.
   const auto axis = static_cast<std::size_t>(std::get<std::int64_t>(g.attr("axis")));
   const Operand read = g.b.add("gather", {*g.dy[0], g.operand(1)}, g.op.attrs);
-  const Operand inside =
-      g.b.map("and", {g.b.map("ge", {g.operand(1), Operand::number(kernel::literal_of_int(0))}),
-                      g.b.map("lt", {g.operand(1), Operand::of(x.shape[axis])})});
+  const Operand inside = g.b.map("and", {g.b.map("ge", {g.operand(1), Operand::number(kernel::literal_of_int(0))}),
+                                         g.b.map("lt", {g.operand(1), Operand::of(x.shape[axis])})});
   const Type i = g.b.type(g.operand(1));
   const auto batch = static_cast<std::size_t>(std::get<std::int64_t>(g.attr("batch")));
   Ints dims;
@@ -173,7 +176,9 @@ std::vector<kernel::Stage> lower_scatter(const LowerContext& c) {
   stage.indices = LowerContext::indices(x.shape);
   stage.type = x.dtype;
   kernel::Reduce reduce;
-  reduce.kind = c.op.variant == "add" ? kernel::Reducer::sum : c.op.variant == "max" ? kernel::Reducer::max : kernel::Reducer::last;
+  reduce.kind = c.op.variant == "add"   ? kernel::Reducer::sum
+                : c.op.variant == "max" ? kernel::Reducer::max
+                                        : kernel::Reducer::last;
   const std::vector<std::string> names = reduce_names(stage.indices, a.k());
   std::vector<kernel::ExprRef> position;  // an index of u
   const std::vector<kernel::ExprRef> left = LowerContext::refs(stage.indices);
@@ -195,8 +200,10 @@ std::vector<kernel::Stage> lower_scatter(const LowerContext& c) {
 extern const OpDef kGather;
 const OpDef kGather = {
     .name = "gather",
-    .doc = "y = x with axis `axis` replaced by the axes of the indices i (behind `batch` axes that x and i share): "
-           "y[b, o, k, r] = x[b, o, clamp(i[b, k], 0, extent - 1), r]. `%y = gather %table, %ids {axis=0}` is an embedding.",
+    .doc =
+        "y = x with axis `axis` replaced by the axes of the indices i (behind `batch` axes that x and i share): "
+        "y[b, o, k, r] = x[b, o, clamp(i[b, k], 0, extent - 1), r]. `%y = gather %table, %ids {axis=0}` is an "
+        "embedding.",
     .min_operands = 2,
     .max_operands = 2,
     .attrs = {{"axis", AttrSpec::Kind::integer, std::int64_t{0}, "of x"},
@@ -219,8 +226,10 @@ const OpDef kGather = {
 extern const OpDef kScatter;
 const OpDef kScatter = {
     .name = "scatter",
-    .doc = "y = x, and for every index of the updates u in order: y[b, o, i[b, k], r] gets + u, = u or max with u[b, o, k, r]; "
-           "an index out of range is skipped. The axes are those of gather.",
+    .doc =
+        "y = x, and for every index of the updates u in order: y[b, o, i[b, k], r] gets + u, = u or max with u[b, o, "
+        "k, r]; "
+        "an index out of range is skipped. The axes are those of gather.",
     .min_operands = 3,
     .max_operands = 3,
     .variants = {"add", "set", "max"},
@@ -235,12 +244,14 @@ const OpDef kScatter = {
     .gradient = gradient_scatter,
     .gradient_note = "set: right for unique indices; max: none",
     .lower = lower_scatter,
-    .samples = {"func f(%x: f32[5,2], %i: i32[3], %u: f32[3,2]) -> (%y) { %y = scatter.add %x, %i, %u }",
-                "func f(%x: f32[6], %i: i32[batch], %u: f32[batch]) -> (%y) { %y = scatter.add %x, %i, %u }",
-                "func f(%x: f32[batch,5], %i: i32[batch,2], %u: f32[batch,2]) -> (%y) { %y = scatter.add %x, %i, %u {axis=1, batch=1} }",
-                "func f(%x: f32[2,5], %i: i32[2,2], %u: f32[2,2,2]) -> (%y) { %y = scatter.add %x, %i, %u {axis=1} }",
-                "func f(%x: f32[5], %u: f32[2]) -> (%y) { %i = const {value=i32[2] [3,1]}  %y = scatter.set %x, %i, %u }",
-                "func f(%x: i32[5], %i: i32[3], %u: i32[3]) -> (%y) { %y = scatter.max %x, %i, %u }"},
+    .samples =
+        {"func f(%x: f32[5,2], %i: i32[3], %u: f32[3,2]) -> (%y) { %y = scatter.add %x, %i, %u }",
+         "func f(%x: f32[6], %i: i32[batch], %u: f32[batch]) -> (%y) { %y = scatter.add %x, %i, %u }",
+         "func f(%x: f32[batch,5], %i: i32[batch,2], %u: f32[batch,2]) -> (%y) { %y = scatter.add %x, %i, %u {axis=1, "
+         "batch=1} }",
+         "func f(%x: f32[2,5], %i: i32[2,2], %u: f32[2,2,2]) -> (%y) { %y = scatter.add %x, %i, %u {axis=1} }",
+         "func f(%x: f32[5], %u: f32[2]) -> (%y) { %i = const {value=i32[2] [3,1]}  %y = scatter.set %x, %i, %u }",
+         "func f(%x: i32[5], %i: i32[3], %u: i32[3]) -> (%y) { %y = scatter.max %x, %i, %u }"},
 };
 
 }  // namespace tusk::graph

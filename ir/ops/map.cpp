@@ -46,17 +46,22 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
     const bool chooses = row.typing == Typing::select && i == 0;
     const bool counts = row.typing == Typing::shift && i == 1;
     if (!chooses && !counts && type.dtype != *shared) {
-      return c.fail("c4", fmt::format("operand {} is {}, expected {}; cast is an op of its own", i,
-                                      name_of(type.dtype), name_of(*shared)));
+      return c.fail("c4", fmt::format("operand {} is {}, expected {}; cast is an op of its own", i, name_of(type.dtype),
+                                      name_of(*shared)));
     }
   }
   const std::optional<DType> type = row_type(row, registers);
   if (!type) return c.fail("c5", fmt::format("row {} does not take {}", row.name, name_of(*shared)));
   switch (row.typing) {
-    case Typing::compare: result.dtype = DType::boolean; break;
+    case Typing::compare:
+      result.dtype = DType::boolean;
+      break;
     case Typing::convert:
-    case Typing::bitcast: result.dtype = row.target; break;
-    default: break;
+    case Typing::bitcast:
+      result.dtype = row.target;
+      break;
+    default:
+      break;
   }
   return std::vector<Type>{result};
 }
@@ -68,18 +73,30 @@ std::optional<std::int64_t> on_integers(Basic basic, DType type, std::int64_t a,
   const auto y = static_cast<std::uint64_t>(b);
   const int width = type == DType::i64 ? 63 : 31;
   switch (basic) {
-    case Basic::add: return wrapped(x + y);
-    case Basic::sub: return wrapped(x - y);
-    case Basic::mul: return wrapped(x * y);
-    case Basic::neg: return wrapped(0 - x);
-    case Basic::div: return b == 0 ? 0 : b == -1 ? wrapped(0 - x) : a / b;
-    case Basic::rem: return b == 0 || b == -1 ? 0 : a % b;
-    case Basic::shl: return wrapped(x << (b & width));
-    case Basic::shr: return a >> (b & width);
-    case Basic::logical_and: return a & b;
-    case Basic::logical_or: return a | b;
-    case Basic::logical_xor: return a ^ b;
-    default: return std::nullopt;
+    case Basic::add:
+      return wrapped(x + y);
+    case Basic::sub:
+      return wrapped(x - y);
+    case Basic::mul:
+      return wrapped(x * y);
+    case Basic::neg:
+      return wrapped(0 - x);
+    case Basic::div:
+      return b == 0 ? 0 : b == -1 ? wrapped(0 - x) : a / b;
+    case Basic::rem:
+      return b == 0 || b == -1 ? 0 : a % b;
+    case Basic::shl:
+      return wrapped(x << (b & width));
+    case Basic::shr:
+      return a >> (b & width);
+    case Basic::logical_and:
+      return a & b;
+    case Basic::logical_or:
+      return a | b;
+    case Basic::logical_xor:
+      return a ^ b;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -127,9 +144,11 @@ std::vector<kernel::Stage> lower(const LowerContext& c) {
 extern const OpDef kMap;
 const OpDef kMap = {
     .name = "map",
-    .doc = "y[i] = ROW(x0[i], ...): a scalar row (docs/rows.md) on every element. Numbers and dims are taken beside "
-           "tensors of any shape; tensors have equal shapes.\n"
-           "`%y = map.max %x, 0 : f32[3]` gives [0, 0, 2] for [-1, 0, 2].",
+    .doc =
+        "y[i] = ROW(x0[i], ...): a scalar row (docs/performance.md) on every element. Numbers and dims are taken "
+        "beside "
+        "tensors of any shape; tensors have equal shapes.\n"
+        "`%y = map.max %x, 0 : f32[3]` gives [0, 0, 2] for [-1, 0, 2].",
     .min_operands = 1,
     .max_operands = 3,
     .constraints = {{"c1", "as many operands as the row takes"},

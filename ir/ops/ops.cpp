@@ -13,10 +13,10 @@ extern const OpDef kSoftmax, kLogSoftmax, kGelu, kSilu, kSoftplus, kLogSumExp, k
 
 std::span<const OpDef* const> ops() {
   static constexpr std::array kOps = {
-      &kConst,  &kIota,      &kMap,    &kCast,    &kStopGradient, &kBroadcast, &kReshape,   &kTranspose,
-      &kSlice,  &kPad,       &kConcat, &kGather,  &kScatter,      &kReduce,    &kArgReduce, &kWindow,
-      &kArgWindow, &kUnwindow, &kContract, &kSort, &kScan,
-      &kSoftmax, &kLogSoftmax, &kGelu, &kSilu, &kSoftplus, &kLogSumExp, &kNormalize, &kBatchMoments,
+      &kConst,     &kIota,     &kMap,       &kCast,      &kStopGradient, &kBroadcast, &kReshape,    &kTranspose,
+      &kSlice,     &kPad,      &kConcat,    &kGather,    &kScatter,      &kReduce,    &kArgReduce,  &kWindow,
+      &kArgWindow, &kUnwindow, &kContract,  &kSort,      &kScan,         &kSoftmax,   &kLogSoftmax, &kGelu,
+      &kSilu,      &kSoftplus, &kLogSumExp, &kNormalize, &kBatchMoments,
   };
   return kOps;
 }

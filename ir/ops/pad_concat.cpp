@@ -1,6 +1,6 @@
 // pad, concat: larger tensors around or beside x.
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "ir/ops/common.hpp"
 
@@ -114,7 +114,8 @@ Expected<std::vector<Type>> infer_concat(const InferContext& c) {
   for (std::size_t k = 1; k < c.operands.size(); ++k) {
     const Type& x = c.operands[k];
     if (x.dtype != result.dtype) return c.fail("c2", fmt::format("operand {} is {}", k, name_of(x.dtype)));
-    if (x.shape.size() != result.shape.size()) return c.fail("c2", fmt::format("operand {} has rank {}", k, x.shape.size()));
+    if (x.shape.size() != result.shape.size())
+      return c.fail("c2", fmt::format("operand {} has rank {}", k, x.shape.size()));
     for (std::size_t i = 0; i < x.shape.size(); ++i) {
       if (i != along) CHECK(c.equal(x.shape[i], result.shape[i], "c2", fmt::format("axis {} of operand {}", i, k)));
     }
@@ -130,7 +131,8 @@ std::vector<Array> evaluate_concat(const EvalContext& c) {
   std::int64_t first = 0;
   for (const Array& x : c.operands) {
     std::int64_t from = 0;
-    for_each_index(x.shape(), [&](const Ints& index) { out.set(dot(index, strides) + first * strides[axis], x.at(from++)); });
+    for_each_index(x.shape(),
+                   [&](const Ints& index) { out.set(dot(index, strides) + first * strides[axis], x.at(from++)); });
     first += x.shape()[axis];
   }
   return {out};
@@ -146,7 +148,8 @@ void gradient_concat(GradContext& g) {
     Shape limit = shape;
     start[axis] = first;
     limit[axis] = first + shape[axis];
-    g.dx[k] = g.b.add("slice", {*g.dy[0]}, attrs_of({{"start", start}, {"limit", limit}, {"step", Ints(shape.size(), 1)}}));
+    g.dx[k] =
+        g.b.add("slice", {*g.dy[0]}, attrs_of({{"start", start}, {"limit", limit}, {"step", Ints(shape.size(), 1)}}));
     first += shape[axis];
   }
 }
@@ -167,8 +170,10 @@ std::vector<Shape> parts_of_concat(const LowerContext& c) {
 extern const OpDef kPad;
 const OpDef kPad = {
     .name = "pad",
-    .doc = "`low` and `high` elements of `value` around each axis, `inner` between neighbours; negative low or high cut off. "
-           "`%y = pad %x {low=[1], high=[0], inner=[1]}` makes [0,1,0,2] of [1,2].",
+    .doc =
+        "`low` and `high` elements of `value` around each axis, `inner` between neighbours; negative low or high cut "
+        "off. "
+        "`%y = pad %x {low=[1], high=[0], inner=[1]}` makes [0,1,0,2] of [1,2].",
     .attrs = {{"low", AttrSpec::Kind::shape, {}, "before each axis"},
               {"high", AttrSpec::Kind::shape, {}, "behind each axis"},
               {"inner", AttrSpec::Kind::ints, {}, "between neighbours"},

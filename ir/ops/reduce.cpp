@@ -1,7 +1,7 @@
 // reduce, argreduce: an axis, or several, become one element.
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <fmt/format.h>
 
 #include "ir/ops/common.hpp"
 
@@ -19,7 +19,8 @@ Expected<std::vector<Type>> infer_reduce(const InferContext& c) {
     return c.fail("c2", fmt::format("reduce.{} does not take {}", c.op.variant, name_of(x.dtype)));
   }
   Type result{x.dtype, {}};
-  for (const std::int64_t axis : other_axes(x.shape.size(), axes)) result.shape.push_back(x.shape[static_cast<std::size_t>(axis)]);
+  for (const std::int64_t axis : other_axes(x.shape.size(), axes))
+    result.shape.push_back(x.shape[static_cast<std::size_t>(axis)]);
   return std::vector<Type>{result};
 }
 
@@ -66,8 +67,8 @@ void gradient_reduce(GradContext& g) {
     const Operand share = spread(g.b.map("div", {*g.dy[0], count}));
     g.dx[0] = g.b.map("select", {hit, share, Operand::number(0.0)});
   } else if (kind == "prod") {
-    // dx_i = dy * product of all others: with the reduced axes as one axis of k elements, multiply k x k of them with the
-    // diagonal replaced by 1. Right where elements are zero, and closed under further differentiation.
+    // dx_i = dy * product of all others: with the reduced axes as one axis of k elements, multiply k x k of them with
+    // the diagonal replaced by 1. Right where elements are zero, and closed under further differentiation.
     Ints perm = kept;
     perm.insert(perm.end(), axes.begin(), axes.end());
     Shape moved;
@@ -88,7 +89,8 @@ void gradient_reduce(GradContext& g) {
     const Operand others_only = g.b.map("select", {g.b.map("eq", {i, j}), Operand::number(1.0), spread_rows});
     const Operand product = g.b.reduce("prod", others_only, {rank - 1});
     Ints inverse(perm.size());
-    for (std::size_t k = 0; k < perm.size(); ++k) inverse[static_cast<std::size_t>(perm[k])] = static_cast<std::int64_t>(k);
+    for (std::size_t k = 0; k < perm.size(); ++k)
+      inverse[static_cast<std::size_t>(perm[k])] = static_cast<std::int64_t>(k);
     g.dx[0] = g.b.map("mul", {spread(*g.dy[0]), g.b.transpose(g.b.reshape(product, moved), inverse)});
   }
 }
@@ -135,7 +137,8 @@ std::vector<Array> evaluate_arg(const EvalContext& c) {
     Ints from = index;
     from.insert(from.begin() + static_cast<std::ptrdiff_t>(axis), 0);
     const std::int64_t base = dot(from, strides);
-    double best = identity_of(largest ? kernel::Reducer::max : kernel::Reducer::min, c.operand_types[0].dtype).as_double();
+    double best =
+        identity_of(largest ? kernel::Reducer::max : kernel::Reducer::min, c.operand_types[0].dtype).as_double();
     std::int64_t where = 0;
     for (std::int64_t k = 0; k < x.shape()[axis]; ++k) {
       const double value = x.at(base + k * strides[axis]);
@@ -170,8 +173,9 @@ std::vector<kernel::Stage> lower_arg(const LowerContext& c) {
 extern const OpDef kReduce;
 const OpDef kReduce = {
     .name = "reduce",
-    .doc = "The axes are combined in row-major order and dropped. max and min start from -inf and inf, so they ignore NaN "
-           "and keep the first of equal elements (N6). `%y = reduce.sum %x {axes=[1]}`.",
+    .doc =
+        "The axes are combined in row-major order and dropped. max and min start from -inf and inf, so they ignore NaN "
+        "and keep the first of equal elements (N6). `%y = reduce.sum %x {axes=[1]}`.",
     .variants = {"sum", "max", "min", "prod", "all", "any"},
     .attrs = {{"axes", AttrSpec::Kind::ints, {}, "distinct axes of x"}},
     .constraints = {{"c1", "axes are distinct and in [0, rank)"}, {"c2", "all and any take bool, the others numbers"}},
@@ -197,8 +201,10 @@ const OpDef kReduce = {
 extern const OpDef kArgReduce;
 const OpDef kArgReduce = {
     .name = "argreduce",
-    .doc = "The index of the largest or least element along `axis`, as i32; the first of equal ones; NaN is ignored, and 0 "
-           "if nothing compares.",
+    .doc =
+        "The index of the largest or least element along `axis`, as i32; the first of equal ones; NaN is ignored, and "
+        "0 "
+        "if nothing compares.",
     .variants = {"max", "min"},
     .attrs = {{"axis", AttrSpec::Kind::integer, {}, "that is dropped"}},
     .constraints = {{"c1", "axis is in [0, rank)"}, {"c2", "x is not bool"}},

@@ -7,7 +7,8 @@ namespace tusk::graph {
 namespace {
 
 Status check_flags(const InferContext& c, const Ints& axes, const Ints& rev, std::string_view what) {
-  if (axes.size() != rev.size()) return c.fail("c1", fmt::format("{0}_axes has {1} entries, {0}_rev has {2}", what, axes.size(), rev.size()));
+  if (axes.size() != rev.size())
+    return c.fail("c1", fmt::format("{0}_axes has {1} entries, {0}_rev has {2}", what, axes.size(), rev.size()));
   return done();
 }
 
@@ -27,30 +28,35 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
   CHECK(c.at_least(length[0], Dim(1), "c2", "the number of positions"));
   const auto n = static_cast<std::size_t>(carries);
   if (carries < 0 || c.operands.size() != n + take_axes.size()) {
-    return c.fail("c3", fmt::format("{} operands, expected {} carries and {} takes", c.operands.size(), carries, take_axes.size()));
+    return c.fail("c3", fmt::format("{} operands, expected {} carries and {} takes", c.operands.size(), carries,
+                                    take_axes.size()));
   }
   if (c.op.regions.size() != 1) return c.fail("c3", "it needs one region");
   const Region& region = c.op.regions[0];
   if (region.params.size() != c.operands.size() || region.yields.size() != n + stack_axes.size()) {
-    return c.fail("c3", fmt::format("the region has {} parameters and {} yields, expected {} and {}", region.params.size(),
-                                    region.yields.size(), c.operands.size(), n + stack_axes.size()));
+    return c.fail("c3",
+                  fmt::format("the region has {} parameters and {} yields, expected {} and {}", region.params.size(),
+                              region.yields.size(), c.operands.size(), n + stack_axes.size()));
   }
   for (std::size_t k = 0; k < c.operands.size(); ++k) {
     Type expected = c.operands[k];
     if (k >= n) {
       const std::int64_t axis = take_axes[k - n];
       CHECK(check_axis(c, axis, expected.shape.size(), "c4"));
-      CHECK(c.equal(expected.shape[static_cast<std::size_t>(axis)], length[0], "c4", fmt::format("axis {} of operand {}", axis, k)));
+      CHECK(c.equal(expected.shape[static_cast<std::size_t>(axis)], length[0], "c4",
+                    fmt::format("axis {} of operand {}", axis, k)));
       expected.shape = without(expected.shape, axis);
     }
     const Type& param = c.function.values[static_cast<std::size_t>(region.params[k])].type;
-    if (!(param == expected)) return c.fail("c4", fmt::format("parameter {} of the region is {}, expected {}", k, str(param), str(expected)));
+    if (!(param == expected))
+      return c.fail("c4", fmt::format("parameter {} of the region is {}, expected {}", k, str(param), str(expected)));
   }
   std::vector<Type> results;
   for (std::size_t k = 0; k < region.yields.size(); ++k) {
     Type yielded = type_of(c.module, c.function, region.yields[k]);
     if (k < n) {
-      if (!(yielded == c.operands[k])) return c.fail("c5", fmt::format("carry {} is {}, but {} is yielded", k, str(c.operands[k]), str(yielded)));
+      if (!(yielded == c.operands[k]))
+        return c.fail("c5", fmt::format("carry {} is {}, but {} is yielded", k, str(c.operands[k]), str(yielded)));
     } else {
       const std::int64_t axis = stack_axes[k - n];
       CHECK(check_axis(c, axis, yielded.shape.size() + 1, "c5"));
@@ -100,10 +106,12 @@ std::vector<Array> evaluate(const EvalContext& c) {
   }
   for (std::int64_t t = 0; t < length; ++t) {
     std::vector<Array> in = carried;
-    for (std::size_t k = 0; k < take_axes.size(); ++k) in.push_back(slice(c.operands[n + k], take_axes[k], take_rev[k] != 0 ? length - 1 - t : t));
+    for (std::size_t k = 0; k < take_axes.size(); ++k)
+      in.push_back(slice(c.operands[n + k], take_axes[k], take_rev[k] != 0 ? length - 1 - t : t));
     const std::vector<Array> out = c.run_region(c.op.regions[0], std::move(in));
     for (std::size_t k = 0; k < n; ++k) carried[k] = out[k];
-    for (std::size_t k = 0; k < stacks.size(); ++k) put(stacks[k], out[n + k], stack_axes[k], stack_rev[k] != 0 ? length - 1 - t : t);
+    for (std::size_t k = 0; k < stacks.size(); ++k)
+      put(stacks[k], out[n + k], stack_axes[k], stack_rev[k] != 0 ? length - 1 - t : t);
   }
   carried.insert(carried.end(), stacks.begin(), stacks.end());
   return carried;
@@ -114,13 +122,17 @@ std::vector<Array> evaluate(const EvalContext& c) {
 extern const OpDef kScan;
 const OpDef kScan = {
     .name = "scan",
-    .doc = "For each position t < length: the region maps the carries and the slices taken at t (axis dropped; `rev` takes at "
-           "length-1-t) to new carries and to slices that are stacked along an axis. Results: the last carries, then the stacks. "
-           "The region may read any value defined outside.",
+    .doc =
+        "For each position t < length: the region maps the carries and the slices taken at t (axis dropped; `rev` "
+        "takes at "
+        "length-1-t) to new carries and to slices that are stacked along an axis. Results: the last carries, then the "
+        "stacks. "
+        "The region may read any value defined outside.",
     .min_operands = 0,
     .max_operands = -1,
     .attrs = {{"length", AttrSpec::Kind::shape, {}, "the number of positions, one dim"},
-              {"carries", AttrSpec::Kind::integer, std::int64_t{0}, "how many operands are carried; the others are taken"},
+              {"carries", AttrSpec::Kind::integer, std::int64_t{0},
+               "how many operands are carried; the others are taken"},
               {"take_axes", AttrSpec::Kind::ints, Ints{}, "the axis of each take"},
               {"take_rev", AttrSpec::Kind::ints, Ints{}, "1 where it is taken backwards"},
               {"stack_axes", AttrSpec::Kind::ints, Ints{}, "the axis of each stack"},
@@ -136,7 +148,8 @@ const OpDef kScan = {
     .samples =
         {
             // A running state, stacked.
-            "func f(%h0: f32[batch,3], %x: f32[batch,time,3]) -> (%h, %ys) { %h, %ys = scan %h0, %x {length=[time], carries=1, "
+            "func f(%h0: f32[batch,3], %x: f32[batch,time,3]) -> (%h, %ys) { %h, %ys = scan %h0, %x {length=[time], "
+            "carries=1, "
             "take_axes=[1], take_rev=[0], stack_axes=[1], stack_rev=[0]} region (%c: f32[batch,3], %t: f32[batch,3]) { "
             "%s = map.add %c, %t  %n = map.tanh %s  yield %n, %n } }",
             // No take, no stack.
@@ -149,7 +162,8 @@ const OpDef kScan = {
             "func f(%x: f32[5,2], %k: f32[2]) -> (%ys) { %ys = scan %x {length=[5], take_axes=[0], take_rev=[1], "
             "stack_axes=[1], stack_rev=[0]} region (%t: f32[2]) { %n = map.mul %t, %k  yield %n } }",
             // Only the last state of a recurrent product: every element of the new state reads all of the old one.
-            "func f(%h0: f32[batch,2], %x: f32[batch,4,2], %r: f32[2,2]) -> (%h) { %h = scan %h0, %x {length=[4], carries=1, "
+            "func f(%h0: f32[batch,2], %x: f32[batch,4,2], %r: f32[2,2]) -> (%h) { %h = scan %h0, %x {length=[4], "
+            "carries=1, "
             "take_axes=[1], take_rev=[1]} region (%c: f32[batch,2], %t: f32[batch,2]) { "
             "%n = contract %c, %r, %t { a[n,k] b[k,o] -> y[n,o] }  yield %n } }",
         },

@@ -1,7 +1,7 @@
 // sort: values in order, and where they came from.
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <fmt/format.h>
 #include <numeric>
 
 #include "ir/ops/common.hpp"
@@ -56,16 +56,18 @@ void gradient(GradContext& g) {
   Ints perm = other_axes(x.shape.size(), {axis});
   perm.push_back(axis);
   Ints inverse(perm.size());
-  for (std::size_t k = 0; k < perm.size(); ++k) inverse[static_cast<std::size_t>(perm[k])] = static_cast<std::int64_t>(k);
+  for (std::size_t k = 0; k < perm.size(); ++k)
+    inverse[static_cast<std::size_t>(perm[k])] = static_cast<std::int64_t>(k);
   const Operand index = g.b.transpose(g.result(1), perm);
   const Operand dy = g.b.transpose(*g.dy[0], perm);
   const auto last = static_cast<std::int64_t>(x.shape.size()) - 1;
-  const Operand dx = g.b.add("scatter.add", {g.b.fill(g.b.type(dy), 0), index, dy}, attrs_of({{"axis", last}, {"batch", last}}));
+  const Operand dx =
+      g.b.add("scatter.add", {g.b.fill(g.b.type(dy), 0), index, dy}, attrs_of({{"axis", last}, {"batch", last}}));
   g.dx[0] = g.b.transpose(dx, inverse);
 }
 
-// Rank by counting, then scatter of the positions by rank (W3), then gather of the values: k^2 comparisons for an axis of k,
-// but three formulas that every engine runs as they are, and no function of the runtime.
+// Rank by counting, then scatter of the positions by rank (W3), then gather of the values: k^2 comparisons for an axis
+// of k, but three formulas that every engine runs as they are, and no function of the runtime.
 std::vector<kernel::Stage> lower(const LowerContext& c) {
   using kernel::apply;
   const auto axis = static_cast<std::size_t>(std::get<std::int64_t>(c.attr("axis")));
@@ -126,8 +128,9 @@ std::vector<kernel::Stage> lower(const LowerContext& c) {
 extern const OpDef kSort;
 const OpDef kSort = {
     .name = "sort",
-    .doc = "(values, index): the elements along `axis` in ascending or descending order, stable, NaN as the largest; "
-           "values[i] = x[index[i]], index is i32.",
+    .doc =
+        "(values, index): the elements along `axis` in ascending or descending order, stable, NaN as the largest; "
+        "values[i] = x[index[i]], index is i32.",
     .attrs = {{"axis", AttrSpec::Kind::integer, {}, "that is sorted"},
               {"descending", AttrSpec::Kind::flag, false, "largest first"}},
     .constraints = {{"c1", "axis is in [0, rank)"}, {"c2", "x is not bool"}},

@@ -1,6 +1,6 @@
 // broadcast, reshape, transpose, slice: the same elements seen through other indices.
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "ir/ops/common.hpp"
 
@@ -115,7 +115,8 @@ void gradient_transpose(GradContext& g) {
   if (!g.dy[0]) return;
   const Ints& perm = std::get<Ints>(*g.op.attrs.find("perm"));
   Ints inverse(perm.size());
-  for (std::size_t i = 0; i < perm.size(); ++i) inverse[static_cast<std::size_t>(perm[i])] = static_cast<std::int64_t>(i);
+  for (std::size_t i = 0; i < perm.size(); ++i)
+    inverse[static_cast<std::size_t>(perm[i])] = static_cast<std::int64_t>(i);
   g.dx[0] = g.b.transpose(*g.dy[0], inverse);
 }
 
@@ -123,7 +124,8 @@ std::vector<kernel::Stage> lower_transpose(const LowerContext& c) {
   const std::vector<kernel::Index> indices = LowerContext::indices(c.results[0].shape);
   const Ints& perm = std::get<Ints>(c.attr("perm"));
   std::vector<kernel::ExprRef> from(perm.size());
-  for (std::size_t i = 0; i < perm.size(); ++i) from[static_cast<std::size_t>(perm[i])] = kernel::index(indices[i].name);
+  for (std::size_t i = 0; i < perm.size(); ++i)
+    from[static_cast<std::size_t>(perm[i])] = kernel::index(indices[i].name);
   return {pointwise("y0", indices, c.results[0].dtype, c.operand(0, std::move(from)))};
 }
 
@@ -143,8 +145,10 @@ Expected<std::vector<Type>> infer_slice(const InferContext& c) {
     if (step[i] == 0) return c.fail("c2", fmt::format("step of axis {} is 0", i));
     const Dim length = step[i] > 0 ? (limit[i] - start[i]).ceil_div(step[i]) : (start[i] - limit[i]).ceil_div(-step[i]);
     CHECK(c.at_least(length, Dim(0), "c3", fmt::format("the length of axis {}", i)));
-    CHECK(c.at_least(step[i] > 0 ? start[i] : limit[i] + Dim(1), Dim(0), "c4", fmt::format("the first index of axis {}", i)));
-    CHECK(c.at_least(x.shape[i], step[i] > 0 ? limit[i] : start[i] + Dim(1), "c4", fmt::format("the extent of axis {}", i)));
+    CHECK(c.at_least(step[i] > 0 ? start[i] : limit[i] + Dim(1), Dim(0), "c4",
+                     fmt::format("the first index of axis {}", i)));
+    CHECK(c.at_least(x.shape[i], step[i] > 0 ? limit[i] : start[i] + Dim(1), "c4",
+                     fmt::format("the extent of axis {}", i)));
     result.shape.push_back(length);
   }
   return std::vector<Type>{result};
@@ -201,7 +205,8 @@ std::vector<kernel::Stage> lower_slice(const LowerContext& c) {
   const Shape& start = std::get<Shape>(c.attr("start"));
   const Ints& step = std::get<Ints>(c.attr("step"));
   std::vector<kernel::ExprRef> from;
-  for (std::size_t i = 0; i < step.size(); ++i) from.push_back(plus(times(kernel::index(indices[i].name), step[i]), start[i]));
+  for (std::size_t i = 0; i < step.size(); ++i)
+    from.push_back(plus(times(kernel::index(indices[i].name), step[i]), start[i]));
   return {pointwise("y0", indices, c.results[0].dtype, c.operand(0, std::move(from)))};
 }
 
@@ -210,8 +215,9 @@ std::vector<kernel::Stage> lower_slice(const LowerContext& c) {
 extern const OpDef kBroadcast;
 const OpDef kBroadcast = {
     .name = "broadcast",
-    .doc = "y[i0, i1, ...] = x[i_dims[0], i_dims[1], ...]; axes of x with extent 1 are stretched. "
-           "`%y = broadcast %x {shape=[2,3], dims=[1]}` repeats a vector of 3 as two rows.",
+    .doc =
+        "y[i0, i1, ...] = x[i_dims[0], i_dims[1], ...]; axes of x with extent 1 are stretched. "
+        "`%y = broadcast %x {shape=[2,3], dims=[1]}` repeats a vector of 3 as two rows.",
     .attrs = {{"shape", AttrSpec::Kind::shape, {}, "of the result"},
               {"dims", AttrSpec::Kind::ints, {}, "for each axis of x the axis of the result"}},
     .constraints = {{"c1", "dims has one entry for each axis of x"},
@@ -264,8 +270,10 @@ const OpDef kTranspose = {
 extern const OpDef kSlice;
 const OpDef kSlice = {
     .name = "slice",
-    .doc = "y[i] = x[start + step*i], i < ceil((limit - start)/step). A negative step walks down: start is the first element "
-           "read, limit lies below the last. `%y = slice %x {start=[3], limit=[-1], step=[-1]}` flips a vector of 4.",
+    .doc =
+        "y[i] = x[start + step*i], i < ceil((limit - start)/step). A negative step walks down: start is the first "
+        "element "
+        "read, limit lies below the last. `%y = slice %x {start=[3], limit=[-1], step=[-1]}` flips a vector of 4.",
     .attrs = {{"start", AttrSpec::Kind::shape, {}, "first element of each axis"},
               {"limit", AttrSpec::Kind::shape, {}, "behind the last element of each axis"},
               {"step", AttrSpec::Kind::ints, {}, "not 0"}},

@@ -59,7 +59,8 @@ std::int64_t tap_count(const Window& w) {
 }
 
 // The element of x that `tap` reads at `position`, or nothing if it lies in the padding.
-bool element(const EvalContext& c, const Window& w, const Ints& position, const Ints& tap, const Ints& shape, Ints& out) {
+bool element(const EvalContext& c, const Window& w, const Ints& position, const Ints& tap, const Ints& shape,
+             Ints& out) {
   for (std::size_t i = 0; i < shape.size(); ++i) {
     out[i] = w.stride[i] * position[i] + w.dilation[i] * tap[i] - c.dim(w.low[i]);
     if (out[i] < 0 || out[i] >= shape[i]) return false;
@@ -251,7 +252,8 @@ Expected<std::vector<Type>> infer_unwindow(const InferContext& c) {
   CHECK(check_window(c, w, dy.shape.size()));
   if (extent.size() != dy.shape.size()) return c.fail("c1", fmt::format("extent needs {} entries", dy.shape.size()));
   for (std::size_t i = 0; i < extent.size(); ++i) {
-    CHECK(c.equal(positions(w, i, extent[i]), dy.shape[i], "c3", fmt::format("the number of windows along axis {}", i)));
+    CHECK(
+        c.equal(positions(w, i, extent[i]), dy.shape[i], "c3", fmt::format("the number of windows along axis {}", i)));
   }
   if (c.operands.size() == 2) {
     const Type& tap = c.operands[1];
@@ -364,8 +366,10 @@ const std::vector<Constraint> kWindowConstraints = {
 extern const OpDef kWindow;
 const OpDef kWindow = {
     .name = "window",
-    .doc = "y[p] = sum or max over the taps i of x[stride*p + dilation*i - low]; padding counts as 0 for sum and as -inf for "
-           "max. There are (low + n + high - dilation*(size-1) - 1) // stride + 1 windows along an axis.",
+    .doc =
+        "y[p] = sum or max over the taps i of x[stride*p + dilation*i - low]; padding counts as 0 for sum and as -inf "
+        "for "
+        "max. There are (low + n + high - dilation*(size-1) - 1) // stride + 1 windows along an axis.",
     .variants = {"sum", "max"},
     .attrs = kWindowAttrs,
     .constraints = kWindowConstraints,
@@ -373,11 +377,14 @@ const OpDef kWindow = {
     .evaluate = evaluate_window,
     .gradient = gradient_window,
     .lower = lower_window,
-    .samples = {"func f(%x: f32[6]) -> (%y) { %y = window.sum %x {size=[3], stride=[1], dilation=[1], low=[0], high=[0]} }",
-                "func f(%x: f32[7]) -> (%y) { %y = window.sum %x {size=[2], stride=[2], dilation=[3], low=[1], high=[1]} }",
-                "func f(%x: f32[batch,4,5,2]) -> (%y) { %y = window.max %x {size=[1,2,2,1], stride=[1,2,2,1], dilation=[1,1,1,1], low=[0,0,0,0], high=[0,0,1,0]} }",
-                "func f(%x: f32[2,5,5]) -> (%y) { %y = window.sum %x {size=[1,3,3], stride=[1,2,1], dilation=[1,1,1], low=[0,1,1], high=[0,1,1]} }",
-                "func f(%x: i32[6]) -> (%y) { %y = window.max %x {size=[2], stride=[1], dilation=[1], low=[1], high=[0]} }"},
+    .samples =
+        {"func f(%x: f32[6]) -> (%y) { %y = window.sum %x {size=[3], stride=[1], dilation=[1], low=[0], high=[0]} }",
+         "func f(%x: f32[7]) -> (%y) { %y = window.sum %x {size=[2], stride=[2], dilation=[3], low=[1], high=[1]} }",
+         "func f(%x: f32[batch,4,5,2]) -> (%y) { %y = window.max %x {size=[1,2,2,1], stride=[1,2,2,1], "
+         "dilation=[1,1,1,1], low=[0,0,0,0], high=[0,0,1,0]} }",
+         "func f(%x: f32[2,5,5]) -> (%y) { %y = window.sum %x {size=[1,3,3], stride=[1,2,1], dilation=[1,1,1], "
+         "low=[0,1,1], high=[0,1,1]} }",
+         "func f(%x: i32[6]) -> (%y) { %y = window.max %x {size=[2], stride=[1], dilation=[1], low=[1], high=[0]} }"},
 };
 
 extern const OpDef kArgWindow;
@@ -391,15 +398,19 @@ const OpDef kArgWindow = {
     .evaluate = evaluate_argwindow,
     .gradient = gradient_argwindow,
     .lower = lower_argwindow,
-    .samples = {"func f(%x: f32[6]) -> (%y, %t) { %y, %t = argwindow.max %x {size=[3], stride=[2], dilation=[1], low=[0], high=[1]} }",
-                "func f(%x: f32[batch,4,4,2]) -> (%y, %t) { %y, %t = argwindow.max %x {size=[1,2,2,1], stride=[1,2,2,1], dilation=[1,1,1,1], low=[0,0,0,0], high=[0,0,0,0]} }"},
+    .samples = {"func f(%x: f32[6]) -> (%y, %t) { %y, %t = argwindow.max %x {size=[3], stride=[2], dilation=[1], "
+                "low=[0], high=[1]} }",
+                "func f(%x: f32[batch,4,4,2]) -> (%y, %t) { %y, %t = argwindow.max %x {size=[1,2,2,1], "
+                "stride=[1,2,2,1], dilation=[1,1,1,1], low=[0,0,0,0], high=[0,0,0,0]} }"},
 };
 
 extern const OpDef kUnwindow;
 const OpDef kUnwindow = {
     .name = "unwindow",
-    .doc = "The transpose of window: dx[h] = sum of dy[p] over all taps i with h == stride*p + dilation*i - low; with `tap` only "
-           "those that argwindow chose. Not differentiable twice with taps.",
+    .doc =
+        "The transpose of window: dx[h] = sum of dy[p] over all taps i with h == stride*p + dilation*i - low; with "
+        "`tap` only "
+        "those that argwindow chose. Not differentiable twice with taps.",
     .min_operands = 1,
     .max_operands = 2,
     .attrs = with_extent(),
@@ -408,10 +419,16 @@ const OpDef kUnwindow = {
     .evaluate = evaluate_unwindow,
     .gradient = gradient_unwindow,
     .lower = lower_unwindow,
-    .samples = {"func f(%x: f32[4]) -> (%y) { %y = unwindow %x {size=[3], stride=[1], dilation=[1], low=[0], high=[0], extent=[6]} }",
-                "func f(%x: f32[3]) -> (%y) { %y = unwindow %x {size=[3], stride=[2], dilation=[2], low=[1], high=[1], extent=[7]} }",
-                "func f(%x: f32[3]) -> (%y) { %y = unwindow %x {size=[1], stride=[2], dilation=[1], low=[0], high=[0], extent=[6]} }",
-                "func f(%x: f32[batch,2,2,2], %z: f32[batch,4,4,2]) -> (%y) { %m, %t = argwindow.max %z {size=[1,2,2,1], stride=[1,2,2,1], dilation=[1,1,1,1], low=[0,0,0,0], high=[0,0,0,0]}  %y = unwindow %x, %t {size=[1,2,2,1], stride=[1,2,2,1], dilation=[1,1,1,1], low=[0,0,0,0], high=[0,0,0,0], extent=[batch,4,4,2]} }"},
+    .samples =
+        {"func f(%x: f32[4]) -> (%y) { %y = unwindow %x {size=[3], stride=[1], dilation=[1], low=[0], high=[0], "
+         "extent=[6]} }",
+         "func f(%x: f32[3]) -> (%y) { %y = unwindow %x {size=[3], stride=[2], dilation=[2], low=[1], high=[1], "
+         "extent=[7]} }",
+         "func f(%x: f32[3]) -> (%y) { %y = unwindow %x {size=[1], stride=[2], dilation=[1], low=[0], high=[0], "
+         "extent=[6]} }",
+         "func f(%x: f32[batch,2,2,2], %z: f32[batch,4,4,2]) -> (%y) { %m, %t = argwindow.max %z {size=[1,2,2,1], "
+         "stride=[1,2,2,1], dilation=[1,1,1,1], low=[0,0,0,0], high=[0,0,0,0]}  %y = unwindow %x, %t {size=[1,2,2,1], "
+         "stride=[1,2,2,1], dilation=[1,1,1,1], low=[0,0,0,0], high=[0,0,0,0], extent=[batch,4,4,2]} }"},
 };
 
 }  // namespace tusk::graph

@@ -1,5 +1,6 @@
 // Scalar rows: the scalar functions that all three IRs share, one table (row.cpp).
-// A basic row is known to the printers and interpreters; every other row has a body in IR text over basic rows (bodies.inc).
+// A basic row is known to the printers and interpreters; every other row has a body in IR text over basic rows
+// (bodies.inc).
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,35 @@ namespace tusk {
 /// The basic rows: all that a code generator has to know of arithmetic.
 enum class Basic : std::uint8_t {
   none,  // the row has a body
-  add, sub, mul, div, rem, mulhi, neg, abs, min, max, fma, sqrt, floor, ceil, trunc, rint,
-  eq, ne, lt, le, gt, ge, select, logical_and, logical_or, logical_xor, logical_not, shl, shr,
+  add,
+  sub,
+  mul,
+  div,
+  rem,
+  mulhi,
+  neg,
+  abs,
+  min,
+  max,
+  fma,
+  sqrt,
+  floor,
+  ceil,
+  trunc,
+  rint,
+  eq,
+  ne,
+  lt,
+  le,
+  gt,
+  ge,
+  select,
+  logical_and,
+  logical_or,
+  logical_xor,
+  logical_not,
+  shl,
+  shr,
   convert,  // named by the target type: f32(x), i8(x) (wraps, stays in i32), bf16(x) (rounds, stays in f32)
   bitcast,  // as_f32, as_i32, as_u32, as_f64, as_i64
 };
@@ -45,7 +73,7 @@ struct Row {
   /// For each operand a factor of dy in terms of a, b, c (operands) and y (result), as infix text ("y * (1 - y)"); ""
   /// is zero. Empty table entry (no text at all for a differentiable domain) means: not differentiable.
   std::string_view derivative[3] = {};
-  /// Worst error of the body, in units of the last place (docs/rows.md); 0 for a basic row, which rounds once.
+  /// Worst error of the body, in units of the last place (docs/performance.md); 0 for a basic row, which rounds once.
   double ulp = 0;
   std::string_view doc;
 };

@@ -1,9 +1,9 @@
 #include "ir/text/lexer.hpp"
 
+#include <fmt/format.h>
 #include <cctype>
 #include <charconv>
 #include <cmath>
-#include <fmt/format.h>
 #include <limits>
 
 namespace tusk::text {
@@ -83,7 +83,9 @@ Status Lexer::lex() {
       }
       push(Token::Kind::string, value, at);
     } else if (starts_word(c)) {
-      while (i < text_.size() && (in_word(text_[i]) || (text_[i] == '.' && i + 1 < text_.size() && starts_word(text_[i + 1])))) ++i;
+      while (i < text_.size() &&
+             (in_word(text_[i]) || (text_[i] == '.' && i + 1 < text_.size() && starts_word(text_[i + 1]))))
+        ++i;
       push(Token::Kind::word, text_.substr(at, i - at), at);
     } else if (std::isdigit(static_cast<unsigned char>(c)) != 0 ||
                (c == '.' && i + 1 < text_.size() && std::isdigit(static_cast<unsigned char>(text_[i + 1])) != 0)) {
@@ -91,7 +93,8 @@ Status Lexer::lex() {
       while (i < text_.size()) {
         const char d = text_[i];
         const char before = i > at ? text_[i - 1] : '\0';
-        const bool exponent_sign = (d == '+' || d == '-') && (hex ? (before == 'p' || before == 'P') : (before == 'e' || before == 'E'));
+        const bool exponent_sign =
+            (d == '+' || d == '-') && (hex ? (before == 'p' || before == 'P') : (before == 'e' || before == 'E'));
         const bool range_dots = d == '.' && i + 1 < text_.size() && text_[i + 1] == '.';
         if (range_dots || !(in_word(d) || d == '.' || exponent_sign)) break;
         ++i;
@@ -290,13 +293,14 @@ std::string sigil_name(char sign, std::string_view name) {
 Expected<kernel::Literal> number_of(std::string_view text) {
   const bool hex = text.starts_with("0x") || text.starts_with("0X");
   const std::string_view digits = hex ? text.substr(2) : text;
-  const bool floating = digits.find('.') != std::string_view::npos ||
-                        digits.find_first_of(hex ? "pP" : "eE") != std::string_view::npos;
+  const bool floating =
+      digits.find('.') != std::string_view::npos || digits.find_first_of(hex ? "pP" : "eE") != std::string_view::npos;
   const char* end = digits.data() + digits.size();
   if (!floating) {
     std::uint64_t value = 0;
     const auto [stop, fault] = std::from_chars(digits.data(), end, value, hex ? 16 : 10);
-    if (fault != std::errc{} || stop != end) return error("syntax", fmt::format("`{}` is not a number of 64 bits", text));
+    if (fault != std::errc{} || stop != end)
+      return error("syntax", fmt::format("`{}` is not a number of 64 bits", text));
     return kernel::literal_of_int(static_cast<std::int64_t>(value));
   }
   double value = 0;

@@ -27,8 +27,8 @@ struct Token {
   std::size_t at = 0;  // byte offset
 };
 
-/// The tokens of a text, with one token of look-ahead and the errors at a token. Comments (`#` or `//` at the start of a
-/// comment, to the end of the line) are skipped; see `Comments`.
+/// The tokens of a text, with one token of look-ahead and the errors at a token. Comments (`#` or `//` at the start of
+/// a comment, to the end of the line) are skipped; see `Comments`.
 class Lexer {
  public:
   /// Kernel and graph text have integer division `//`, so there comments begin with `#`; loop text likewise.
@@ -42,7 +42,7 @@ class Lexer {
   bool accept(std::string_view punct_or_word);
   Status expect(std::string_view punct_or_word);
   Expected<std::string> expect_word(std::string_view what);
-  Expected<std::int64_t> expect_integer(std::string_view what);  // with an optional minus
+  Expected<std::int64_t> expect_integer(std::string_view what);    // with an optional minus
   Expected<kernel::Literal> expect_number(std::string_view what);  // with an optional minus; inf, nan
   /// A dim: sums, products, `//`, max0(...), parentheses over integers and symbols. `step_of` gives the step of a
   /// declared symbol, or 0 for a name that is none (an error).

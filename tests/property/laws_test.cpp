@@ -33,7 +33,8 @@ struct Sample {
 std::vector<Sample> samples() {
   std::vector<Sample> out;
   for (const graph::OpDef* op : graph::ops()) {
-    for (std::size_t i = 0; i < op->samples.size(); ++i) out.push_back({std::string(op->name), i, std::string(op->samples[i])});
+    for (std::size_t i = 0; i < op->samples.size(); ++i)
+      out.push_back({std::string(op->name), i, std::string(op->samples[i])});
   }
   return out;
 }
@@ -153,18 +154,24 @@ TEST_P(Laws, EnginesAgree) {
       for (std::int64_t i = 0; i < truth[k].size(); ++i) {
         if (std::isfinite(truth[k].at(i))) largest = std::max(largest, std::abs(truth[k].at(i)));
       }
-      const double epsilon = results[k].dtype() == DType::f16 ? 2e-3 : results[k].dtype() == DType::bf16 ? 1e-2 : results[k].dtype() == DType::f64 ? 1e-12 : 2e-6;
+      const double epsilon = results[k].dtype() == DType::f16    ? 2e-3
+                             : results[k].dtype() == DType::bf16 ? 1e-2
+                             : results[k].dtype() == DType::f64  ? 1e-12
+                                                                 : 2e-6;
       for (std::int64_t i = 0; i < results[k].size(); ++i) {
         const double a = results[k].at(i);
         const double b = truth[k].at(i);
         if (std::isnan(a) && std::isnan(b)) continue;
-        ASSERT_NEAR(a, b, (is_float(results[k].dtype()) ? epsilon : 0) * largest) << "result " << k << " element " << i << "\n" << loop::print(fused.loops);
+        ASSERT_NEAR(a, b, (is_float(results[k].dtype()) ? epsilon : 0) * largest)
+            << "result " << k << " element " << i << "\n"
+            << loop::print(fused.loops);
       }
     }
     for (const PassOptions& options : {PassOptions{true, true, false}, PassOptions{true, false, true}}) {
       const Lowered other = lowered(module, options);
       const std::vector<Array> again = must(run_loops(other.program, other.loops, function.name, inputs, symbols));
-      for (std::size_t k = 0; k < results.size(); ++k) EXPECT_TRUE(same_bits(results[k], again[k])) << loop::print(other.loops);
+      for (std::size_t k = 0; k < results.size(); ++k)
+        EXPECT_TRUE(same_bits(results[k], again[k])) << loop::print(other.loops);
     }
   }
 }
@@ -176,10 +183,12 @@ TEST_P(Laws, GradientsAgreeWithDifferences) {
   const graph::OpDef& op = *graph::op_named(GetParam().op);
   if (op.gradient == nullptr && op.gradient_body.empty() && op.body.empty()) GTEST_SKIP() << op.gradient_note;
   bool floating = false;
-  for (const graph::Operand& result : function.results) floating = floating || is_float(type_of(module, function, result).dtype);
+  for (const graph::Operand& result : function.results)
+    floating = floating || is_float(type_of(module, function, result).dtype);
   if (!floating) GTEST_SKIP() << "no floating result";
   Expected<graph::Function> differentiated = differentiate(module, function);
-  if (!differentiated && differentiated.problem().code.ends_with("-gradient")) GTEST_SKIP() << differentiated.problem().message;
+  if (!differentiated && differentiated.problem().code.ends_with("-gradient"))
+    GTEST_SKIP() << differentiated.problem().message;
   const graph::Function gradient = must(std::move(differentiated));
   const Symbols symbols = symbols_of(module);
   std::vector<Array> inputs = inputs_of(function, symbols, 7);
@@ -224,7 +233,8 @@ TEST_P(Laws, GradientsAgreeWithDifferences) {
       up[k].set(i, inputs[k].at(i) + kStep);
       down[k].set(i, inputs[k].at(i) - kStep);
       const double expected = (loss(up) - loss(down)) / (2 * kStep);
-      EXPECT_NEAR(gradients[g].at(i), expected, 1e-6 * std::max(1.0, std::abs(expected))) << "input " << k << " element " << i;
+      EXPECT_NEAR(gradients[g].at(i), expected, 1e-6 * std::max(1.0, std::abs(expected)))
+          << "input " << k << " element " << i;
     }
     ++g;
   }

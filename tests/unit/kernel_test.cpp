@@ -25,7 +25,7 @@ Kernel parsed(std::string_view text) {
 
 // --- text
 
-// The examples of docs/kernel-ir.md in canonical form.
+// The examples of docs/ir.md section 3 in canonical form.
 const std::vector<std::string> kExamples = {
     R"(kernel dense(image: f32[batch,784], w: f32[784,64], b: f32[64]) -> (act) {
   z[n<batch, o<64] = dot k<784 from b[o] : image[n,k] * w[k,o]

@@ -97,7 +97,7 @@ double ulps(float y, double truth) {
   return std::fabs(static_cast<double>(y) - truth) / std::ldexp(1.0, exponent - 23);
 }
 
-// Where docs/rows.md promises nothing.
+// Where docs/performance.md promises nothing.
 bool outside_of_promise(const Row& row, double a, double b) {
   if (row.name == "mod") return std::fabs(a / b) >= 0x1p48;
   return row.name == "turned" && !std::isfinite(a);
