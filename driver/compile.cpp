@@ -5,66 +5,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <random>
 #include <system_error>
 
 #include "codegen/cpp/package.hpp"
-#include "ir/graph/bind.hpp"
+#include "driver/self_tests.hpp"
 #include "passes/plan_memory.hpp"
-#include "passes/run_loops.hpp"
 
 namespace tusk {
 namespace {
-
-// Symbols of a recorded call: a batch of 2, other extents of moderate size, within their ranges and steps.
-Symbols self_test_symbols(const kernel::Program& program) {
-  Symbols out;
-  for (const kernel::Symbol& symbol : program.symbols) {
-    const std::int64_t wish = symbol.name == "batch" ? 2 : 24;
-    const std::int64_t value = std::clamp(wish, symbol.low, symbol.high);
-    out[symbol.name] = std::clamp((value + symbol.step - 1) / symbol.step * symbol.step, symbol.low, symbol.high);
-  }
-  return out;
-}
-
-Array self_test_input(DType type, std::vector<std::int64_t> shape, std::minstd_rand& random) {
-  Array out(type, std::move(shape));
-  for (std::int64_t i = 0; i < out.size(); ++i) {
-    const auto step = static_cast<std::int64_t>(random() >> 7) % 256;
-    if (is_float(type)) {
-      out.set(i, static_cast<double>(step) / 256);
-    } else {
-      out.set_int(i, step % 2);
-    }
-  }
-  return out;
-}
-
-Expected<std::vector<cpp::SelfTest>> self_tests(const Lowered& lowered) {
-  std::vector<cpp::SelfTest> tests;
-  for (const kernel::Function& function : lowered.program.functions) {
-    cpp::SelfTest test;
-    test.function = function.name;
-    test.symbols = self_test_symbols(lowered.program);
-    test.how = "loop interpreter";
-    std::minstd_rand random(1);
-    std::vector<Array> inputs;
-    for (const int id : function.inputs) {
-      const kernel::Tensor& tensor = function.tensors[static_cast<std::size_t>(id)];
-      std::vector<std::int64_t> shape;
-      for (const Dim& dim : tensor.shape) shape.push_back(dim.value(graph::value_of(test.symbols)));
-      inputs.push_back(self_test_input(tensor.type, std::move(shape), random));
-      test.inputs[tensor.name] = inputs.back();
-    }
-    TRY(const std::vector<Array> outputs,
-        run_loops(lowered.program, lowered.loops, function.name, inputs, test.symbols));
-    for (std::size_t k = 0; k < outputs.size(); ++k) {
-      test.outputs[function.tensors[static_cast<std::size_t>(function.outputs[k])].name] = outputs[k];
-    }
-    tests.push_back(std::move(test));
-  }
-  return tests;
-}
 
 // The three tensors that a user would have to shrink.
 Status check_arena(const kernel::Program& program, std::int64_t limit) {
@@ -96,11 +44,14 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
     if (const auto* graph = std::get_if<graph::Module>(&ir)) bit_changing = graph->passes;
     if (options.observe) options.observe(pass, ir);
   };
-  TRY(Ir ir, run_pipeline(std::move(module), options.passes, options.stop_after, observe));
+  TRY(Ir ir, run_pipeline(module, options.passes, options.stop_after, observe));
   auto* lowered = std::get_if<Lowered>(&ir);
   if (lowered == nullptr) return std::map<std::string, std::string>{};
   CHECK(check_arena(lowered->program, options.max_arena));
-  TRY(std::vector<cpp::SelfTest> tests, self_tests(*lowered));
+  std::vector<cpp::SelfTest> tests;
+  if (options.self_test) {
+    TRY(tests, self_tests(module, *lowered));
+  }
   cpp::PackageInput input{options.name,          lowered->program, lowered->loops,
                           options.source,        options.sha256,   std::string(version()),
                           options.embed_weights, bit_changing,     std::move(tests)};

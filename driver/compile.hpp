@@ -20,6 +20,7 @@ struct CompileOptions {
   std::string profile = "fma";  // numerics N10: fma or muladd
   bool embed_weights = true;
   std::int64_t max_arena = 0;  // bytes, 0: no limit
+  bool self_test = true;       // record a call; without, the emitted self-test checks nothing
   std::string stop_after;      // a pass, for its text
   PassOptions passes = {};
   std::function<void(const Pass&, const Ir&)> observe = {};

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -18,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostSymbols = 4;
+constexpr std::size_t kAlign = 64;  // of arena and weights
 
 struct Symbol {
   std::string name;
@@ -53,12 +56,28 @@ struct CompiledModel::State {
   std::int64_t arena_bytes = 0;
   void* library = nullptr;
   void* entry = nullptr;
+  std::unique_ptr<void, decltype(&std::free)> weights_file{nullptr, &std::free};
+  std::array<const void*, 4> weights = {};  // NAME_weights of the C header; all null: those that are embedded
   fs::path folder;
 
   ~State() {
     if (library != nullptr) dlclose(library);
     std::error_code ignored;
     if (!folder.empty()) fs::remove_all(folder, ignored);
+  }
+
+  // The weights of a file of their own, by NAME_open of the C header.
+  Status open_weights(const fs::path& file, const std::string& name) {
+    std::ifstream in(file, std::ios::binary);
+    const std::string bytes(std::istreambuf_iterator<char>(in), {});
+    if (!in) return error("weights-file", fmt::format("cannot read {}", file.string()));
+    weights_file.reset(std::aligned_alloc(kAlign, (bytes.size() + kAlign) / kAlign * kAlign));
+    std::memcpy(weights_file.get(), bytes.data(), bytes.size());
+    using Open = int (*)(const void*, std::size_t, void*);
+    const auto open = reinterpret_cast<Open>(dlsym(library, (name + "_open").c_str()));
+    if (open == nullptr || open(weights_file.get(), bytes.size(), weights.data()) != 0)
+      return error("weights-file", fmt::format("{} does not hold the weights of this model", file.string()));
+    return done();
   }
 
   // A dim's text as a dim over the model's symbols.
@@ -83,12 +102,10 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   const nlohmann::json manifest = nlohmann::json::parse(in, nullptr, false);
   if (manifest.is_discarded()) return error("manifest", fmt::format("{}/manifest.json is not JSON", folder));
   std::string name;
+  bool embedded = true;
   try {
     name = manifest.at("identifier").get<std::string>();
-    if (!manifest.at("weights").at("embedded").get<bool>()) {
-      return error("weights-file",
-                   fmt::format("{} has its weights in a file; compile it with --weights embed", folder));
-    }
+    embedded = manifest.at("weights").at("embedded").get<bool>();
     for (const nlohmann::json& symbol : manifest.at("symbols")) {
       state.symbols.push_back({symbol.at("name").get<std::string>(), symbol.at("low").get<std::int64_t>(),
                                symbol.at("high").get<std::int64_t>()});
@@ -108,10 +125,10 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   const fs::path library = state.folder / "model.so";
   const fs::path log = state.folder / "log";
   const char* compiler = std::getenv("CXX");
+  const auto source = [&](const char* ending) { return quoted_for_shell((fs::path(folder) / (name + ending)).string()); };
   const std::string command = fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC {} {} -o {} 2> {}",
                                           compiler != nullptr ? compiler : "c++", flags,
-                                          quoted_for_shell((fs::path(folder) / (name + ".cpp")).string()),
-                                          quoted_for_shell((fs::path(folder) / (name + "_weights.cpp")).string()),
+                                          source(".cpp"), embedded ? source("_weights.cpp") : "",
                                           quoted_for_shell(library.string()), quoted_for_shell(log.string()));
   if (std::system(command.c_str()) != 0) {
     std::ifstream text(log);
@@ -122,6 +139,7 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   if (state.library == nullptr) return error("build", fmt::format("cannot load what was built: {}", dlerror()));
   state.entry = dlsym(state.library, (name + "_predict").c_str());
   if (state.entry == nullptr) return error("build", fmt::format("{} has no function predict", folder));
+  if (!embedded) CHECK(state.open_weights(fs::path(folder) / (name + ".weights"), name));
   return model;
 }
 
@@ -177,31 +195,31 @@ Expected<std::vector<Array>> CompiledModel::predict(const std::vector<Array>& in
     results.emplace_back(tensor.type, std::move(shape));
   }
   for (Array& array : results) pointers.push_back(array.writable_bytes().data());
-  constexpr std::size_t kAlign = 64;
   const std::size_t bytes = (static_cast<std::size_t>(state.arena_bytes) + kAlign) / kAlign * kAlign;
   const std::unique_ptr<void, decltype(&std::free)> arena(std::aligned_alloc(kAlign, bytes), &std::free);
   void* const io = pointers.data();
+  const void* const weights = state.weights[0] != nullptr ? state.weights.data() : nullptr;
   using I = std::int64_t;
   int status = -1;
   switch (scalars.size()) {
     case 0:
-      status = reinterpret_cast<int (*)(void*, const void*, const void*)>(state.entry)(arena.get(), nullptr, io);
+      status = reinterpret_cast<int (*)(void*, const void*, const void*)>(state.entry)(arena.get(), weights, io);
       break;
     case 1:
-      status = reinterpret_cast<int (*)(void*, const void*, I, const void*)>(state.entry)(arena.get(), nullptr,
+      status = reinterpret_cast<int (*)(void*, const void*, I, const void*)>(state.entry)(arena.get(), weights,
                                                                                           scalars[0], io);
       break;
     case 2:
       status = reinterpret_cast<int (*)(void*, const void*, I, I, const void*)>(state.entry)(
-          arena.get(), nullptr, scalars[0], scalars[1], io);
+          arena.get(), weights, scalars[0], scalars[1], io);
       break;
     case 3:
       status = reinterpret_cast<int (*)(void*, const void*, I, I, I, const void*)>(state.entry)(
-          arena.get(), nullptr, scalars[0], scalars[1], scalars[2], io);
+          arena.get(), weights, scalars[0], scalars[1], scalars[2], io);
       break;
     default:
       status = reinterpret_cast<int (*)(void*, const void*, I, I, I, I, const void*)>(state.entry)(
-          arena.get(), nullptr, scalars[0], scalars[1], scalars[2], scalars[3], io);
+          arena.get(), weights, scalars[0], scalars[1], scalars[2], scalars[3], io);
       break;
   }
   if (status != 0)

@@ -21,8 +21,8 @@ class CompiledModel {
     std::vector<std::string> shape;  // dims as text: "batch", "8"
   };
 
-  /// Builds NAME.cpp and NAME_weights.cpp with `flags` in a temporary folder and loads the result. Models whose weights
-  /// lie in a file of their own are refused.
+  /// Builds NAME.cpp and NAME_weights.cpp with `flags` in a temporary folder and loads the result, with NAME.weights
+  /// where the weights lie in a file of their own.
   static Expected<CompiledModel> load(const std::string& folder, const std::string& flags = "-O2");
 
   const std::vector<Tensor>& inputs() const;

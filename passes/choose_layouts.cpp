@@ -88,6 +88,7 @@ class Layouts {
   }
 
   bool make_view(const Step& step) {
+    if (step.args.size() != 1 || step.results.size() != 1) return false;
     const int to = step.results[0];
     if (tensor(to).place != Tensor::Place::arena || writes(to) != 1) return false;
     const int from = step.args[0];

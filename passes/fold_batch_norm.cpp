@@ -75,6 +75,15 @@ class Folding {
     const Op* contract = only_reader_of(reshape != nullptr ? reshape->operands[0] : normalize.operands[0], "contract");
     if (contract == nullptr || !constant(contract->operands[1]) || contract->operands[1].kind != Operand::Kind::global)
       return false;
+    for (const Op* reads : {&normalize, contract}) {
+      for (const Operand& operand : reads->operands) {
+        if (operand.kind != Operand::Kind::global) continue;
+        Status ok = graph::check_weights(module_.globals[static_cast<std::size_t>(operand.id)]);
+        if (ok) continue;
+        problem_ = std::move(ok.problem());
+        return false;
+      }
+    }
     const auto& spec = std::get<graph::ContractSpec>(graph::attr_of(*contract, "spec"));
     const Shape product_shape = type_of(module_, function_, Operand::value(contract->results[0])).shape;
     const Shape x_shape = type_of(module_, function_, normalize.operands[0]).shape;

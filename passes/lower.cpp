@@ -7,6 +7,7 @@
 #include <set>
 
 #include "ir/graph/op.hpp"
+#include "ir/graph/rewrite.hpp"
 #include "ir/kernel/affine.hpp"
 
 namespace tusk {
@@ -54,6 +55,12 @@ class Lowering {
 
  private:
   Status lower_function(const graph::Function& source) {
+    if (!source.updates.empty()) {
+      const graph::Global& state = module_.globals[static_cast<std::size_t>(source.updates[0].global)];
+      return error("lower-update", fmt::format("updates of states are not lowered yet; `{}` updates `@{}`", source.name,
+                                               state.path));
+    }
+    CHECK(graph::check_weights(module_, source));
     kernel::Function target;
     target.name = source.name;
     source_ = &source;

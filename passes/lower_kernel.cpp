@@ -277,6 +277,8 @@ class Lowering {
     const auto env = env_;
     const auto bounds = bounds_;
     const auto uses = uses_;
+    env_.clear();  // an inlined stage sees its own indices, not those of the stage that reads it
+    bounds_.clear();
     for (std::size_t i = 0; i < at.size(); ++i) bind(stage.indices[i].name, at[i]);
     kernel::add_bounds(bounds_, stage.indices);
     uses_.clear();
@@ -291,7 +293,7 @@ class Lowering {
   }
 
   void root(const Stage& stage) {
-    const bool by_data = stage.reduce && !stage.reduce->where.empty() && data_where(stage) != nullptr;
+    const bool by_data = stage.reduce && data_where(stage) != nullptr && !reads_target(*data_where(stage));
     // 16-bit floats would round at every addition in memory, so they take the other form.
     if (by_data && !layout_.brute_force_where && !(is_float(stage.type) && is_storage_only(stage.type)))
       return scatter(stage);
@@ -536,6 +538,15 @@ class Lowering {
       if (!kernel::affine_of(equality.value)) return &equality;
     }
     return nullptr;
+  }
+
+  // Whether the data is read at the very index that it decides: then no order of loops can read it first.
+  static bool reads_target(const kernel::Equality& equality) {
+    const std::function<bool(const ExprRef&)> reads = [&](const ExprRef& expr) {
+      return (expr->kind == Expr::Kind::index && expr->name == equality.index) ||
+             std::any_of(expr->operands.begin(), expr->operands.end(), reads);
+    };
+    return reads(equality.value);
   }
 
   // Fill with `from` or the identity, run the reduce indices in order, compute v, accumulate there.

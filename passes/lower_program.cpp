@@ -39,8 +39,9 @@ class Lowering {
     }
     func.buffers.push_back({"arena", DType::u8, false, 64, fmt::format("{} bytes", function.arena_bytes)});
     for (const kernel::Symbol& symbol : program_.symbols) func.scalars.push_back({symbol.name, {DType::index, 1}});
-    std::set<int> defined;
-    calls(function, function.steps, func.body, defined);
+    frame_of_.clear();
+    frames_ = {{"", &func.body}};
+    calls(function, function.steps, func.body);
     return func;
   }
 
@@ -52,33 +53,42 @@ class Lowering {
     func.buffers.push_back({t.name, t.type, constant, t.place == Tensor::Place::constant ? 64 : 0, shape_str(t.shape)});
   }
 
-  // The name of a tensor's buffer, defined where it is first needed.
-  std::string buffer(const kernel::Function& function, int id, loop::Block& block, std::set<int>& defined) {
+  // The loops around a call, the function's own body first: a buffer is defined once, in the innermost one whose position
+  // it depends on. The loop's statement joins its block when its body is done, so what is defined there comes before it.
+  struct Frame {
+    std::string symbol;
+    loop::Block* block;
+  };
+
+  // The name of a tensor's buffer.
+  std::string buffer(const kernel::Function& function, int id) {
     const Tensor& t = tensor(function, id);
     if (t.place == Tensor::Place::constant) {  // several tensors may name one constant
       for (const Tensor& other : function.tensors) {
         if (other.place == Tensor::Place::constant && other.constant == t.constant) return other.name;
       }
     }
-    if (t.place != Tensor::Place::arena && t.place != Tensor::Place::view) return t.name;
-    if (!defined.insert(id).second) return t.name;
+    const bool arena = t.place == Tensor::Place::arena;
+    if ((!arena && t.place != Tensor::Place::view) || frame_of_.contains(id)) return t.name;
     Stmt stmt;
     stmt.kind = Stmt::Kind::buffer;
     stmt.name = t.name;
     stmt.type = {t.type, 1};
-    if (t.place == Tensor::Place::arena) {
-      stmt.base = "arena";
-      stmt.address = loop::dim_value(t.arena_offset);
-    } else {
-      stmt.base = buffer(function, t.base, block, defined);
-      stmt.address = loop::simplified(loop::dim_value(t.offset));
+    stmt.base = arena ? "arena" : buffer(function, t.base);
+    stmt.address = loop::simplified(loop::dim_value(arena ? t.arena_offset : t.offset));
+    const auto base = arena ? frame_of_.end() : frame_of_.find(t.base);
+    std::size_t frame = base == frame_of_.end() ? 0 : base->second;
+    for (const std::string& symbol : (arena ? t.arena_offset : t.offset).symbols()) {
+      for (std::size_t i = frame + 1; i < frames_.size(); ++i) {
+        if (frames_[i].symbol == symbol) frame = i;
+      }
     }
-    block.push_back(std::move(stmt));
+    frame_of_[id] = frame;
+    frames_[frame].block->push_back(std::move(stmt));
     return t.name;
   }
 
-  void calls(const kernel::Function& function, const std::vector<Step>& steps, loop::Block& block,
-             std::set<int>& defined) {
+  void calls(const kernel::Function& function, const std::vector<Step>& steps, loop::Block& block) {
     for (const Step& step : steps) {
       if (step.kind == Step::Kind::loop) {
         Stmt stmt;
@@ -86,9 +96,9 @@ class Lowering {
         stmt.name = step.symbol;
         stmt.low = loop::index_literal(0);
         stmt.high = loop::dim_value(step.extent);
-        // Buffers of the arena are defined outside, so that each name is defined once.
-        std::set<int> inner = defined;
-        calls(function, step.body, stmt.body, inner);
+        frames_.push_back({step.symbol, &stmt.body});
+        calls(function, step.body, stmt.body);
+        frames_.pop_back();
         block.push_back(std::move(stmt));
         continue;
       }
@@ -102,7 +112,7 @@ class Lowering {
           options_.empty_schedule ? empty_ : program_.schedules[static_cast<std::size_t>(step.kernel)];
       for (const std::vector<int>* list : {&step.args, &step.results, &step.scratch}) {
         for (const int id : *list) {
-          arguments.push_back(loop::name(buffer(function, id, block, defined), {tensor(function, id).type, 1}));
+          arguments.push_back(loop::name(buffer(function, id), {tensor(function, id).type, 1}));
           layout.strides.push_back(tensor(function, id).strides);
         }
       }
@@ -169,6 +179,8 @@ class Lowering {
   RangeOf range_of_;
   loop::Module module_;
   kernel::Schedule empty_;
+  std::vector<Frame> frames_;
+  std::map<int, std::size_t> frame_of_;  // of the function's tensors
   std::set<std::string> names_;
   std::map<std::string, std::size_t> by_text_;
 };

@@ -1,7 +1,6 @@
 #include "passes/simplify.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
 
@@ -148,22 +147,19 @@ Replacement pad_into_contract(const Match& m) {
   return m.b.contract(pad->operands[0], m.op.operands[1], init, std::move(spec));
 }
 
-struct Rule {
-  SimplifyRule about;
-  Replacement (*apply)(const Match& m);
-};
+using Rule = Replacement (*)(const Match&);
 
-constexpr std::array kRules = {
-    Rule{{"times-one", "x * 1 and x / 1 are x"}, times_one},
-    Rule{{"relu-of-relu", "relu(relu(x)) is relu(x)"}, relu_of_relu},
-    Rule{{"same-cast", "a cast to the dtype that x has is x"}, same_cast},
-    Rule{{"same-shape", "a reshape or broadcast to the shape that x has is x"}, same_shape},
-    Rule{{"reshape-of-reshape", "two reshapes are one"}, reshape_of_reshape},
-    Rule{{"transpose-of-transpose", "two transposes are one, or none"}, transpose_of_transpose},
-    Rule{{"whole-slice", "a slice of everything is x"}, whole_slice},
-    Rule{{"empty-pad", "a pad by nothing is x"}, empty_pad},
-    Rule{{"single-concat", "a concat of one tensor is that tensor"}, single_concat},
-    Rule{{"pad-into-contract", "zeros around the input of a convolution become its offset"}, pad_into_contract},
+constexpr Rule kRules[] = {
+    times_one,               // x * 1 and x / 1 are x
+    relu_of_relu,            // relu(relu(x)) is relu(x)
+    same_cast,               // a cast to the dtype that x has is x
+    same_shape,              // a reshape or broadcast to the shape that x has is x
+    reshape_of_reshape,      // two reshapes are one
+    transpose_of_transpose,  // two transposes are one, or none
+    whole_slice,             // a slice of everything is x
+    empty_pad,               // a pad by nothing is x
+    single_concat,           // a concat of one tensor is that tensor
+    pad_into_contract,       // zeros around the input of a convolution become its offset
 };
 
 constexpr std::size_t kRounds = 16;  // every rule shrinks the graph or an expression, so few rounds settle it
@@ -189,8 +185,8 @@ Status simplify_ops(graph::Module& module, graph::Function& function, std::vecto
       Builder builder(module, function, added);
       builder.layer = op.layer;
       builder.name_hint = function.values[static_cast<std::size_t>(op.results[0])].name;
-      for (const Rule& rule : kRules) {
-        by = rule.apply({builder, op, maker});
+      for (const Rule rule : kRules) {
+        by = rule({builder, op, maker});
         if (builder.problem) return *builder.problem;
         if (by) break;
       }
@@ -228,15 +224,6 @@ Status simplify_ops(graph::Module& module, graph::Function& function, std::vecto
 }
 
 }  // namespace
-
-std::span<const SimplifyRule> simplify_rules() {
-  static const auto kAbout = [] {
-    std::array<SimplifyRule, kRules.size()> out;
-    for (std::size_t i = 0; i < kRules.size(); ++i) out[i] = kRules[i].about;
-    return out;
-  }();
-  return kAbout;
-}
 
 Status simplify(graph::Module& module) {
   for (graph::Function& function : module.functions) {

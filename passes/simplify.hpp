@@ -1,9 +1,6 @@
 // Graph IR -> graph IR: exact rewrites.
 #pragma once
 
-#include <span>
-#include <string_view>
-
 #include "ir/base/expected.hpp"
 #include "ir/graph/graph.hpp"
 
@@ -13,12 +10,5 @@ namespace tusk {
 /// signs of zero, infinities and denormals included (N2, so `x + 0` stays: it is not x for x = -0). Requires and
 /// ensures: a verified module.
 Status simplify(graph::Module& module);
-
-/// Name and a sentence of every rule.
-struct SimplifyRule {
-  std::string_view name;
-  std::string_view doc;
-};
-std::span<const SimplifyRule> simplify_rules();
 
 }  // namespace tusk

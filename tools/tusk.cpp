@@ -133,6 +133,7 @@ int main(int argc, char** argv) {
   verify_command
       ->add_option("recording", verify.recording, ".npz with in/NAME and out/NUMBER, also under set1/, call1/, case1/")
       ->required();
+  verify_command->add_option("--model", verify.model, "the model's file: name the first layer that differs");
   verify_command->add_option("--rtol", verify.rtol, "allowed difference, of each output's largest value (2e-5)");
   try {
     app.parse(argc, argv);

@@ -12,6 +12,7 @@ struct VerifyOptions {
   std::string
       recording;  // .npz with in/ and out/, and set<k>/, call<k>/, case<k>/ of the same form; other keys are ignored
   double rtol = 2e-5;  // of each output's largest value
+  std::string model;   // if given, the model's file: where an output differs, the first layer that does is looked for
 };
 
 /// Builds, runs every recorded call, prints a line for each output; an error if any is off.

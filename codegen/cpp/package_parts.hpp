@@ -69,6 +69,8 @@ Expected<std::string> print_source(const Parts& parts);
 std::string print_embedded_weights(const Parts& parts);
 std::string weights_file(const Parts& parts);
 Expected<std::string> print_self_test(const Parts& parts);
+/// Whether a recorded call has outputs that are too large for the stack.
+bool self_test_is_static(const Parts& parts);
 std::string print_self_test_main(const Parts& parts);
 std::string print_cmake(const Parts& parts);
 std::string print_manifest(const Parts& parts);

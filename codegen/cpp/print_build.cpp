@@ -67,13 +67,12 @@ target_include_directories({0} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
 target_compile_features({0} PUBLIC cxx_std_17)
 )",
                      name, embedded ? fmt::format(" {}_weights.cpp", name) : "");
-  if (!parts.input->compile_options.empty()) {
-    std::string options;
-    for (const std::string& option : parts.input->compile_options) options += " " + argument(option);
-    out += fmt::format(
-        "if(CMAKE_CXX_COMPILER_ID MATCHES \"GNU|Clang\")\n  target_compile_options({} PRIVATE{})\nendif()\n", name,
-        options);
-  }
+  // Without tables of exceptions a C or Fortran program links it, whatever the level of optimisation.
+  std::string options = " -fno-exceptions -fno-rtti";
+  for (const std::string& option : parts.input->compile_options) options += " " + argument(option);
+  out += fmt::format(
+      "if(CMAKE_CXX_COMPILER_ID MATCHES \"GNU|Clang\")\n  target_compile_options({} PRIVATE{})\nendif()\n", name,
+      options);
   out += fmt::format(R"(
 if({0}_testing)
   enable_testing()

@@ -53,10 +53,14 @@ std::string print_header(const Parts& parts) {
 
   if (!parts.symbols.empty()) {
     out += "// Sizes that are chosen at run time: a value out of range is refused.\n";
+    std::vector<std::string> constants;
+    std::size_t width = 0;
     for (const PackedSymbol& symbol : parts.symbols) {
-      out += fmt::format("inline constexpr std::int64_t {} = {};  // {}\n", symbol.max, symbol.symbol->high,
-                         range_text(*symbol.symbol));
+      constants.push_back(fmt::format("inline constexpr std::int64_t {} = {};", symbol.max, symbol.symbol->high));
+      width = std::max(width, constants.back().size());
     }
+    for (std::size_t i = 0; i < constants.size(); ++i)
+      out += fmt::format("{:<{}}  // {}\n", constants[i], width, range_text(*parts.symbols[i].symbol));
     out += "\n";
   }
   out += fmt::format(R"(enum class Status {{
@@ -97,6 +101,7 @@ struct Weights {{
                        symbol_parameters(parts, "std::int64_t"), f.io);
   }
   out += "// Runs recorded inputs and compares the outputs with the recorded ones, bit by bit.\n";
+  if (self_test_is_static(parts)) out += "// One thread at a time: large outputs lie in static memory of its own.\n";
   out += "Status self_test(Arena& arena, const Weights& weights) noexcept;\n";
   if (parts.input->embed_weights) {
     out += "inline Status self_test(Arena& arena) noexcept { return self_test(arena, weights()); }\n";

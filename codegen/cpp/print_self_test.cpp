@@ -13,6 +13,14 @@ namespace {
 // Outputs of more bytes are static: a stack may be small.
 constexpr std::int64_t kMostStack = 16384;
 
+// The bytes of a call's outputs.
+std::int64_t output_bytes(const SelfTest& test) {
+  std::int64_t bytes = 0;
+  for (const auto& [name, array] : test.outputs)
+    bytes += std::max<std::int64_t>(1, array.size()) * size_of(array.dtype());
+  return bytes;
+}
+
 std::string_view word_type(int bytes) {
   return bytes == 1 ? "std::uint8_t" : bytes == 2 ? "std::uint16_t" : bytes == 4 ? "std::uint32_t" : "std::uint64_t";
 }
@@ -59,7 +67,6 @@ Expected<std::string> call(const Parts& parts, const PackedFunction& f, const Se
   std::string outputs;
   std::string fields;
   std::string checks;
-  std::int64_t bytes = 0;
   Names names;
   for (const auto* list : {&f.inputs, &f.outputs}) {
     const bool is_input = list == &f.inputs;
@@ -80,14 +87,13 @@ Expected<std::string> call(const Parts& parts, const PackedFunction& f, const Se
       }
       fields += field.identifier;
       const std::int64_t count = std::max<std::int64_t>(1, array->size());
-      bytes += count * size_of(array->dtype());
       outputs += fmt::format("STORAGE{} {}[{}];\n", storage_name(field.tensor->type), field.identifier, count);
       const std::string infinity = infinity_bits(array->dtype());
       checks += fmt::format("{}same({}, {}, {}{})", checks.empty() ? "" : " && ", field.identifier, name, array->size(),
                             infinity.empty() ? "" : ", " + infinity);
     }
   }
-  const std::string storage = bytes > kMostStack ? "  static " : "  ";
+  const std::string storage = output_bytes(test) > kMostStack ? "  static " : "  ";
   for (std::size_t at = outputs.find("STORAGE"); at != std::string::npos; at = outputs.find("STORAGE"))
     outputs.replace(at, 7, storage);
   std::string symbols;
@@ -108,6 +114,11 @@ Status {1}_{2}(Arena& arena, const Weights& weights) {{
 }
 
 }  // namespace
+
+bool self_test_is_static(const Parts& parts) {
+  return std::any_of(parts.input->self_tests.begin(), parts.input->self_tests.end(),
+                     [](const SelfTest& test) { return output_bytes(test) > kMostStack; });
+}
 
 Expected<std::string> print_self_test(const Parts& parts) {
   std::string arrays;
@@ -202,7 +213,7 @@ int main() {{
 // The argument is the path of {0}.weights.
 int main(int count, char** arguments) {{
   static {0}::Arena arena;
-  alignas(64) static unsigned char bytes[{1}];
+  alignas(64) static unsigned char bytes[{1}];  // a byte more than the file should have, to see one that is too long
   std::FILE* file = std::fopen(count > 1 ? arguments[1] : "{0}.weights", "rb");
   if (file == nullptr) {{
     std::printf("{0}: cannot read the weights\n");
@@ -217,7 +228,7 @@ int main(int count, char** arguments) {{
   return static_cast<int>(status);
 }}
 )",
-                     name, parts.weight_bytes + kWeightsHeader);
+                     name, parts.weight_bytes + kWeightsHeader + 1);
   return out;
 }
 

@@ -152,7 +152,7 @@ void ConvImpl<axes>::build(const Shape& in) {
   check_field("groups", config.groups);
   const std::int64_t channels = known_dim(in, channel_axis(config.data_format));
   if (channels % config.groups != 0 || config.filters % config.groups != 0) {
-    fail("field-value", fmt::format("groups is {}, which divides not both {} input channels and {} filters",
+    fail("field-value", fmt::format("groups is {}, which must divide the {} input channels and the {} filters",
                                     config.groups, channels, config.filters));
   }
   kernel_ = add_weight("kernel", kernel_shape(config.kernel_size, channels / config.groups, config.filters),

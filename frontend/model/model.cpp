@@ -45,7 +45,7 @@ bool is_word(std::string_view text) {
 // --- Input
 
 Tensor InputLayerImpl::make() {
-  if (config.batch_shape.empty()) fail("input-shape", "the shape of an input needs at least the batch");
+  if (config.batch_shape.empty()) fail("input-batch", "the shape of an input needs at least the batch");
   Shape shape;
   for (std::size_t axis = 0; axis < config.batch_shape.size(); ++axis) {
     const InputDim& dim = config.batch_shape[axis];
@@ -57,7 +57,7 @@ Tensor InputLayerImpl::make() {
     } else if (dim.symbol().empty()) {
       shape.push_back(unknown_dim(axis_name(config.batch_shape, axis)));
     } else if (!is_word(dim.symbol())) {
-      fail("input-symbol",
+      fail("symbol-name",
            fmt::format("`{}` is no name for an extent: expected letters, digits and single _", dim.symbol()));
     } else {
       shape.push_back(Dim::symbol(dim.symbol()));

@@ -2,18 +2,22 @@
 
 #include <fmt/format.h>
 
+#include "ir/base/utf8.hpp"
+
 namespace tusk {
 
 std::string Diagnostic::str() const {
   std::string out;
-  if (spot) out += fmt::format("{}:{}:{}: ", spot->file, spot->line, spot->column);
+  if (spot && spot->line == 0) out += spot->file + ": ";
+  if (spot && spot->line > 0) out += fmt::format("{}:{}:{}: ", spot->file, spot->line, spot->column);
   out += "error: " + message;
   if (!code.empty()) out += " [" + code + "]";
   out += "\n";
   if (spot && !spot->text.empty()) {
-    std::string caret(static_cast<std::size_t>(spot->column > 0 ? spot->column - 1 : 0), ' ');
-    for (std::size_t i = 0; i < caret.size() && i < spot->text.size(); ++i) {
-      if (spot->text[i] == '\t') caret[i] = '\t';
+    std::string caret;
+    for (const char c : spot->text) {
+      if (static_cast<int>(caret.size()) + 1 >= spot->column) break;
+      if (!continues_code_point(c)) caret += c == '\t' ? '\t' : ' ';
     }
     out += fmt::format("  {}\n  {}^\n", spot->text, caret);
   }

@@ -137,8 +137,7 @@ struct Symbol {
   std::int64_t low = 1, high = 1, step = 1;
 };
 
-/// `state` or `const`. A const's data may be absent while a text is being edited: `splat`, `random` and literals are
-/// expanded when parsed.
+/// `state` or `const`. `splat`, `random` and literals are expanded when parsed.
 struct Global {
   std::string path;
   Type type;
@@ -146,6 +145,7 @@ struct Global {
   bool trainable = false;
   Array value;       // consts, and initial values of states
   std::string text;  // how the text gave it ("splat(0)", "random(7)", "file(64)"), printed back
+  bool missing = false;  // text `file(64)` without that file: `value` has the type, and no meaning
 };
 
 struct Module {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <cmath>
 
+#include "ir/row/row.hpp"
 #include "ir/text/lexer.hpp"
 
 namespace tusk::graph {
@@ -32,13 +33,16 @@ std::optional<Dim> as_dim(const Formula& f) {
 Formula call(std::string row, std::vector<Formula> args) {
   const auto number = [&](std::size_t i) { return args[i].row.empty() && args[i].leaf.kind == Operand::Kind::literal; };
   const auto value = [&](std::size_t i) { return args[i].leaf.literal.as_double(); };
-  if (row == "neg" && number(0)) return {{}, {}, Operand::number(-value(0))};
-  if (args.size() == 2 && number(0) && number(1)) {
-    if (row == "add") return {{}, {}, Operand::number(value(0) + value(1))};
-    if (row == "sub") return {{}, {}, Operand::number(value(0) - value(1))};
-    if (row == "mul") return {{}, {}, Operand::number(value(0) * value(1))};
-    if (row == "div") return {{}, {}, Operand::number(value(0) / value(1))};
+  // A select between numbers is folded by its condition alone, or its other branch would be emitted for nothing.
+  if (row == "select" && args.size() == 3 && number(0)) return value(0) != 0 ? args[1] : args[2];
+  const Row* known = row_named(row);
+  bool numbers = known != nullptr && known->reference != nullptr && args.size() == static_cast<std::size_t>(known->arity);
+  double x[3] = {0, 0, 0};
+  for (std::size_t i = 0; i < args.size() && numbers; ++i) {
+    numbers = number(i);
+    if (numbers) x[i] = value(i);
   }
+  if (numbers) return {{}, {}, Operand::number(known->reference(x[0], x[1], x[2]))};
   if (args.size() == 2 && (row == "add" || row == "sub" || row == "mul")) {
     const std::optional<Dim> left = as_dim(args[0]), right = as_dim(args[1]);
     if (left && right)

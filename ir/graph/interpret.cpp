@@ -6,6 +6,7 @@
 #include "ir/graph/inline.hpp"
 #include "ir/graph/print.hpp"
 #include "ir/graph/rewrite.hpp"
+#include "ir/text/count.hpp"
 
 namespace tusk::graph {
 namespace {
@@ -165,9 +166,11 @@ Expected<std::vector<Array>> interpret(const Module& module, const Function& fun
                                        const SymbolValues& symbols, const InterpretOptions& options) {
   if (inputs.size() != function.params.size()) {
     return error("input-count",
-                 fmt::format("`{}` takes {} inputs, found {}", function.name, function.params.size(), inputs.size()));
+                 fmt::format("`{}` takes {}, found {}", function.name,
+                             text::count_of(function.params.size(), "input"), inputs.size()));
   }
   CHECK(check_symbols(function, symbols));
+  CHECK(check_weights(module, function));
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     CHECK(check_input(function, i, inputs[i], value_of(symbols)));
     const DType type = function.values[static_cast<std::size_t>(function.params[i])].type.dtype;

@@ -47,7 +47,22 @@ Status check_count(const InferContext& c) {
                              : def.max_operands > def.min_operands
                                  ? fmt::format("{} to {}", def.min_operands, def.max_operands)
                                  : std::to_string(def.min_operands);
-  return c.fail("operands", fmt::format("{} takes {} operands, found {}", text_name(c.op), wanted, count));
+  const std::string_view noun = wanted == "1" || wanted.ends_with(" 1") ? "operand" : "operands";
+  return c.fail("operands", fmt::format("{} takes {} {}, found {}", text_name(c.op), wanted, noun, count));
+}
+
+// Numbers and dims stand beside tensors: a map has its shape from those, the body of a composite puts them into maps.
+Status check_numbers(const InferContext& c) {
+  if (c.op.def->name == "map" || !c.op.def->body.empty()) return done();
+  for (std::size_t i = 0; i < c.op.operands.size(); ++i) {
+    if (c.is_number(i))
+      return c.fail("operands", fmt::format("operand {} of {} is a tensor; write a const", i, text_name(c.op)));
+  }
+  for (const Region& region : c.op.regions) {
+    if (std::ranges::any_of(region.yields, is_number_operand))
+      return c.fail("operands", fmt::format("{} yields tensors; write a const", text_name(c.op)));
+  }
+  return done();
 }
 
 // a == b or a >= b, of which one is neither proved nor refuted: the emitted entry checks it.
@@ -298,8 +313,9 @@ Expected<Op> op_from_name(std::string_view name) {
   if (op.variant.empty())
     return error("op-variant", fmt::format("`{}` needs a variant: `{}.{}`", base, base, variants[0]));
   if (variants.empty()) return error("op-variant", fmt::format("`{}` has no variants, found `{}`", base, name));
-  return error("op-variant",
-               fmt::format("`{}` has no variant `{}`{}", base, op.variant, text::suggestion(op.variant, variants)));
+  std::string advice = text::suggestion(op.variant, variants);
+  if (advice.empty() && base != "map") advice = fmt::format("; it has {}", fmt::join(variants, ", "));
+  return error("op-variant", fmt::format("`{}` has no variant `{}`{}", base, op.variant, advice));
 }
 
 std::string text_name(const Op& op) {
@@ -339,6 +355,7 @@ Expected<std::vector<Type>> infer(const Module& module, const Function& function
   InferContext context{module, function, op, {}, conditions};
   for (const Operand& operand : op.operands) context.operands.push_back(type_of(module, function, operand));
   CHECK(check_count(context));
+  CHECK(check_numbers(context));
   return op.def->infer != nullptr ? op.def->infer(context) : infer_by_body(context);
 }
 

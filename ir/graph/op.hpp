@@ -121,6 +121,8 @@ struct GradContext {
   const Op& op;
   std::vector<std::optional<Operand>> dy;
   std::vector<std::optional<Operand>> dx;  // to be filled
+  /// Whether anybody wants the gradient of a value.
+  std::function<bool(const Operand&)> wanted = {};
   /// For ops with regions: gradients of outer values that a region reads without their being operands.
   std::vector<std::pair<Operand, Operand>> captured = {};
   /// If set, it takes the place of `op`: the same results and, after them, more that the backward pass reads (scan).

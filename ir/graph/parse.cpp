@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include "ir/graph/op.hpp"
 #include "ir/graph/print.hpp"
 #include "ir/graph/reader.hpp"
-#include "ir/text/suggest.hpp"
+#include "ir/text/count.hpp"
 
 namespace tusk::graph {
 namespace {
@@ -30,6 +31,11 @@ class Parser {
     CHECK(lexer_.expect("/"));
     if (!lexer_.at("fma") && !lexer_.at("muladd")) return lexer_.fail("expected the profile fma or muladd");
     module.profile = lexer_.next().text;
+    return parse_declarations(module, weights);
+  }
+
+  /// What stands behind the header.
+  Status parse_declarations(Module& module, std::span<const std::byte> weights) {
     while (!lexer_.at_end()) {
       if (lexer_.accept("symbol")) {
         TRY(Symbol symbol, parse_symbol());
@@ -74,7 +80,7 @@ class Parser {
         CHECK(parse_op(function_.ops));
       }
     }
-    for (const Result& result : results) CHECK(resolve(result));
+    for (const Result& result : results) CHECK(resolve(result, args != nullptr));
     return std::move(function_);
   }
 
@@ -99,8 +105,6 @@ class Parser {
     if (!problem.spot) problem.spot = lexer_.fail(at, "").spot;
     return problem;
   }
-
-  // --- small parts
 
   // --- declarations
 
@@ -159,7 +163,7 @@ class Parser {
         TRY(const int id, define(at, std::move(param_type)));
         function_.params.push_back(id);
       } else if (i >= args->size()) {
-        return lexer_.fail(at, fmt::format("{} arguments for more parameters", args->size()));
+        return lexer_.fail(at, fmt::format("{} for more parameters", text::count_of(args->size(), "argument")));
       } else if (const BodyArgument& arg = (*args)[i]; arg.number) {
         names_.emplace(at.text, *arg.number);
       } else if (arg.type) {
@@ -196,13 +200,16 @@ class Parser {
     return out;
   }
 
-  Status resolve(const Result& result) {
+  // A body may give back a number, which its reader puts in; a function gives tensors.
+  Status resolve(const Result& result, bool numbers) {
     Operand value;
     if (result.operand) {
       value = *result.operand;
     } else {
       TRY(value, value_named(result.value));
     }
+    const bool is_number = value.kind == Operand::Kind::literal || value.kind == Operand::Kind::dim;
+    if (is_number && !numbers) return lexer_.fail(result.value, "a result is a tensor; write a const");
     const Type found = type_of(module_, function_, value);
     if (result.type && *result.type != found) {
       return lexer_.fail(result.value, fmt::format("result is {}, not {}", str(found), str(*result.type)));
@@ -368,7 +375,8 @@ class Parser {
     if (!types) return located(at, std::move(types.problem()));
     if (types->size() != results.size()) {
       return lexer_.fail(at,
-                         fmt::format("{} gives {} results, found {} names", op_name, types->size(), results.size()));
+                         fmt::format("{} gives {}, found {}", op_name, text::count_of(types->size(), "result"),
+                                     text::count_of(results.size(), "name")));
     }
     if (!given.empty() && given != *types) {
       const auto list = [](const std::vector<Type>& all) {
@@ -461,13 +469,22 @@ Expected<Module> parse(std::string_view text, const ParseOptions& options) {
   return module;
 }
 
-Expected<Module> parse_sample(std::string_view text) {
-  std::string whole = "module sample numerics 1 / fma\n";
-  for (const std::string_view symbol : {"batch", "time"}) {
-    const bool declared = text.find(fmt::format("symbol {}", symbol)) != std::string_view::npos;
-    if (text.find(symbol) != std::string_view::npos && !declared) whole += fmt::format("symbol {} in 1..64\n", symbol);
+Expected<Module> parse_sample(std::string_view text, std::string file) {
+  Module module;
+  module.name = "sample";
+  text::Lexer words(file, text);
+  std::set<std::string> declared, used;
+  for (bool declares = false; words.peek().kind != Token::Kind::end;) {
+    const Token word = words.next();
+    if (word.kind == Token::Kind::word) (declares ? declared : used).insert(word.text);
+    declares = word.kind == Token::Kind::word && word.text == "symbol";
   }
-  return parse(whole.append(text), {.file = "sample", .weights = {}});
+  for (const char* symbol : {"batch", "time"}) {
+    if (used.contains(symbol) && !declared.contains(symbol)) module.symbols.push_back({symbol, 1, 64, 1});
+  }
+  Parser parser(module, std::move(file), text);
+  CHECK(parser.parse_declarations(module, {}));
+  return module;
 }
 
 Expected<Function> parse_body(const Module& module, std::string_view text, std::span<const BodyArgument> args) {

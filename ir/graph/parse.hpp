@@ -13,7 +13,7 @@ namespace tusk::graph {
 
 struct ParseOptions {
   std::string file = "text";           // named in errors
-  std::span<const std::byte> weights;  // what `file(offset)` refers to; zeros where it is empty
+  std::span<const std::byte> weights;  // what `file(offset)` refers to; if empty, such values are missing
 };
 
 /// A module. The shape rule runs on every op: types may be left out, and must be right where they are given.
@@ -21,7 +21,7 @@ Expected<Module> parse(std::string_view text, const ParseOptions& options = {});
 
 /// A module without a header, as tests and op samples write it; `batch` and `time` are declared as 1..64 where they
 /// occur.
-Expected<Module> parse_sample(std::string_view text);
+Expected<Module> parse_sample(std::string_view text, std::string file = "sample");
 
 /// What a parameter of a body stands for: a tensor of a type, a number, or (neither) an operand that is left out.
 struct BodyArgument {

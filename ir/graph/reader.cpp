@@ -3,16 +3,15 @@
 #include <fmt/format.h>
 
 #include "ir/graph/print.hpp"
+#include "ir/text/count.hpp"
 #include "ir/text/suggest.hpp"
 
 namespace tusk::graph {
 
+using text::kMostElements;
 using text::Token;
 
 namespace {
-
-// Larger arrays only come from a file: a short text must not claim gigabytes.
-constexpr std::int64_t kMostElements = std::int64_t{1} << 26;
 
 // `random(seed)`: splitmix64, the top 24 bits as a number in [-1, 1); integers get 0..15.
 Array random_array(DType type, const std::vector<std::int64_t>& shape, std::uint64_t state) {
@@ -147,7 +146,8 @@ Expected<Array> Reader::array(DType type, const std::vector<std::int64_t>& shape
   std::vector<Literal> values;
   CHECK(numbers(values));
   if (static_cast<std::int64_t>(values.size()) != element_count(shape)) {
-    return lexer.fail(at, fmt::format("{} numbers for {} elements", values.size(), element_count(shape)));
+    return lexer.fail(at, fmt::format("{} for {}", text::count_of(values.size(), "number"),
+                                      text::count_of(element_count(shape), "element")));
   }
   Array out(type, shape);
   for (std::size_t i = 0; i < values.size(); ++i) CHECK(set_element(out, static_cast<std::int64_t>(i), values[i], at));
@@ -181,6 +181,7 @@ Status Reader::init(Global& out, const Token& at, std::span<const std::byte> wei
     out.text = fmt::format("file({})", offset);
     if (weights.empty()) {
       out.value = Array(out.type.dtype, extents);
+      out.missing = true;
       return done();
     }
     const auto size =

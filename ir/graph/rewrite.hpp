@@ -17,6 +17,10 @@ void for_each_operand(AnyOp& op, const Visit& visit) {
   }
 }
 
+/// Fails for a state or const whose value is not there, although the function reads it (weights-missing).
+Status check_weights(const Module& module, const Function& function);
+Status check_weights(const Global& global);
+
 /// Drops the ops, in regions too, whose results nobody reads. `live` says for each value of the function whether it is
 /// read from behind the ops.
 void remove_dead_ops(std::vector<Op>& ops, std::vector<bool>& live);

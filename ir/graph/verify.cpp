@@ -6,11 +6,12 @@
 
 #include "ir/graph/op.hpp"
 #include "ir/graph/print.hpp"
+#include "ir/text/count.hpp"
 
 namespace tusk::graph {
 namespace {
 
-Diagnostic broken(std::string message) { return error("verify", std::move(message)); }
+Diagnostic broken(std::string message) { return error("graph-verify", std::move(message)); }
 
 // Symbols are declared, and held with their step.
 Status check(const Module& module, const Dim& dim) {
@@ -52,7 +53,11 @@ class FunctionVerifier {
     for (const std::string& name : function_.result_names) {
       if (!results.insert(name).second) return broken(fmt::format("two results are named `{}`", name));
     }
-    for (const Operand& result : function_.results) CHECK(read(result));
+    for (const Operand& result : function_.results) {
+      const bool tensor = result.kind == Operand::Kind::value || result.kind == Operand::Kind::global;
+      if (!tensor) return broken(fmt::format("`{}` is a result; a result is a tensor", str(module_, function_, result)));
+      CHECK(read(result));
+    }
     return updates();
   }
 
@@ -119,7 +124,8 @@ class FunctionVerifier {
     std::vector<Condition> conditions;
     TRY(const std::vector<Type> types, infer(module_, function_, op, conditions));
     if (types.size() != op.results.size()) {
-      return broken(fmt::format("`{}` has {} results, expected {}", text_name(op), op.results.size(), types.size()));
+      return broken(fmt::format("`{}` has {}, expected {}", text_name(op),
+                                text::count_of(op.results.size(), "result"), types.size()));
     }
     for (const Condition& condition : conditions) {
       if (std::ranges::find(function_.conditions, condition) == function_.conditions.end()) {

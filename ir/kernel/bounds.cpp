@@ -1,4 +1,6 @@
 // Interval arithmetic on index expressions: what rule G5 is proved with.
+#include <numeric>
+
 #include "ir/kernel/affine.hpp"
 
 namespace tusk::kernel {
@@ -122,18 +124,40 @@ Bounds bounds_of(const ExprRef& expr, const IndexBounds& indices, const RangeOf&
 }
 
 bool at_least_zero(const Dim& dim, const RangeOf& range_of) {
-  if (dim.range(range_of).low >= 0) return true;
-  // n - 2*(n // 2) >= 0 is lost when its two terms are bounded apart; k*c*(x // c) lies in k*(x - c + 1) .. k*x.
+  // n - 2*(n // 2) >= 0 is lost when its two terms are bounded apart. c*(x // c) lies in x - c + 1 .. x; so, scaled by
+  // all divisors, the sum can be bounded by one without divisions. A whole number that is above -1 is at least 0.
+  constexpr int kDepth = 3;  // of divisions inside divisions
+  constexpr std::int64_t kMostScale = 1 << 20;
+  std::int64_t scale = 1;
   Dim relaxed = dim;
-  for (const Dim::Term& term : dim.terms()) {
-    if (term.factors.size() != 1 || term.factors[0].kind != Dim::Atom::Kind::floor_div) continue;
-    const Dim& inner = *term.factors[0].inner;
-    const std::int64_t divisor = term.factors[0].divisor;
-    if (term.coefficient % divisor != 0) continue;
-    const Dim least = term.coefficient < 0 ? inner : inner - Dim(divisor - 1);
-    relaxed += least * Dim(term.coefficient / divisor) - inner.floor_div(divisor) * Dim(term.coefficient);
+  for (int depth = 0;; ++depth) {
+    if (relaxed.range(range_of).low > -scale) return true;
+    if (depth == kDepth) return false;
+    std::int64_t factor = 1;
+    const auto divisor_of = [](const Dim::Term& term) -> std::int64_t {
+      const bool division = term.factors.size() == 1 && term.factors[0].kind == Dim::Atom::Kind::floor_div;
+      return division ? term.factors[0].divisor : 0;
+    };
+    bool divides = false;
+    for (const Dim::Term& term : relaxed.terms()) {
+      const std::int64_t divisor = divisor_of(term);
+      if (divisor == 0) continue;
+      divides = true;
+      if (divisor > kMostScale) return false;
+      if (term.coefficient % divisor != 0) factor = std::lcm(factor, divisor);
+      if (factor > kMostScale / scale) return false;
+    }
+    if (!divides) return false;
+    scale *= factor;
+    relaxed *= Dim(factor);
+    for (const Dim::Term& term : relaxed.terms()) {
+      const std::int64_t divisor = divisor_of(term);
+      if (divisor == 0) continue;
+      const Dim& inner = *term.factors[0].inner;
+      const Dim least = term.coefficient < 0 ? inner : inner - Dim(divisor - 1);
+      relaxed += least * Dim(term.coefficient / divisor) - inner.floor_div(divisor) * Dim(term.coefficient);
+    }
   }
-  return relaxed.range(range_of).low >= 0;
 }
 
 }  // namespace tusk::kernel

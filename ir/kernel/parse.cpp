@@ -56,7 +56,7 @@ Expected<Kernel> Parser::kernel() {
   TRY(kernel_.name, in_.expect_word("the name of a kernel"));
   CHECK(in_.expect("("));
   while (!in_.at(")")) {
-    if (!kernel_.params.empty()) CHECK(in_.expect(","));
+    if (!kernel_.params.empty()) CHECK(in_.expect_comma(")"));
     CHECK(param());
   }
   CHECK(in_.expect(")"));
@@ -100,7 +100,7 @@ Status Parser::param() {
   TRY(out.type, expect_dtype(in_));
   if (in_.accept("[")) {
     while (!in_.at("]")) {
-      if (!out.shape.empty()) CHECK(in_.expect(","));
+      if (!out.shape.empty()) CHECK(in_.expect_comma("]"));
       TRY(Dim next, dim());
       out.shape.push_back(std::move(next));
     }
@@ -138,7 +138,7 @@ Expected<Stage> Parser::stage() {
   if (kernel_.stage(out.name) != nullptr) return in_.fail(at, fmt::format("there are two stages `{}`", out.name));
   CHECK(in_.expect("["));
   while (!in_.at("]")) {
-    if (!out.indices.empty()) CHECK(in_.expect(","));
+    if (!out.indices.empty()) CHECK(in_.expect_comma("]"));
     TRY(Index next, declaration());
     out.indices.push_back(std::move(next));
   }

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ir/kernel/parser.hpp"
+#include "ir/text/count.hpp"
 #include "ir/text/suggest.hpp"
 
 namespace tusk::kernel {
@@ -172,14 +173,14 @@ Expected<Syntax> Parser::call(const Token& at) {
   out.at = at;
   out.row = row;
   while (!in_.at(")")) {
-    if (!out.operands.empty()) CHECK(in_.expect(","));
+    if (!out.operands.empty()) CHECK(in_.expect_comma(")"));
     TRY(Syntax next, infix(0));
     out.operands.push_back(std::move(next));
   }
   CHECK(in_.expect(")"));
   const auto wanted = static_cast<std::size_t>(row != nullptr ? row->arity : 1);
   if (out.operands.size() != wanted) {
-    return in_.fail(at, fmt::format("`{}` takes {} operand{}, found {}", at.text, wanted, wanted == 1 ? "" : "s",
+    return in_.fail(at, fmt::format("`{}` takes {}, found {}", at.text, text::count_of(wanted, "operand"),
                                     out.operands.size()));
   }
   if (row != nullptr) {
@@ -198,7 +199,7 @@ Expected<ExprRef> Parser::read(const Token& at, DType type, std::size_t rank) {
   std::vector<ExprRef> indices;
   std::optional<Literal> otherwise;
   while (!in_.at("]") && !otherwise) {
-    if (!indices.empty()) CHECK(in_.expect(","));
+    if (!indices.empty()) CHECK(in_.expect_comma("]"));
     CHECK(in_.enter());
     TRY(ExprRef next, expression(DType::index));
     in_.leave();
@@ -210,7 +211,7 @@ Expected<ExprRef> Parser::read(const Token& at, DType type, std::size_t rank) {
   }
   CHECK(in_.expect("]"));
   if (indices.size() != rank) {
-    return in_.fail(at, fmt::format("`{}` has rank {}, found {} indices", at.text, rank, indices.size()));
+    return in_.fail(at, fmt::format("`{}` has rank {}, found {}", at.text, rank, text::count_of(indices.size(), "index")));
   }
   if (otherwise) return load_else(at.text, type, std::move(indices), *otherwise);
   return load(at.text, type, std::move(indices));

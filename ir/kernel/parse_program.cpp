@@ -5,6 +5,7 @@
 
 #include "ir/kernel/parse.hpp"
 #include "ir/kernel/parser.hpp"
+#include "ir/text/count.hpp"
 
 namespace tusk::kernel {
 namespace {
@@ -67,11 +68,14 @@ class ProgramParser {
     CHECK(in_.expect(":"));
     TRY(const DType type, expect_dtype(in_));
     std::vector<std::int64_t> shape;
+    std::int64_t count = 1;
     if (in_.at("[")) {
       TRY(const Shape dims, list());
       for (const Dim& dim : dims) {
         if (!dim.is_constant() || dim.constant() < 0) return in_.fail(at, "a constant has a fixed shape");
         shape.push_back(dim.constant());
+        if (__builtin_mul_overflow(count, dim.constant(), &count) || count > text::kMostElements)
+          return in_.fail(at, fmt::format("{}{} is too large", name_of(type), shape_str(dims)));
       }
     }
     Array value(type, std::move(shape));
@@ -83,7 +87,7 @@ class ProgramParser {
   Status elements(Array& out) {
     CHECK(in_.expect("["));
     for (std::int64_t i = 0; i < out.size(); ++i) {
-      if (i > 0) CHECK(in_.expect(","));
+      if (i > 0) CHECK(in_.expect(","));  // as many as there are elements
       TRY(const Literal number, in_.expect_number("a number"));
       if (is_float(out.dtype())) {
         out.set(i, number.is_integer && number.integer == 0 ? number.real : number.as_double());
@@ -106,7 +110,7 @@ class ProgramParser {
     std::vector<Dim> out;
     CHECK(in_.expect("["));
     while (!in_.at("]")) {
-      if (!out.empty()) CHECK(in_.expect(","));
+      if (!out.empty()) CHECK(in_.expect_comma("]"));
       TRY(Dim next, dim());
       out.push_back(std::move(next));
     }
@@ -129,6 +133,7 @@ class ProgramParser {
     function_ = {};
     tensors_.clear();
     later_.clear();
+    bases_.clear();
     TRY(function_.name, in_.expect_word("the name of a function"));
     TRY(const std::vector<Token> inputs, parenthesized());
     CHECK(in_.expect("->"));
@@ -145,6 +150,7 @@ class ProgramParser {
       function_.requirements.push_back(std::move(condition));
     }
     while (in_.accept("tensor")) CHECK(tensor());
+    CHECK(find_bases());
     TRY(function_.inputs, numbers_of(inputs));
     TRY(function_.outputs, numbers_of(outputs));
     TRY(function_.steps, steps());
@@ -187,6 +193,17 @@ class ProgramParser {
     return done();
   }
 
+  // A view may stand above its base.
+  Status find_bases() {
+    for (const auto& [view, name] : bases_) {
+      TRY(const int base, number_of(name));
+      if (function_.tensors[static_cast<std::size_t>(base)].place == Tensor::Place::view)
+        return in_.fail(name, "the base of a view is no view itself");
+      function_.tensors[view].base = base;
+    }
+    return done();
+  }
+
   Status place(Tensor& out) {
     using Place = Tensor::Place;
     if (in_.accept("input")) {
@@ -208,11 +225,8 @@ class ProgramParser {
       CHECK(in_.expect("view"));
       out.place = Place::view;
       const Token at = in_.peek();
-      TRY(out.base, number_of(in_.next()));
-      if (function_.tensors.size() <= static_cast<std::size_t>(out.base) ||
-          function_.tensors[static_cast<std::size_t>(out.base)].place == Place::view) {
-        return in_.fail(at, "the base of a view is a tensor above that is no view itself");
-      }
+      CHECK(in_.expect_word("the base of the view"));
+      bases_.emplace_back(function_.tensors.size(), at);
       if (in_.accept("+")) {
         TRY(out.offset, dim());
       }
@@ -225,7 +239,7 @@ class ProgramParser {
     std::vector<Token> out;
     CHECK(in_.expect("("));
     while (!in_.at(")")) {
-      if (!out.empty()) CHECK(in_.expect(","));
+      if (!out.empty()) CHECK(in_.expect_comma(")"));
       out.push_back(in_.peek());
       CHECK(in_.expect_word("a tensor"));
     }
@@ -299,8 +313,9 @@ class ProgramParser {
     TRY(out.args, numbers_of(args));
     if (out.args.size() != kernel->params.size() || out.results.size() != kernel->results.size()) {
       return in_.fail(
-          at, fmt::format("kernel `{}` has {} parameters and {} results, found {} and {}", name, kernel->params.size(),
-                          kernel->results.size(), out.args.size(), out.results.size()));
+          at, fmt::format("kernel `{}` has {} and {}, found {} and {}", name,
+                          text::count_of(kernel->params.size(), "parameter"),
+                          text::count_of(kernel->results.size(), "result"), out.args.size(), out.results.size()));
     }
     if (in_.accept("scratch")) {
       TRY(out.scratch, tensor_list());
@@ -320,7 +335,8 @@ class ProgramParser {
   std::map<std::string, std::int64_t, std::less<>> steps_;
   Function function_;
   std::unordered_map<std::string, int> tensors_;
-  std::vector<Token> later_;  // words in dims that must be symbols of loops
+  std::vector<Token> later_;                           // words in dims that must be symbols of loops
+  std::vector<std::pair<std::size_t, Token>> bases_;  // views, and the names of their bases
   bool in_function_ = false;
 };
 

@@ -186,7 +186,8 @@ struct Text {
       indices.push_back(Text{true}.of(*index, DType::index));
       simple = simple && index->kind != Expr::Kind::row && index->kind != Expr::Kind::load;
     }
-    const std::string otherwise = expr.has_else ? " else " + literal_str(expr.value, expr.type) : "";
+    // A scalar has nothing outside.
+    const std::string otherwise = expr.has_else && !indices.empty() ? " else " + literal_str(expr.value, expr.type) : "";
     return fmt::format("{}[{}{}]", expr.name, fmt::join(indices, simple ? "," : ", "), otherwise);
   }
 };

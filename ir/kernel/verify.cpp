@@ -9,6 +9,7 @@
 #include "ir/kernel/affine.hpp"
 #include "ir/kernel/parse.hpp"
 #include "ir/kernel/print.hpp"
+#include "ir/text/count.hpp"
 
 namespace tusk::kernel {
 namespace {
@@ -286,7 +287,7 @@ class StageVerifier {
       return fail("type", fmt::format("a load of `{}` is {}, found {}", expr.name, name_of(type), name_of(expr.type)));
     if (expr.operands.size() != shape.size()) {
       return fail("load",
-                  fmt::format("`{}` has rank {}, found {} indices", expr.name, shape.size(), expr.operands.size()));
+                  fmt::format("`{}` has rank {}, found {}", expr.name, shape.size(), text::count_of(expr.operands.size(), "index")));
     }
     for (std::size_t i = 0; i < shape.size(); ++i) {
       if (expr.operands[i]->type != DType::index) {

@@ -524,7 +524,8 @@ bool run_load(const Instruction& i, Diagnostic& problem) {
   const auto& access = *static_cast<const Access*>(i.plan);
   const std::int64_t address = *static_cast<const std::int64_t*>(i.a);
   const std::int64_t count = access.view->bytes / static_cast<std::int64_t>(sizeof(Stored));
-  if (address < 0 || address > count - i.n) return out_of_range(access, "load of", address, i.n, count, problem);
+  const std::int64_t first = -(access.view->before / static_cast<std::int64_t>(sizeof(Stored)));
+  if (address < first || address > count - i.n) return out_of_range(access, "load of", address, i.n, count, problem);
   const std::byte* data = access.view->data + address * static_cast<std::int64_t>(sizeof(Stored));
   auto* out = static_cast<typename M::Register*>(i.out);
   for (std::int64_t l = 0; l < i.n; ++l) {
@@ -541,6 +542,7 @@ bool run_masked_load(const Instruction& i, Diagnostic& problem) {
   const auto& access = *static_cast<const Access*>(i.plan);
   const std::int64_t address = *static_cast<const std::int64_t*>(i.a);
   const std::int64_t count = access.view->bytes / static_cast<std::int64_t>(sizeof(Stored));
+  const std::int64_t first = -(access.view->before / static_cast<std::int64_t>(sizeof(Stored)));
   const auto* mask = static_cast<const Bool*>(i.b);
   auto* out = static_cast<typename M::Register*>(i.out);
   for (std::int64_t l = 0; l < i.n; ++l) {
@@ -549,7 +551,7 @@ bool run_masked_load(const Instruction& i, Diagnostic& problem) {
       continue;
     }
     const std::int64_t at = lane_address(address, l);
-    if (at < 0 || at >= count) return out_of_range(access, "load of", at, 1, count, problem);
+    if (at < first || at >= count) return out_of_range(access, "load of", at, 1, count, problem);
     Stored element;
     std::memcpy(&element, access.view->data + at * static_cast<std::int64_t>(sizeof(Stored)), sizeof(Stored));
     out[l] = M::get(element);
@@ -563,12 +565,13 @@ bool run_store(const Instruction& i, Diagnostic& problem) {
   const auto& access = *static_cast<const Access*>(i.plan);
   const std::int64_t address = *static_cast<const std::int64_t*>(i.a);
   const std::int64_t count = access.view->bytes / static_cast<std::int64_t>(sizeof(Stored));
+  const std::int64_t first = -(access.view->before / static_cast<std::int64_t>(sizeof(Stored)));
   const auto* mask = static_cast<const Bool*>(i.b);
   const auto* value = static_cast<const typename M::Register*>(i.c);
   for (std::int64_t l = 0; l < i.n; ++l) {
     if (mask != nullptr && mask[l] == Bool::no) continue;
     const std::int64_t at = lane_address(address, l);
-    if (at < 0 || at >= count) return out_of_range(access, "store to", at, 1, count, problem);
+    if (at < first || at >= count) return out_of_range(access, "store to", at, 1, count, problem);
     const Stored element = M::put(value[l]);
     std::memcpy(access.view->data + at * static_cast<std::int64_t>(sizeof(Stored)), &element, sizeof(Stored));
   }

@@ -42,7 +42,8 @@ struct TreePlan {
 /// The buffer that a load or store goes to, as a function sees it.
 struct View {
   std::byte* data = nullptr;
-  std::int64_t bytes = 0;
+  std::int64_t bytes = 0;   // from data to the end of the buffer that it lies in
+  std::int64_t before = 0;  // from that buffer's begin to data: strides may be negative
 };
 
 struct Access {

@@ -98,7 +98,7 @@ bool run_view(const Instruction& i, Diagnostic& problem) {
     return false;
   }
   const std::int64_t offset = address * plan.unit;
-  *plan.view = {plan.base->data + offset, plan.base->bytes - offset};
+  *plan.view = {plan.base->data + offset, plan.base->bytes - offset, plan.base->before + offset};
   return true;
 }
 

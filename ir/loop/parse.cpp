@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "ir/text/count.hpp"
 #include "ir/text/lexer.hpp"
 #include "ir/text/suggest.hpp"
 
@@ -89,7 +90,7 @@ class Parser {
     TRY(out.name, in_.expect_word("the name of a function"));
     CHECK(in_.expect("("));
     while (!in_.at(")")) {
-      if (!out.buffers.empty() || !out.scalars.empty()) CHECK(in_.expect(","));
+      if (!out.buffers.empty() || !out.scalars.empty()) CHECK(in_.expect_comma(")"));
       CHECK(param(out, scalar));
     }
     CHECK(in_.expect(")"));
@@ -221,7 +222,7 @@ class Parser {
       return out;
     }
     if (results.size() != out.carries.size()) {
-      return in_.fail(at, fmt::format("{} results, {} values", results.size(), out.carries.size()));
+      return in_.fail(at, fmt::format("{} for {}", text::count_of(results.size(), "result"), text::count_of(out.carries.size(), "value")));
     }
     for (const Carry& carry : out.carries) bind(carry.result, carry.type);
     return out;
@@ -296,7 +297,7 @@ class Parser {
     TRY(out.name, in_.expect_word("the name of a function"));
     CHECK(in_.expect("("));
     while (!in_.at(")")) {
-      if (!out.arguments.empty()) CHECK(in_.expect(","));
+      if (!out.arguments.empty()) CHECK(in_.expect_comma(")"));
       const auto it = buffers_.find(in_.peek().text);
       if (in_.peek().kind == Token::Kind::word && it != buffers_.end()) {
         out.arguments.push_back(name(in_.next().text, {it->second, 1}));
@@ -457,7 +458,7 @@ class Parser {
     CHECK(in_.expect("("));
     std::vector<ValueRef> operands;
     while (!in_.at(")")) {
-      if (!operands.empty()) CHECK(in_.expect(","));
+      if (!operands.empty()) CHECK(in_.expect_comma(")"));
       TRY(ValueRef next, expression());
       operands.push_back(std::move(next));
     }

@@ -9,6 +9,7 @@
 #include "ir/loop/parse.hpp"
 #include "ir/loop/print.hpp"
 #include "ir/loop/rows.hpp"
+#include "ir/text/count.hpp"
 
 namespace tusk::loop {
 namespace {
@@ -60,7 +61,7 @@ class Verifier {
   }
   Diagnostic fail_at(std::string code, const std::string& message, const ValueRef& value) const {
     std::string text = print(value);
-    if (text.size() > 100) text = text.substr(0, 97) + "...";
+    if (text.size() > 100) text.replace(97, std::string::npos, "...");
     Diagnostic out = fail(std::move(code), message);
     out.note("in " + text);
     return out;
@@ -130,7 +131,7 @@ class Verifier {
     CHECK(sound(v.type, "a value"));
     const auto operand_count = [&](std::size_t n) -> Status {
       if (v.operands.size() == n) return done();
-      return fail_at("loop-type", fmt::format("{} operands, wanted are {}", v.operands.size(), n), value);
+      return fail_at("loop-type", fmt::format("{}, wanted: {}", text::count_of(v.operands.size(), "operand"), n), value);
     };
     switch (v.kind) {
       case Value::Kind::literal:

@@ -1,4 +1,6 @@
 // cast, stop_gradient: the same elements, as another type or cut off from gradients.
+#include <bit>
+
 #include "ir/ops/common.hpp"
 
 namespace tusk::graph {
@@ -41,7 +43,21 @@ std::vector<kernel::Stage> lower_cast(const LowerContext& c) {
 }
 
 Expected<std::vector<Type>> infer_stop(const InferContext& c) { return std::vector<Type>{c.operands[0]}; }
-std::vector<Array> evaluate_stop(const EvalContext& c) { return {c.operands[0]}; }
+
+// A choice like those of max: finite differences hold the value still, for its gradient is zero.
+std::vector<Array> evaluate_stop(const EvalContext& c) {
+  Array out = c.operands[0];
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    if (is_float(out.dtype())) {
+      out.set(i, std::bit_cast<double>(c.choice(std::bit_cast<std::int64_t>(out.at(i)))));
+    } else {
+      out.set_int(i, c.choice(out.int_at(i)));
+    }
+  }
+  return {out};
+}
+
+void gradient_stop(GradContext&) {}  // none of dx: zero
 
 }  // namespace
 
@@ -75,6 +91,7 @@ const OpDef kStopGradient = {
     .doc = "y = x; its gradient is zero.",
     .infer = infer_stop,
     .evaluate = evaluate_stop,
+    .gradient = gradient_stop,
     .gradient_note = "zero by definition",
     .same_order = true,
     .samples = {"func f(%x: f32[4]) -> (%y) { %s = stop_gradient %x  %y = map.mul %x, %s }"},

@@ -109,6 +109,8 @@ Expected<std::vector<Type>> infer_scatter(const InferContext& c) {
   const Type& x = c.operands[0];
   const Type& u = c.operands[2];
   TRY(const Axes a, axes_of(c, x, c.operands[1]));
+  if (x.dtype == DType::boolean && c.op.variant != "set")
+    return c.fail("c5", fmt::format("bool has no {}; cast to i32", c.op.variant == "add" ? "sum" : "order"));
   if (u.dtype != x.dtype)
     return c.fail("c4", fmt::format("updates are {}, expected {}", name_of(u.dtype), name_of(x.dtype)));
   const Shape expected = gathered(a, x.shape, c.operands[1].shape);
@@ -179,7 +181,8 @@ std::vector<kernel::Stage> lower_scatter(const LowerContext& c) {
   reduce.kind = c.op.variant == "add"   ? kernel::Reducer::sum
                 : c.op.variant == "max" ? kernel::Reducer::max
                                         : kernel::Reducer::last;
-  const std::vector<std::string> names = reduce_names(stage.indices, a.k());
+  const std::vector<std::string> names = reduce_names(stage.indices, std::max<std::size_t>(1, a.k()));
+  if (a.k() == 0) reduce.indices.push_back({names[0], Dim(1)});  // one update for each batch
   std::vector<kernel::ExprRef> position;  // an index of u
   const std::vector<kernel::ExprRef> left = LowerContext::refs(stage.indices);
   position.assign(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(a.axis));
@@ -238,7 +241,8 @@ const OpDef kScatter = {
     .constraints = {{"c1", "axis is in [0, rank)"},
                     {"c2", "batch is at most axis and the rank of i; the batch axes are equal"},
                     {"c3", "indices are i32"},
-                    {"c4", "the updates have the shape of gather's result and the dtype of x"}},
+                    {"c4", "the updates have the shape of gather's result and the dtype of x"},
+                    {"c5", "add and max are not for bool"}},
     .infer = infer_scatter,
     .evaluate = evaluate_scatter,
     .gradient = gradient_scatter,
@@ -251,7 +255,8 @@ const OpDef kScatter = {
          "batch=1} }",
          "func f(%x: f32[2,5], %i: i32[2,2], %u: f32[2,2,2]) -> (%y) { %y = scatter.add %x, %i, %u {axis=1} }",
          "func f(%x: f32[5], %u: f32[2]) -> (%y) { %i = const {value=i32[2] [3,1]}  %y = scatter.set %x, %i, %u }",
-         "func f(%x: i32[5], %i: i32[3], %u: i32[3]) -> (%y) { %y = scatter.max %x, %i, %u }"},
+         "func f(%x: i32[5], %i: i32[3], %u: i32[3]) -> (%y) { %y = scatter.max %x, %i, %u }",
+         "func f(%x: f32[5], %i: i32[], %u: f32[]) -> (%y) { %y = scatter.add %x, %i, %u }"},
 };
 
 }  // namespace tusk::graph

@@ -3,6 +3,7 @@
 
 #include "ir/graph/infix.hpp"
 #include "ir/ops/common.hpp"
+#include "ir/text/count.hpp"
 
 namespace tusk::graph {
 namespace {
@@ -18,8 +19,11 @@ std::optional<DType> shared_dtype(const InferContext& c) {
 
 Expected<std::vector<Type>> infer(const InferContext& c) {
   const Row& row = *c.op.row;
+  if (row.typing == Typing::convert) return c.fail("c6", "conversions are the op cast");
+  if (row.inner) return c.fail("c6", fmt::format("{} serves the bodies of other rows only", row.name));
   if (static_cast<int>(c.operands.size()) != row.arity) {
-    return c.fail("c1", fmt::format("{} takes {} operands, found {}", row.name, row.arity, c.operands.size()));
+    return c.fail("c1", fmt::format("{} takes {}, found {}", row.name, text::count_of(row.arity, "operand"),
+                                    c.operands.size()));
   }
   const std::optional<DType> shared = shared_dtype(c);
   if (!shared) return c.fail("c2", "all operands are numbers, so the result has no shape; write a const");
@@ -49,6 +53,10 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
       return c.fail("c4", fmt::format("operand {} is {}, expected {}; cast is an op of its own", i, name_of(type.dtype),
                                       name_of(*shared)));
     }
+  }
+  if (row.typing == Typing::select && (c.is_number(0) || c.operands[0].dtype != DType::boolean)) {
+    return c.fail("c5", fmt::format("the condition of select is a tensor of bool, found {}",
+                                    c.is_number(0) ? "a number" : name_of(c.operands[0].dtype)));
   }
   const std::optional<DType> type = row_type(row, registers);
   if (!type) return c.fail("c5", fmt::format("row {} does not take {}", row.name, name_of(*shared)));
@@ -113,11 +121,12 @@ std::vector<Array> evaluate(const EvalContext& c) {
     }
     return {out};
   }
+  const bool divides = is_integer(c.result_types[0].dtype) && (row.name == "floordiv" || row.name == "mod");
   Array out(is_float(c.result_types[0].dtype) ? DType::f64 : DType::i64, c.result_shape());
   for (std::int64_t i = 0; i < out.size(); ++i) {
     double x[3] = {0, 0, 0};
     for (std::size_t k = 0; k < c.operands.size(); ++k) x[k] = c.operands[k].at(c.operands[k].size() == 1 ? 0 : i);
-    out.set(i, c.choose(row, x));
+    out.set(i, divides && x[1] == 0 ? 0 : c.choose(row, x));  // integers have no infinity: x / 0 is 0
   }
   return {out};
 }
@@ -155,7 +164,8 @@ const OpDef kMap = {
                     {"c2", "at least one operand that decides the type is a tensor"},
                     {"c3", "tensors have equal shapes"},
                     {"c4", "tensors have equal dtypes (select: the last two)"},
-                    {"c5", "the row takes the dtype"}},
+                    {"c5", "the row takes the dtype"},
+                    {"c6", "the row is no conversion, which is the op cast, and no part of another row"}},
     .infer = infer,
     .evaluate = evaluate,
     .gradient = gradient,
@@ -179,6 +189,7 @@ const OpDef kMap = {
             "func f(%x: bool[4], %z: bool[4]) -> (%y) { %y = map.xor %x, %z }",
             "func f(%x: i64[4], %z: i64[4]) -> (%y) { %y = map.mul %x, %z }",
             "func f(%x: f32[]) -> (%y) { %y = map.exp %x }",
+            "func f(%x: f32[3]) -> (%y) { %y = map.pow 2.75, %x }",
             "func f(%x: f32[3], %z: f32[3], %w: f32[3]) -> (%y) { %y = map.fma %x, %z, %w }",
         },
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/ops/common.hpp"
+#include "ir/text/count.hpp"
 
 namespace tusk::graph {
 namespace {
@@ -15,7 +16,7 @@ Expected<std::vector<Type>> infer_pad(const InferContext& c) {
   const Ints& inner = c.ints("inner");
   const Type& x = c.operands[0];
   if (low.size() != x.shape.size() || high.size() != x.shape.size() || inner.size() != x.shape.size()) {
-    return c.fail("c1", fmt::format("low, high and inner need {} entries", x.shape.size()));
+    return c.fail("c1", fmt::format("low, high and inner need {}", text::count_of(x.shape.size(), "entry")));
   }
   Type result{x.dtype, {}};
   for (std::size_t i = 0; i < inner.size(); ++i) {

@@ -109,7 +109,8 @@ std::vector<kernel::Stage> lower_reduce(const LowerContext& c) {
     (reduced ? reduce.indices : stage.indices).push_back(all[i]);
   }
   stage.expr = c.operand(0, LowerContext::refs(all));
-  if (reduce.indices.empty()) return {pointwise("y0", stage.indices, stage.type, stage.expr)};
+  // Of no axes: a reduction of one term, which rules N5 and N6 still bind (-0 + 0 is 0, max ignores NaN).
+  if (reduce.indices.empty()) reduce.indices.push_back({reduce_names(stage.indices, 1)[0], Dim(1)});
   stage.reduce = std::move(reduce);
   return {ordered(std::move(stage))};
 }
@@ -195,7 +196,8 @@ const OpDef kReduce = {
                 "func f(%x: bool[3,4]) -> (%y) { %y = reduce.all %x {axes=[1]} }",
                 "func f(%x: bool[3,4]) -> (%y) { %y = reduce.any %x {axes=[0,1]} }",
                 "func f(%x: f64[3,40]) -> (%y) { %y = reduce.sum %x {axes=[1]} }",
-                "func f(%x: f32[3]) -> (%y) { %y = reduce.sum %x {axes=[]} }"},
+                "func f(%x: f32[3]) -> (%y) { %y = reduce.sum %x {axes=[]} }",
+                "func f(%x: f32[3]) -> (%y) { %y = reduce.max %x {axes=[]} }"},
 };
 
 extern const OpDef kArgReduce;

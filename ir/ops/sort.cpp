@@ -19,6 +19,7 @@ bool before(double a, double b, bool descending) {
 Expected<std::vector<Type>> infer(const InferContext& c) {
   const Type& x = c.operands[0];
   CHECK(check_axis(c, c.integer("axis"), x.shape.size(), "c1"));
+  CHECK(c.at_least(x.shape[static_cast<std::size_t>(c.integer("axis"))], Dim(1), "c3", "the extent of the axis sorted"));
   if (x.dtype == DType::boolean) return c.fail("c2", "bool has no order; cast to i32");
   return std::vector<Type>{x, {DType::i32, x.shape}};
 }
@@ -133,7 +134,7 @@ const OpDef kSort = {
         "values[i] = x[index[i]], index is i32.",
     .attrs = {{"axis", AttrSpec::Kind::integer, {}, "that is sorted"},
               {"descending", AttrSpec::Kind::flag, false, "largest first"}},
-    .constraints = {{"c1", "axis is in [0, rank)"}, {"c2", "x is not bool"}},
+    .constraints = {{"c1", "axis is in [0, rank)"}, {"c2", "x is not bool"}, {"c3", "the axis is not empty"}},
     .infer = infer,
     .evaluate = evaluate,
     .gradient = gradient,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/ops/common.hpp"
+#include "ir/text/count.hpp"
 
 namespace tusk::graph {
 namespace {
@@ -14,7 +15,7 @@ Expected<std::vector<Type>> infer_broadcast(const InferContext& c) {
   const Ints& dims = c.ints("dims");
   const Type& x = c.operands[0];
   if (dims.size() != x.shape.size()) {
-    return c.fail("c1", fmt::format("dims has {} entries for rank {}", dims.size(), x.shape.size()));
+    return c.fail("c1", fmt::format("dims has {} for rank {}", text::count_of(dims.size(), "entry"), x.shape.size()));
   }
   for (std::size_t i = 0; i < dims.size(); ++i) {
     CHECK(check_axis(c, dims[i], shape.size(), "c2"));
@@ -89,7 +90,7 @@ Expected<std::vector<Type>> infer_transpose(const InferContext& c) {
   const Ints& perm = c.ints("perm");
   const Type& x = c.operands[0];
   if (perm.size() != x.shape.size()) {
-    return c.fail("c1", fmt::format("perm has {} entries for rank {}", perm.size(), x.shape.size()));
+    return c.fail("c1", fmt::format("perm has {} for rank {}", text::count_of(perm.size(), "entry"), x.shape.size()));
   }
   CHECK(check_axes(c, perm, x.shape.size(), "c1"));
   Type result{x.dtype, {}};
@@ -138,7 +139,7 @@ Expected<std::vector<Type>> infer_slice(const InferContext& c) {
   const Ints& step = c.ints("step");
   const Type& x = c.operands[0];
   if (start.size() != x.shape.size() || limit.size() != x.shape.size() || step.size() != x.shape.size()) {
-    return c.fail("c1", fmt::format("start, limit and step need {} entries", x.shape.size()));
+    return c.fail("c1", fmt::format("start, limit and step need {}", text::count_of(x.shape.size(), "entry")));
   }
   Type result{x.dtype, {}};
   for (std::size_t i = 0; i < step.size(); ++i) {
@@ -147,8 +148,13 @@ Expected<std::vector<Type>> infer_slice(const InferContext& c) {
     CHECK(c.at_least(length, Dim(0), "c3", fmt::format("the length of axis {}", i)));
     CHECK(c.at_least(step[i] > 0 ? start[i] : limit[i] + Dim(1), Dim(0), "c4",
                      fmt::format("the first index of axis {}", i)));
-    CHECK(c.at_least(x.shape[i], step[i] > 0 ? limit[i] : start[i] + Dim(1), "c4",
-                     fmt::format("the extent of axis {}", i)));
+    const Dim behind = step[i] > 0 ? limit[i] : start[i] + Dim(1);  // what is read ends in front of it
+    if ((x.shape[i] - behind).range(c.module.ranges()).high < 0) {
+      const Dim most = step[i] > 0 ? x.shape[i] : x.shape[i] - Dim(1);
+      return c.fail("c4", fmt::format("{} of axis {} is {}, expected at most {}", step[i] > 0 ? "limit" : "start", i,
+                                      (step[i] > 0 ? limit[i] : start[i]).str(), most.str()));
+    }
+    CHECK(c.at_least(x.shape[i], behind, "c4", fmt::format("the extent of axis {}", i)));
     result.shape.push_back(length);
   }
   return std::vector<Type>{result};

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "ir/ops/common.hpp"
+#include "ir/text/count.hpp"
 
 namespace tusk::graph {
 namespace {
@@ -29,7 +30,7 @@ Attrs attrs_of_window(const Op& op) {
 Status check_window(const InferContext& c, const Window& w, std::size_t rank) {
   if (w.size.size() != rank || w.stride.size() != rank || w.dilation.size() != rank || w.low.size() != rank ||
       w.high.size() != rank) {
-    return c.fail("c1", fmt::format("size, stride, dilation, low and high need {} entries", rank));
+    return c.fail("c1", fmt::format("size, stride, dilation, low and high need {}", text::count_of(rank, "entry")));
   }
   for (std::size_t i = 0; i < rank; ++i) {
     if (w.size[i] < 1 || w.stride[i] < 1 || w.dilation[i] < 1) {
@@ -158,7 +159,7 @@ std::vector<kernel::Stage> lower_window(const LowerContext& c) {
   std::vector<kernel::ExprRef> from = reads(w, LowerContext::refs(stage.indices), taps.of_axis);
   stage.expr = has_padding(w) ? c.operand_else(0, std::move(from), identity_of(reduce.kind, stage.type))
                               : c.operand(0, std::move(from));
-  if (taps.indices.empty()) return {stage};
+  if (taps.indices.empty()) taps.indices.push_back({reduce_names(stage.indices, 1)[0], Dim(1)});  // as reduce does
   reduce.indices = std::move(taps.indices);
   stage.reduce = std::move(reduce);
   return {ordered(std::move(stage))};
@@ -249,8 +250,9 @@ Expected<std::vector<Type>> infer_unwindow(const InferContext& c) {
   const Window w = window_of(c);
   const Type& dy = c.operands[0];
   const Shape& extent = c.shape("extent");
+  if (dy.dtype == DType::boolean) return c.fail("c4", "bool has no sum and no order; cast to i32");
   CHECK(check_window(c, w, dy.shape.size()));
-  if (extent.size() != dy.shape.size()) return c.fail("c1", fmt::format("extent needs {} entries", dy.shape.size()));
+  if (extent.size() != dy.shape.size()) return c.fail("c1", fmt::format("extent needs {}", text::count_of(dy.shape.size(), "entry")));
   for (std::size_t i = 0; i < extent.size(); ++i) {
     CHECK(
         c.equal(positions(w, i, extent[i]), dy.shape[i], "c3", fmt::format("the number of windows along axis {}", i)));

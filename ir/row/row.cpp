@@ -136,6 +136,11 @@ Row body(std::string_view name, int arity, double ulp, Reference reference, Deri
               derivative);
 }
 
+Row inner(Row row) {
+  row.inner = true;
+  return row;
+}
+
 #define TUSK_OF_A(...) [](double a, double, double) -> double { return __VA_ARGS__; }
 #define TUSK_OF_AB(...) [](double a, double b, double) -> double { return __VA_ARGS__; }
 #define TUSK_OF_ABC(...) [](double a, double b, double c) -> double { return __VA_ARGS__; }
@@ -232,8 +237,8 @@ std::vector<Row> table() {
       body("log2", 1, 1, TUSK_OF_A(std::log2(a)), {"1.4426950408889634 / a"}, "logarithm to base 2"),
       body("log10", 1, 1, TUSK_OF_A(std::log10(a)), {"0.4342944819032518 / a"}, "logarithm to base 10"),
       body("log1p", 1, 1, TUSK_OF_A(std::log1p(a)), {"1 / (1 + a)"}, "log(1 + a)"),
-      body("turned", 1, 4, TUSK_OF_A(turned(a)), {},
-           "|a| taken into [-pi/4, pi/4], with the count of right angles packed beside; for sin, cos, tan"),
+      inner(body("turned", 1, 4, TUSK_OF_A(turned(a)), {},
+           "|a| taken into [-pi/4, pi/4], with the count of right angles packed beside; for sin, cos, tan")),
       body("sin", 1, 1.5, TUSK_OF_A(std::sin(a)), {"cos(a)"}, "sine of radians"),
       body("cos", 1, 1.5, TUSK_OF_A(std::cos(a)), {"-sin(a)"}, "cosine of radians"),
       body("tan", 1, 3, TUSK_OF_A(std::tan(a)), {"1 + y * y"}, "tangent of radians"),

@@ -76,6 +76,7 @@ struct Row {
   /// Worst error of the body, in units of the last place (docs/performance.md); 0 for a basic row, which rounds once.
   double ulp = 0;
   std::string_view doc;
+  bool inner = false;  // serves the bodies of other rows only
 };
 
 std::span<const Row> rows();

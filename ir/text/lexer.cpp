@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "ir/base/utf8.hpp"
+
 namespace tusk::text {
 namespace {
 
@@ -18,8 +20,11 @@ constexpr int kDeepest = 200;
 }  // namespace
 
 Lexer::Lexer(std::string file, std::string_view text) : file_(std::move(file)), text_(text) {
-  if (Status ok = lex(); !ok) problem_ = ok.problem().message;
-  tokens_.push_back({Token::Kind::end, "", tokens_.empty() || problem_.empty() ? text_.size() : tokens_.back().at});
+  if (Status ok = lex(); !ok) {
+    problem_ = ok.problem().message;
+  } else {
+    tokens_.push_back({Token::Kind::end, "", text_.size()});
+  }
 }
 
 Status Lexer::lex() {
@@ -64,7 +69,7 @@ Status Lexer::lex() {
       ++i;
       if (i < text_.size() && text_[i] == '"') {
         if (!string_at(name)) {
-          push(Token::Kind::punct, std::string(1, c), at);
+          push(Token::Kind::end, "", at);
           return error("", "a quoted name does not end on its line");
         }
       } else {
@@ -78,7 +83,7 @@ Status Lexer::lex() {
     } else if (c == '"') {
       std::string value;
       if (!string_at(value)) {
-        push(Token::Kind::punct, "\"", at);
+        push(Token::Kind::end, "", at);
         return error("", "a string does not end on its line");
       }
       push(Token::Kind::string, value, at);
@@ -107,6 +112,7 @@ Status Lexer::lex() {
         if (text_.compare(i, 2, pair) == 0) symbol = pair;
       }
       i += symbol.size();
+      for (; i < text_.size() && continues_code_point(text_[i]); ++i) symbol += text_[i];
       push(Token::Kind::punct, symbol, at);
     }
   }
@@ -140,19 +146,30 @@ Status Lexer::expect(std::string_view text) {
   return fail(fmt::format("expected `{}`", text));
 }
 
+Status Lexer::expect_comma(std::string_view close) {
+  if (accept(",")) return done();
+  return fail(fmt::format("expected `,` or `{}`", close));
+}
+
 Expected<std::string> Lexer::expect_word(std::string_view what) {
   if (peek().kind != Token::Kind::word) return fail(fmt::format("expected {}", what));
   return next().text;
 }
 
 Expected<std::int64_t> Lexer::expect_integer(std::string_view what) {
-  const Token at = peek();
   const bool negative = accept("-");
   if (peek().kind != Token::Kind::number) return fail(fmt::format("expected {}", what));
-  TRY(const kernel::Literal number, number_of(peek().text));
-  if (!number.is_integer) return fail(fmt::format("expected {}, an integer", what));
+  const Expected<kernel::Literal> read = number_of(peek().text);
+  if (!read) return fail(read.problem().message);
+  const kernel::Literal number = *read;
+  if (!number.is_integer) {
+    const bool said = what.find("integer") != std::string_view::npos;
+    return fail(fmt::format("expected {}{}", what, said ? "" : ", an integer"));
+  }
+  const bool least = negative && number.integer == std::numeric_limits<std::int64_t>::min();
+  if (number.integer < 0 && !least) return fail(fmt::format("`{}` is not a signed number of 64 bits", peek().text));
   next();
-  return negative ? static_cast<std::int64_t>(0ULL - static_cast<std::uint64_t>(number.integer)) : number.integer;
+  return negative && !least ? -number.integer : number.integer;
 }
 
 Expected<kernel::Literal> Lexer::expect_number(std::string_view what) {
@@ -250,7 +267,7 @@ Diagnostic Lexer::fail(const Token& token, std::string message) const {
       line_start = i + 1;
     }
   }
-  spot.column = static_cast<int>(token.at - line_start) + 1;
+  spot.column = static_cast<int>(code_points(std::string_view(text_).substr(line_start, token.at - line_start))) + 1;
   spot.text = text_.substr(line_start, text_.find('\n', line_start) - line_start);
   if (token.kind == Token::Kind::end && !problem_.empty()) {
     message = problem_;

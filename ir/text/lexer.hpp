@@ -27,20 +27,24 @@ struct Token {
   std::size_t at = 0;  // byte offset
 };
 
-/// The tokens of a text, with one token of look-ahead and the errors at a token. Comments (`#` or `//` at the start of
-/// a comment, to the end of the line) are skipped; see `Comments`.
+/// Elements of an array that a text may claim; larger ones only come from a file.
+constexpr std::int64_t kMostElements = std::int64_t{1} << 26;
+
+/// The tokens of a text, and the errors at a token. A comment begins with `#` and ends with its line.
 class Lexer {
  public:
-  /// Kernel and graph text have integer division `//`, so there comments begin with `#`; loop text likewise.
   Lexer(std::string file, std::string_view text);
 
   const Token& peek(std::size_t ahead = 0) const;
   Token next();
-  bool at_end() const { return peek().kind == Token::Kind::end; }
+  /// A text with a lexical error does not end: whoever reads on meets the error.
+  bool at_end() const { return peek().kind == Token::Kind::end && problem_.empty(); }
   bool at(std::string_view punct_or_word) const;
   /// Takes the token if it is this punctuation or word.
   bool accept(std::string_view punct_or_word);
   Status expect(std::string_view punct_or_word);
+  /// The comma behind an item of a list that `close` ends.
+  Status expect_comma(std::string_view close);
   Expected<std::string> expect_word(std::string_view what);
   Expected<std::int64_t> expect_integer(std::string_view what);    // with an optional minus
   Expected<kernel::Literal> expect_number(std::string_view what);  // with an optional minus; inf, nan
@@ -67,7 +71,7 @@ class Lexer {
   std::vector<Token> tokens_;
   std::size_t position_ = 0;
   int depth_ = 0;
-  std::string problem_;  // a lexical error becomes the token `end` with this message
+  std::string problem_;  // a lexical error: the token `end` stands at its place, and every error there is this one
 };
 
 /// %name, quoted where needed. `sign` is '%' or '@'.

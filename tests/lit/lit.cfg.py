@@ -2,9 +2,14 @@
 #
 #     # RUN: %tusk-opt %s --simplify | FileCheck %s
 #
+# and, for a command that must fail with exit code 1 (not crash), its output and errors in one:
+#
+#     # RUN: %exit-1 %tusk-opt %s | FileCheck %s
+#
 # Where the lines below `# Written by ./dev test --update` hold the whole output, `./dev test --update` rewrites them.
 import glob
 import os
+import sys
 
 import lit.formats
 
@@ -24,6 +29,11 @@ for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TUSK_SHARED"):
         config.environment[name] = os.environ[name]
 
 config.substitutions += [
+    ("%exit-1", """sh -c '"$@" 2>&1; test $? -eq 1' sh"""),
+    ("%edit", f"{sys.executable} {os.path.join(config.test_source_root, 'edit_model.py')}"),
+    ("%python", sys.executable),
+    ("%goldens", os.path.join(os.path.dirname(config.test_source_root), "parity", "goldens")),
+    ("%refused", os.path.join(os.path.dirname(config.test_source_root), "parity", "refused")),
     ("%tusk-opt", os.path.join(build, "tools", "tusk-opt")),
     ("%tusk", os.path.join(build, "tools", "tusk")),
     ("%root", os.path.dirname(os.path.dirname(config.test_source_root))),

@@ -9,15 +9,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "frontend/files/npy.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
 #include "ir/graph/bind.hpp"
@@ -27,11 +24,11 @@
 #include "ir/graph/verify.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/run_loops.hpp"
+#include "tools/recording.hpp"
 
 namespace {
 
 using namespace tusk;
-using Arrays = std::map<std::string, Array>;
 
 // Relative to the largest value of an output (models/README.md).
 constexpr double kTolerance = 2e-5;
@@ -40,34 +37,6 @@ struct Outcome {
   double worst = 0;  // largest difference / largest value, over all outputs
   int outputs = 0;
 };
-
-/// NaN only where NaN is recorded, inf likewise.
-Expected<double> difference(const Array& found, const Array& recorded) {
-  if (found.shape() != recorded.shape()) {
-    return error("shape", fmt::format("an output has {} elements in another shape than the {} recorded", found.size(),
-                                      recorded.size()));
-  }
-  double largest = 0;
-  double worst = 0;
-  for (std::int64_t i = 0; i < found.size(); ++i) {
-    const double expected = recorded.at(i);
-    const double value = found.at(i);
-    if (std::isfinite(expected)) largest = std::max(largest, std::abs(expected));
-    if (std::isnan(expected) && std::isnan(value)) continue;
-    if (std::isinf(expected) && std::isinf(static_cast<float>(value))) continue;
-    const double apart = std::abs(value - expected);
-    worst = std::isnan(apart) ? INFINITY : std::max(worst, apart);
-  }
-  return largest > 0 ? worst / largest : worst;
-}
-
-const Array* recorded_array(const Arrays& arrays, const std::string& prefix, const std::string& name,
-                            std::size_t index) {
-  for (const std::string& key : {prefix + name, prefix + std::to_string(index)}) {
-    if (const auto it = arrays.find(key); it != arrays.end()) return &it->second;
-  }
-  return nullptr;
-}
 
 bool by_loops = false;
 
@@ -79,30 +48,17 @@ Expected<std::vector<Array>> run(const graph::Module& module, const graph::Funct
   return run_loops(lowered.program, lowered.loops, function.name, inputs, symbols);
 }
 
-/// One recorded call: `prefix` is "", "set1/", "case1/", ...
-Expected<Outcome> check_call(const graph::Module& module, const Model& model, const Arrays& arrays,
-                             const std::string& prefix, bool print) {
+/// One recorded call.
+Expected<Outcome> check_call(const graph::Module& module, const Model& model, const RecordedCall& call, bool print) {
   const graph::Function& function = module.functions.front();
-  std::vector<Array> inputs;
   std::vector<std::vector<std::int64_t>> shapes;
-  for (std::size_t i = 0; i < model.input_names().size(); ++i) {
-    const Array* input = recorded_array(arrays, prefix + "in/", model.input_names()[i], i);
-    if (input == nullptr && model.input_names().size() == 1) {  // Keras renames the input of a Sequential model
-      const auto it = arrays.lower_bound(prefix + "in/");
-      if (it != arrays.end() && it->first.starts_with(prefix + "in/")) input = &it->second;
-    }
-    if (input == nullptr) return error("recording", "no input " + model.input_names()[i]);
-    inputs.push_back(*input);
-    shapes.push_back(input->shape());
-  }
+  for (const Array& input : call.inputs) shapes.push_back(input.shape());
   TRY(const graph::SymbolValues symbols, graph::bind_symbols(module, function, shapes));
-  TRY(const std::vector<Array> results, run(module, function, inputs, symbols));
+  TRY(const std::vector<Array> results, run(module, function, call.inputs, symbols));
   Outcome outcome;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const Array* recorded = recorded_array(arrays, prefix + "out/", model.output_names()[i], i);
-    if (recorded == nullptr) return error("recording", "no output " + std::to_string(i));
-    TRY(const double apart, difference(results[i], *recorded));
-    if (print) fmt::print("{}out/{} {}: {:.2e}\n", prefix, i, model.output_names()[i], apart);
+    const double apart = difference(results[i], call.outputs[i]);
+    if (print) fmt::print("{}out/{} {}: {:.2e}\n", call.prefix, i, model.output_names()[i], apart);
     outcome.worst = std::max(outcome.worst, apart);
     ++outcome.outputs;
   }
@@ -113,21 +69,11 @@ Expected<Outcome> check_numbers(const LoadedModel& loaded, const std::filesystem
   TRY(const graph::Module module, to_module(loaded.model));
   if (print) std::fputs(graph::print(module).c_str(), stdout);
   CHECK(graph::verify(module));
-  TRY(const Arrays arrays, read_npz(recording));
-  std::vector<std::string> prefixes;
-  for (const auto& [key, array] : arrays) {
-    const std::size_t at = key.find("in/");
-    const std::string prefix = key.substr(0, at == std::string::npos ? 0 : at);
-    const auto out = arrays.lower_bound(prefix + "out/");  // recordings of a training have none
-    const bool is_call = (prefix.empty() || prefix.starts_with("set") || prefix.starts_with("case")) &&
-                         out != arrays.end() && out->first.starts_with(prefix + "out/");
-    if (at != std::string::npos && is_call && std::ranges::find(prefixes, prefix) == prefixes.end()) {
-      prefixes.push_back(prefix);
-    }
-  }
+  TRY(const std::vector<RecordedCall> calls,
+      recorded_calls(recording.string(), loaded.model.input_names(), loaded.model.output_names()));
   Outcome all;
-  for (const std::string& prefix : prefixes) {
-    TRY(const Outcome one, check_call(module, loaded.model, arrays, prefix, print));
+  for (const RecordedCall& call : calls) {
+    TRY(const Outcome one, check_call(module, loaded.model, call, print));
     all.worst = std::max(all.worst, one.worst);
     all.outputs += one.outputs;
   }

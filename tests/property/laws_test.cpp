@@ -138,6 +138,29 @@ TEST_P(Laws, KernelAndLoopTextRoundTrip) {
   }
 }
 
+// Law 3, in one bound for all of a result: small beside its largest element.
+void expect_near(const std::vector<Array>& results, const std::vector<Array>& truth, const std::string& text) {
+  ASSERT_EQ(results.size(), truth.size());
+  for (std::size_t k = 0; k < results.size(); ++k) {
+    double largest = 1;
+    for (std::int64_t i = 0; i < truth[k].size(); ++i) {
+      if (std::isfinite(truth[k].at(i))) largest = std::max(largest, std::abs(truth[k].at(i)));
+    }
+    const double epsilon = results[k].dtype() == DType::f16    ? 2e-3
+                           : results[k].dtype() == DType::bf16 ? 1e-2
+                           : results[k].dtype() == DType::f64  ? 1e-12
+                                                               : 2e-6;
+    for (std::int64_t i = 0; i < results[k].size(); ++i) {
+      const double a = results[k].at(i);
+      const double b = truth[k].at(i);
+      if (std::isnan(a) && std::isnan(b)) continue;
+      ASSERT_NEAR(a, b, (is_float(results[k].dtype()) ? epsilon : 0) * largest)
+          << "result " << k << " element " << i << "\n"
+          << text;
+    }
+  }
+}
+
 // Laws 3, 4 and 9: near the double interpreter, the same bits under every schedule, with a poisoned arena.
 TEST_P(Laws, EnginesAgree) {
   const graph::Module module = must(graph::parse_sample(GetParam().text));
@@ -148,25 +171,7 @@ TEST_P(Laws, EnginesAgree) {
     const std::vector<Array> truth = must(graph::interpret(module, function, inputs, symbols));
     const Lowered fused = lowered(module, {});
     const std::vector<Array> results = must(run_loops(fused.program, fused.loops, function.name, inputs, symbols));
-    ASSERT_EQ(results.size(), truth.size());
-    for (std::size_t k = 0; k < results.size(); ++k) {
-      double largest = 1;
-      for (std::int64_t i = 0; i < truth[k].size(); ++i) {
-        if (std::isfinite(truth[k].at(i))) largest = std::max(largest, std::abs(truth[k].at(i)));
-      }
-      const double epsilon = results[k].dtype() == DType::f16    ? 2e-3
-                             : results[k].dtype() == DType::bf16 ? 1e-2
-                             : results[k].dtype() == DType::f64  ? 1e-12
-                                                                 : 2e-6;
-      for (std::int64_t i = 0; i < results[k].size(); ++i) {
-        const double a = results[k].at(i);
-        const double b = truth[k].at(i);
-        if (std::isnan(a) && std::isnan(b)) continue;
-        ASSERT_NEAR(a, b, (is_float(results[k].dtype()) ? epsilon : 0) * largest)
-            << "result " << k << " element " << i << "\n"
-            << loop::print(fused.loops);
-      }
-    }
+    expect_near(results, truth, loop::print(fused.loops));
     for (const PassOptions& options : {PassOptions{true, true, false}, PassOptions{true, false, true}}) {
       const Lowered other = lowered(module, options);
       const std::vector<Array> again = must(run_loops(other.program, other.loops, function.name, inputs, symbols));
@@ -174,6 +179,26 @@ TEST_P(Laws, EnginesAgree) {
         EXPECT_TRUE(same_bits(results[k], again[k])) << loop::print(other.loops);
     }
   }
+}
+
+// A gradient is a function like any other: laws 3 and 4 hold for it.
+void expect_gradient_runs(const graph::Module& module, const graph::Function& gradient, std::vector<Array> arguments,
+                          const Symbols& symbols) {
+  graph::Module alone = module;
+  alone.functions = {gradient};
+  const std::string text = graph::print(alone);
+  EXPECT_EQ(graph::print(must(graph::parse(text))), text);
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const graph::Type& type = gradient.values[static_cast<std::size_t>(gradient.params[i])].type;
+    arguments[i] = arguments[i].converted(type.dtype);
+  }
+  const std::vector<Array> truth = must(graph::interpret(alone, gradient, arguments, symbols));
+  const Lowered fused = lowered(alone, {});
+  const std::vector<Array> results = must(run_loops(fused.program, fused.loops, gradient.name, arguments, symbols));
+  expect_near(results, truth, text);
+  const Lowered plain = lowered(alone, PassOptions{true, true, false});
+  const std::vector<Array> again = must(run_loops(plain.program, plain.loops, gradient.name, arguments, symbols));
+  for (std::size_t k = 0; k < results.size(); ++k) EXPECT_TRUE(same_bits(results[k], again[k])) << text;
 }
 
 // Law 6: gradients against central differences in double, with decisions frozen.
@@ -222,6 +247,7 @@ TEST_P(Laws, GradientsAgreeWithDifferences) {
     }
     return sum;
   };
+  expect_gradient_runs(module, gradient, arguments, symbols);
   std::size_t g = 0;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     if (inputs[k].dtype() != DType::f64) continue;

@@ -331,7 +331,7 @@ TEST(KernelText, ErrorsOfPrograms) {
       {"func m() -> () { tensor a: f32[2] const @d }", "there is no constant @d"},
       {"func m() -> () { tensor a: f32[2] view b }", "there is no tensor `b`"},
       {"func m() -> () { tensor a: f32[2] input tensor b: f32[2] view a strides [1] tensor c: f32[2] view b }",
-       "the base of a view is a tensor above that is no view itself"},
+       "the base of a view is no view itself"},
       {"func m() -> () { tensor a: f32[2] input tensor b: f32[2] view a + position }",
        "`position` is no symbol of the program and of no loop"},
       {"func m() -> () { tensor a: f32[2] input tensor a: f32[2] input }", "there are two tensors `a`"},

@@ -1,0 +1,149 @@
+#include "driver/self_tests.hpp"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <random>
+
+#include "driver/compile.hpp"
+#include "driver/compiled.hpp"
+#include "ir/graph/bind.hpp"
+#include "ir/graph/interpret.hpp"
+#include "passes/run_loops.hpp"
+
+namespace tusk {
+namespace {
+
+// About a second of the loop interpreter.
+constexpr double kMostInterpreted = 2e8;
+// How far compiled code may be from the double interpreter, of an output's largest value.
+constexpr double kTolerance = 1e-4;
+
+// Symbols of a recorded call: a batch of 2, other extents of moderate size, within their ranges and steps.
+Symbols self_test_symbols(const kernel::Program& program) {
+  Symbols out;
+  for (const kernel::Symbol& symbol : program.symbols) {
+    const std::int64_t wish = symbol.name == "batch" ? 2 : 24;
+    const std::int64_t value = std::clamp(wish, symbol.low, symbol.high);
+    out[symbol.name] = std::clamp((value + symbol.step - 1) / symbol.step * symbol.step, symbol.low, symbol.high);
+  }
+  return out;
+}
+
+Array self_test_input(DType type, std::vector<std::int64_t> shape, std::minstd_rand& random) {
+  Array out(type, std::move(shape));
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    const auto step = static_cast<std::int64_t>(random() >> 7) % 256;
+    if (is_float(type)) {
+      out.set(i, static_cast<double>(step) / 256);
+    } else {
+      out.set_int(i, step % 2);
+    }
+  }
+  return out;
+}
+
+// Points of all stages, those of their reductions included.
+double work_of(const kernel::Program& program, const std::vector<kernel::Step>& steps, const ValueOf& value_of) {
+  double total = 0;
+  for (const kernel::Step& step : steps) {
+    if (step.kind == kernel::Step::Kind::loop) {
+      total += static_cast<double>(step.extent.value(value_of)) * work_of(program, step.body, value_of);
+      continue;
+    }
+    for (const kernel::Stage& stage : program.kernels[static_cast<std::size_t>(step.kernel)].stages) {
+      double points = 1;
+      for (const kernel::Index& index : stage.indices) points *= static_cast<double>(index.extent.value(value_of));
+      if (stage.reduce) {
+        for (const kernel::Index& index : stage.reduce->indices)
+          points *= static_cast<double>(index.extent.value(value_of));
+      }
+      total += points;
+    }
+  }
+  return total;
+}
+
+double difference(const Array& found, const Array& truth) {
+  double largest = 0;
+  double worst = 0;
+  for (std::int64_t i = 0; i < found.size(); ++i) {
+    const double apart = std::abs(found.at(i) - truth.at(i));
+    if (std::isfinite(truth.at(i))) largest = std::max(largest, std::abs(truth.at(i)));
+    if (std::isfinite(apart)) worst = std::max(worst, apart);
+  }
+  return largest > 0 ? worst / largest : worst;
+}
+
+// What the compiled output gives; nothing where no compiler is at hand.
+Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module& module, const Lowered& lowered,
+                                                             const cpp::SelfTest& test,
+                                                             const std::vector<Array>& inputs) {
+  namespace fs = std::filesystem;
+  std::string folder = (fs::temp_directory_path() / "tusk-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) return std::optional<std::vector<Array>>();
+  const auto run = [&]() -> Expected<std::optional<std::vector<Array>>> {
+    cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
+    input.embed_weights = false;
+    TRY(const auto files, cpp::print_package(input));
+    CHECK(write_files(folder, files));
+    const Expected<CompiledModel> model = CompiledModel::load(folder, "-O2");
+    if (!model) return std::optional<std::vector<Array>>();
+    TRY(std::vector<Array> outputs, model->predict(inputs));
+    TRY(const std::vector<Array> truth, graph::interpret(module, test.function, inputs, test.symbols));
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+      const double apart = difference(outputs[k], truth[k]);
+      if (!(apart <= kTolerance)) {
+        return error("self-test", fmt::format("output {} of {}, compiled, differs from the double interpreter by {:.1e} "
+                                              "of its largest value: this is a fault of Tusk",
+                                              k, test.function, apart));
+      }
+    }
+    return std::optional(std::move(outputs));
+  };
+  auto result = run();
+  std::error_code ignored;
+  fs::remove_all(folder, ignored);
+  return result;
+}
+
+}  // namespace
+
+Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, const Lowered& lowered) {
+  std::vector<cpp::SelfTest> tests;
+  for (std::size_t f = 0; f < lowered.program.functions.size(); ++f) {
+    const kernel::Function& function = lowered.program.functions[f];
+    cpp::SelfTest test;
+    test.function = function.name;
+    test.symbols = self_test_symbols(lowered.program);
+    std::minstd_rand random(1);
+    std::vector<Array> inputs;
+    for (const int id : function.inputs) {
+      const kernel::Tensor& tensor = function.tensors[static_cast<std::size_t>(id)];
+      std::vector<std::int64_t> shape;
+      for (const Dim& dim : tensor.shape) shape.push_back(dim.value(graph::value_of(test.symbols)));
+      inputs.push_back(self_test_input(tensor.type, std::move(shape), random));
+      test.inputs[tensor.name] = inputs.back();
+    }
+    std::optional<std::vector<Array>> outputs;
+    // A compiled folder is called by its first function.
+    if (f == 0 && work_of(lowered.program, function.steps, graph::value_of(test.symbols)) > kMostInterpreted) {
+      TRY(outputs, compiled_outputs(module, lowered, test, inputs));
+      test.how = "compiled output";
+    }
+    if (!outputs) {
+      TRY(outputs, run_loops(lowered.program, lowered.loops, function.name, inputs, test.symbols));
+      test.how = "loop interpreter";
+    }
+    for (std::size_t k = 0; k < outputs->size(); ++k) {
+      test.outputs[function.tensors[static_cast<std::size_t>(function.outputs[k])].name] = (*outputs)[k];
+    }
+    tests.push_back(std::move(test));
+  }
+  return tests;
+}
+
+}  // namespace tusk

@@ -1,0 +1,17 @@
+// The recorded calls of an emitted package.
+#pragma once
+
+#include <vector>
+
+#include "codegen/cpp/package.hpp"
+#include "ir/graph/graph.hpp"
+#include "passes/pipeline.hpp"
+
+namespace tusk {
+
+/// One call of each function of `lowered`, which came of `module`. The loop interpreter computes what it should give;
+/// for work that would take it seconds, the compiled output does, if there is a C++ compiler, checked once against the
+/// double interpreter.
+Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, const Lowered& lowered);
+
+}  // namespace tusk

@@ -1,0 +1,206 @@
+// The ledger: what becomes of every Keras file that we know of, by the whole compiler.
+//
+//     ledger ROOT LEDGER [--update]
+//
+// Each file below ROOT that LEDGER lists is compiled, the emitted C++ built and called as it was recorded. A line of
+// the ledger holds the file and its error, relative to the largest value of an output ("agrees"), or the text with
+// which the file is refused; a file that does neither fails. The bits are fixed, so the figures are compared as text.
+// Without ROOT, it says how many files it left out. --update writes the ledger, with all files below ROOT.
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "driver/compile.hpp"
+#include "driver/compiled.hpp"
+#include "frontend/import/load_model.hpp"
+#include "frontend/model/to_module.hpp"
+#include "tools/recording.hpp"
+
+namespace {
+
+using namespace tusk;
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr double kTolerance = 2e-5;
+constexpr const char* kFolders[] = {"models", "goldens/guide", "goldens/layers", "goldens/legacy"};
+
+bool is_model(const fs::path& path) {
+  const std::string ending = path.extension().string();
+  return ending == ".keras" || ending == ".h5" || ending == ".hdf5";
+}
+
+std::vector<std::string> models_below(const fs::path& root) {
+  std::vector<std::string> files;
+  for (const char* folder : kFolders) {
+    if (!fs::is_directory(root / folder)) continue;
+    for (const fs::directory_entry& entry : fs::directory_iterator(root / folder)) {
+      if (is_model(entry.path())) files.push_back(fs::relative(entry.path(), root).string());
+    }
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+// NAME.npz beside the file, or FILE.npz.
+std::optional<fs::path> recording_of(const fs::path& file) {
+  const fs::path beside = fs::path(file.string() + ".npz");
+  if (fs::exists(beside)) return beside;
+  const fs::path stem = fs::path(file).replace_extension(".npz");
+  return fs::exists(stem) ? std::optional(stem) : std::nullopt;
+}
+
+// The file, or a file of weights NAME_weights.h5 with NAME.json beside it.
+Expected<LoadedModel> read(const fs::path& path) {
+  const std::string stem = path.stem().string();
+  if (stem.ends_with("_weights")) {
+    const fs::path architecture = path.parent_path() / (stem.substr(0, stem.size() - 8) + ".json");
+    if (fs::exists(architecture)) return read_model(architecture, path);
+  }
+  return read_model(path);
+}
+
+// Batches as large as those recorded.
+ModuleOptions options_for(const std::vector<RecordedCall>& calls) {
+  std::int64_t largest = 1;
+  for (const RecordedCall& call : calls) {
+    for (const Array& input : call.inputs) {
+      if (!input.shape().empty()) largest = std::max(largest, input.shape()[0]);
+    }
+  }
+  ModuleOptions options;
+  if (largest > 64) options.dims.push_back({"batch", 1, largest, 1});
+  return options;
+}
+
+Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& recording, const fs::path& work) {
+  TRY(const std::vector<RecordedCall> calls,
+      recorded_calls(recording.string(), loaded.model.input_names(), loaded.model.output_names()));
+  if (calls.empty()) return Json{{"result", "read"}};  // the recording is of a training
+  TRY(graph::Module module, to_module(loaded.model, options_for(calls)));
+  CompileOptions options;
+  options.self_test = false;  // the recording is the test
+  TRY(const auto files, compile(std::move(module), options));
+  CHECK(write_files(work.string(), files));
+  TRY(const CompiledModel model, CompiledModel::load(work.string(), "-O1"));
+  double worst = 0;
+  for (const RecordedCall& call : calls) {
+    TRY(const std::vector<Array> results, model.predict(call.inputs));
+    for (std::size_t k = 0; k < results.size(); ++k)
+      worst = std::max(worst, difference(results[k], call.outputs[k]));
+  }
+  return Json{{"result", worst <= kTolerance ? "agrees" : "WRONG"}, {"error", fmt::format("{:.1e}", worst)}};
+}
+
+// The text of a refusal, without the path.
+std::string text_of(const Diagnostic& problem, const fs::path& path) {
+  std::string text = problem.str();
+  const std::string whole = path.string();
+  for (std::size_t at = 0; (at = text.find(whole, at)) != std::string::npos;) text.replace(at, whole.size(), path.filename().string());
+  return text;
+}
+
+Json result_of(const fs::path& root, const std::string& file, const fs::path& work) {
+  const fs::path path = root / file;
+  const Expected<LoadedModel> loaded = read(path);
+  if (!loaded) return Json{{"result", "refused"}, {"text", text_of(loaded.problem(), path)}};
+  const std::optional<fs::path> recording = recording_of(path);
+  if (!recording) return Json{{"result", "read"}};
+  Expected<Json> result = compiled_result(*loaded, *recording, work);
+  if (result) return *result;
+  return Json{{"result", "FAILED"}, {"text", text_of(result.problem(), path)}};
+}
+
+std::vector<Json> results_of(const fs::path& root, const std::vector<std::string>& files, const fs::path& work) {
+  std::vector<Json> results(files.size());
+  std::atomic<std::size_t> next = 0;
+  const auto worker = [&] {
+    for (std::size_t i = next++; i < files.size(); i = next++) {
+      Json line{{"file", files[i]}};
+      const fs::path folder = work / std::to_string(i);
+      line.update(result_of(root, files[i], folder));
+      results[i] = std::move(line);
+      std::error_code ignored;
+      fs::remove_all(folder, ignored);
+    }
+  };
+  std::vector<std::jthread> threads(std::max(1U, std::thread::hardware_concurrency()));
+  for (std::jthread& thread : threads) thread = std::jthread(worker);
+  threads.clear();
+  return results;
+}
+
+std::vector<Json> read_ledger(const fs::path& path) {
+  std::vector<Json> lines;
+  std::ifstream in(path);
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("{")) lines.push_back(Json::parse(line.substr(0, line.rfind('}') + 1)));
+  }
+  return lines;
+}
+
+void write_ledger(const fs::path& path, const std::vector<Json>& lines) {
+  std::ofstream out(path);
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    out << (i == 0 ? "[\n" : ",\n") << lines[i].dump(-1, ' ', false, Json::error_handler_t::replace);
+  out << "\n]\n";
+}
+
+std::string counts(const std::vector<Json>& lines) {
+  std::map<std::string, int> by;
+  for (const Json& line : lines) ++by[line.at("result").get<std::string>()];
+  std::string out;
+  for (const auto& [result, count] : by) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, result);
+  return out;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    fmt::print(stderr, "usage: ledger ROOT LEDGER [--update]\n");
+    return 1;
+  }
+  const fs::path root = argv[1];
+  const fs::path ledger = argv[2];
+  const bool update = argc > 3 && std::string_view(argv[3]) == "--update";
+  const std::vector<Json> expected = update ? std::vector<Json>{} : read_ledger(ledger);
+  if (!fs::is_directory(root / kFolders[0])) {
+    fmt::print("{} recorded models are left out: {} is not there\n", expected.size(), root.string());
+    return 0;
+  }
+  std::vector<std::string> files;
+  if (update) {
+    files = models_below(root);
+  } else {
+    for (const Json& line : expected) files.push_back(line.at("file").get<std::string>());
+  }
+  std::string work = (fs::temp_directory_path() / "tusk-ledger-XXXXXX").string();
+  if (mkdtemp(work.data()) == nullptr) return 1;
+  const std::vector<Json> found = results_of(root, files, work);
+  std::error_code ignored;
+  fs::remove_all(work, ignored);
+  fmt::print("{}\n", counts(found));
+  int wrong = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto result = found[i].at("result").get<std::string>();
+    const bool good = result != "WRONG" && result != "FAILED" && (update || found[i] == expected[i]);
+    if (good) continue;
+    ++wrong;
+    fmt::print("found    {}\n", found[i].dump());
+    if (!update) fmt::print("expected {}\n", expected[i].dump());
+  }
+  if (update) write_ledger(ledger, found);
+  return wrong == 0 ? 0 : 1;
+}
