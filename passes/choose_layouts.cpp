@@ -16,7 +16,8 @@ using kernel::Tensor;
 
 class Layouts {
  public:
-  Layouts(const kernel::Program& program, kernel::Function& function) : program_(program), function_(function) {}
+  Layouts(const kernel::Program& program, kernel::Function& function)
+      : program_(program), range_of_(program.range_of()), function_(function) {}
 
   void run() { visit(function_.steps); }
 
@@ -94,7 +95,7 @@ class Layouts {
     const int from = step.args[0];
     if (writes(root(from)) > 1) return false;  // a carry changes under the view
     const std::optional<Map> map = map_of(step);
-    if (!map) return false;
+    if (!map || !kernel::at_least_zero(map->offset, range_of_)) return false;  // the end of an axis that may be empty
     // Views of the result exist only if its elements lie dense, as they were made for.
     if (has_views(to) && map->strides != kernel::dense_strides(tensor(to).shape)) return false;
     retarget(to, root(from),
@@ -110,7 +111,8 @@ class Layouts {
     const int to = step.results[0];
     if (tensor(to).place == Tensor::Place::arena || tensor(from).place != Tensor::Place::arena || root(to) == from)
       return false;
-    if (writes(from) != 1 || tensor(from).type != tensor(to).type) return false;
+    if (writes(from) != 1 || tensor(from).type != tensor(to).type || tensor(from).shape != tensor(to).shape)
+      return false;
     const std::optional<Map> map = map_of(step);
     if (!map || map->offset != Dim(0) || map->strides != tensor(from).strides) return false;
     // The producer has to stand in the same loop body as the copy, or the part would be another one in each round.
@@ -143,6 +145,7 @@ class Layouts {
   }
 
   const kernel::Program& program_;
+  RangeOf range_of_;
   kernel::Function& function_;
 };
 

@@ -57,8 +57,8 @@ class Lowering {
   Status lower_function(const graph::Function& source) {
     if (!source.updates.empty()) {
       const graph::Global& state = module_.globals[static_cast<std::size_t>(source.updates[0].global)];
-      return error("lower-update", fmt::format("updates of states are not lowered yet; `{}` updates `@{}`", source.name,
-                                               state.path));
+      return error("lower-update",
+                   fmt::format("updates of states are not lowered yet; `{}` updates `@{}`", source.name, state.path));
     }
     CHECK(graph::check_weights(module_, source));
     kernel::Function target;
@@ -206,8 +206,14 @@ class Lowering {
       return done();
     }
     if (op.def->same_order) {
-      const int base = tensor_of(op.operands[0]);
+      int base = tensor_of(op.operands[0]);
       const graph::Value& result = value(op.results[0]);
+      // What a scan takes may lie with gaps between its elements: they are brought together first.
+      if (tensor(base).strides != kernel::dense_strides(tensor(base).shape)) {
+        const int dense = add_tensor(result.name, {tensor(base).type, tensor(base).shape}, Tensor::Place::arena);
+        steps.push_back(copy(base, dense, op.layer));
+        base = dense;
+      }
       tensor_of_value_[static_cast<std::size_t>(op.results[0])] =
           add_view(result.name, result.type, base, Dim(0), kernel::dense_strides(result.type.shape));
       return done();

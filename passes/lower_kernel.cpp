@@ -292,11 +292,17 @@ class Lowering {
     return result;
   }
 
+  // Whether partial results may be rounded to the stage's type: 16-bit floats would lose digits at every addition, and
+  // narrow integers their order; sums and products of integers are equal modulo their width.
+  static bool accumulates_in_memory(const Stage& stage) {
+    if (register_type(stage.type) == stage.type) return true;
+    const Reducer kind = stage.reduce->kind;
+    return !is_float(stage.type) && kind != Reducer::max && kind != Reducer::min;
+  }
+
   void root(const Stage& stage) {
     const bool by_data = stage.reduce && data_where(stage) != nullptr && !reads_target(*data_where(stage));
-    // 16-bit floats would round at every addition in memory, so they take the other form.
-    if (by_data && !layout_.brute_force_where && !(is_float(stage.type) && is_storage_only(stage.type)))
-      return scatter(stage);
+    if (by_data && !layout_.brute_force_where && accumulates_in_memory(stage)) return scatter(stage);
     kernel::add_bounds(bounds_, stage.indices);
     loops(stage.indices, 0, [&] {
       Values at;

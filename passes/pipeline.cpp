@@ -5,7 +5,9 @@
 #include "ir/graph/print.hpp"
 #include "ir/graph/verify.hpp"
 #include "ir/kernel/print.hpp"
+#include "ir/kernel/verify.hpp"
 #include "ir/loop/print.hpp"
+#include "ir/text/count.hpp"
 #include "passes/choose_layouts.hpp"
 #include "passes/differentiate.hpp"
 #include "passes/expand_composites.hpp"
@@ -13,6 +15,7 @@
 #include "passes/fold_constants.hpp"
 #include "passes/fuse.hpp"
 #include "passes/lower.hpp"
+#include "passes/lower_kernel.hpp"
 #include "passes/lower_program.hpp"
 #include "passes/plan_memory.hpp"
 #include "passes/simplify.hpp"
@@ -26,6 +29,53 @@ Expected<Height> at_height(Ir ir, std::string_view pass) {
   if (Height* module = std::get_if<Height>(&ir)) return std::move(*module);
   static constexpr std::string_view kHeights[] = {"graph", "kernel", "loop"};
   return error("pass-height", fmt::format("pass {} does not run on {} IR", pass, kHeights[ir.index()]));
+}
+
+// A program that a pass has made, with or without new kernels.
+Expected<Ir> verified(kernel::Program program, std::string_view pass, bool kernels = true) {
+  Status ok = kernels ? kernel::verify(program) : kernel::verify_functions(program);
+  if (!ok) return ok.problem().note(fmt::format("after the pass {}", pass));
+  return Ir(std::move(program));
+}
+
+// Memory is planned: every stage at root has a tensor of its own, and the arena has room.
+Status check_planned(const kernel::Program& program, const std::vector<kernel::Step>& steps, bool empty_schedule) {
+  for (const kernel::Step& step : steps) {
+    if (step.kind == kernel::Step::Kind::loop) {
+      CHECK(check_planned(program, step.body, empty_schedule));
+      continue;
+    }
+    const auto id = static_cast<std::size_t>(step.kernel);
+    const kernel::Schedule schedule = empty_schedule ? kernel::Schedule{} : program.schedules[id];
+    const std::size_t stages = scratch_stages(program.kernels[id], schedule).size();
+    if (stages == step.scratch.size()) continue;
+    return error("not-planned",
+                 fmt::format("kernel `{}` needs memory for {}, found {}; run plan-memory first",
+                             program.kernels[id].name, text::count_of(stages, "stage"), step.scratch.size()));
+  }
+  return done();
+}
+
+Status check_planned(const kernel::Program& program, bool empty_schedule) {
+  for (const kernel::Function& function : program.functions) {
+    CHECK(check_planned(program, function.steps, empty_schedule));
+    const kernel::Tensor* unplaced = nullptr;
+    const std::function<void(const std::vector<kernel::Step>&)> look = [&](const std::vector<kernel::Step>& steps) {
+      for (const kernel::Step& step : steps) {
+        look(step.body);
+        for (const int id : step.results) {
+          const kernel::Tensor& tensor = function.tensors[static_cast<std::size_t>(id)];
+          const bool empty = product(tensor.shape).range(program.range_of()).high == 0;
+          if (tensor.place == kernel::Tensor::Place::arena && !empty) unplaced = &tensor;
+        }
+      }
+    };
+    if (function.arena_bytes == 0) look(function.steps);
+    if (unplaced != nullptr)
+      return error("not-planned", fmt::format("tensor `{}` of `{}` has no place in the arena; run plan-memory first",
+                                              unplaced->name, function.name));
+  }
+  return done();
 }
 
 Expected<Ir> shape_check(Ir ir, const PassOptions&) {
@@ -61,27 +111,28 @@ Expected<Ir> run_expand(Ir ir, const PassOptions&) {
 Expected<Ir> run_lower(Ir ir, const PassOptions&) {
   TRY(const graph::Module module, at_height<graph::Module>(std::move(ir), "lower"));
   TRY(kernel::Program program, lower(module));
-  return Ir(std::move(program));
+  return verified(std::move(program), "lower");
 }
 
 Expected<Ir> run_fuse(Ir ir, const PassOptions&) {
   TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "fuse"));
-  return Ir(fuse(std::move(program)));
+  return verified(fuse(std::move(program)), "fuse");
 }
 
 Expected<Ir> run_layouts(Ir ir, const PassOptions&) {
   TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "choose-layouts"));
-  return Ir(choose_layouts(std::move(program)));
+  return verified(choose_layouts(std::move(program)), "choose-layouts", false);
 }
 
 Expected<Ir> run_plan(Ir ir, const PassOptions& options) {
   TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "plan-memory"));
   if (options.empty_schedule) program.schedules.assign(program.kernels.size(), {});
-  return Ir(plan_memory(std::move(program)));
+  return verified(plan_memory(std::move(program)), "plan-memory", false);
 }
 
 Expected<Ir> run_lower_loops(Ir ir, const PassOptions& options) {
   TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "lower-loops"));
+  CHECK(check_planned(program, options.empty_schedule));
   Lowered out;
   out.loops = lower_program(program, {options.empty_schedule, options.brute_force_where});
   out.program = std::move(program);

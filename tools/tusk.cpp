@@ -45,8 +45,8 @@ Expected<DimRange> dim_range(const std::string& text) {
   if (!number(view.substr(0, dots), range.low)) return wrong;
   range.high = range.low;
   if (dots != std::string_view::npos && !number(view.substr(dots + 2), range.high)) return wrong;
-  if (range.low < 1 || range.high < range.low || range.step < 1 || range.high > (std::int64_t{1} << 31)) {
-    return error("dim", fmt::format("--dim {}: the range must lie in 1..2^31, its step be at least 1", text));
+  if (range.low < 1 || range.high < range.low || range.step < 1 || range.high > INT32_MAX) {
+    return error("dim", fmt::format("--dim {}: the range must lie in 1..{}, its step be at least 1", text, INT32_MAX));
   }
   return range;
 }
@@ -57,9 +57,10 @@ Expected<std::int64_t> byte_count(const std::string& text) {
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
   const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
   const std::int64_t factor = unit.empty() ? 1 : unit == "K" ? 1024 : unit == "M" ? 1024 * 1024 : 0;
-  if (fault != std::errc{} || value <= 0 || factor == 0)
-    return error("max-arena", fmt::format("--max-arena {}: expected a size such as 4096, 256K or 1M", text));
-  return value * factor;
+  std::int64_t bytes = 0;
+  if (fault != std::errc{} || value <= 0 || factor == 0 || __builtin_mul_overflow(value, factor, &bytes))
+    return error("max-arena-size", fmt::format("--max-arena {}: expected a size such as 4096, 256K or 1M", text));
+  return bytes;
 }
 
 struct CompileFlags {
@@ -79,8 +80,12 @@ Status run_compile(const CompileFlags& flags) {
   }
   for (const std::vector<std::string>& names : {flags.print_after, std::vector<std::string>{flags.stop_after}}) {
     for (const std::string& name : names) {
-      if (!name.empty() && pass_named(name) == nullptr)
+      if (name.empty()) continue;
+      if (pass_named(name) == nullptr)
         return error("pass", fmt::format("there is no pass `{}`; tusk-opt --list names them", name));
+      const auto is_it = [&, &name = name](const Pass& pass) { return pass.name == name; };
+      if (std::none_of(pipeline().begin(), pipeline().end(), is_it))
+        return error("pass", fmt::format("the pass `{}` is no part of compiling", name));
     }
   }
   ModuleOptions module_options;

@@ -3,9 +3,10 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <iterator>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "ir/loop/parse.hpp"
 #include "ir/loop/print.hpp"
 #include "ir/loop/verify.hpp"
+#include "ir/text/lexer.hpp"
 #include "passes/pipeline.hpp"
 
 namespace {
@@ -29,31 +31,32 @@ int fail(const Diagnostic& problem) {
   return 1;
 }
 
-std::string read_all(const std::string& file, bool& ok) {
-  if (file == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
-  std::ifstream in(file, std::ios::binary);
-  ok = static_cast<bool>(in);
-  return {std::istreambuf_iterator<char>(in), {}};
+Expected<std::string> read_all(const std::string& file) {
+  std::ostringstream text;
+  std::error_code problem;
+  std::ifstream in;
+  if (file != "-") in.open(file, std::ios::binary);
+  text << (file == "-" ? std::cin : in).rdbuf();  // an empty file sets failbit, one that cannot be read badbit
+  if (!in || text.bad() || std::filesystem::is_directory(file, problem))
+    return error("file-access", fmt::format("cannot read {}", file));
+  return text.str();
 }
 
 // The first word tells the height; text without a module header is a sample.
-enum class Height { graph, kernel, program, loop };
-Height height_of(std::string_view text) {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    if (std::isspace(static_cast<unsigned char>(text[i])) != 0) {
-      ++i;
-    } else if (text[i] == '#') {
-      i = std::min(text.find('\n', i), text.size());
-    } else {
-      break;
-    }
-  }
-  const std::string_view rest = text.substr(i);
-  if (rest.starts_with("kernel") || rest.starts_with("schedule")) return Height::kernel;
-  if (rest.starts_with("program")) return Height::program;
-  if (rest.starts_with("loop") || rest.starts_with("row")) return Height::loop;
-  return Height::graph;
+enum class Height { module, sample, kernel, program, loop };
+Height height_of(const std::string& text) {
+  const text::Token first = text::Lexer("", text).peek();
+  if (first.kind != text::Token::Kind::word) return Height::sample;
+  if (first.text == "kernel" || first.text == "schedule") return Height::kernel;
+  if (first.text == "program") return Height::program;
+  if (first.text == "loop" || first.text == "row" || first.text == "note") return Height::loop;
+  return first.text == "module" ? Height::module : Height::sample;
+}
+
+// An error of a verifier knows no place in a text: it names the file.
+Status in_file(Status status, const std::string& file) {
+  if (!status && !status.problem().spot) status.problem().spot = SourceSpot{file, 0, 0, {}};
+  return status;
 }
 
 Expected<Ir> parse_ir(const std::string& text, const std::string& file) {
@@ -61,31 +64,50 @@ Expected<Ir> parse_ir(const std::string& text, const std::string& file) {
     case Height::loop: {
       Lowered out;
       TRY(out.loops, loop::parse(text, file));
-      CHECK(loop::verify(out.loops));
+      CHECK(in_file(loop::verify(out.loops), file));
       return Ir(std::move(out));
     }
     case Height::program: {
       TRY(kernel::Program program, kernel::parse_program(text, file));
+      CHECK(in_file(kernel::verify(program), file));
       return Ir(std::move(program));
     }
     case Height::kernel: {
       kernel::Program program;
       TRY(kernel::Kernels kernels, kernel::parse_kernels(text, file));
       const RangeOf unbounded = [](std::string_view) { return Range{1, 64}; };  // symbols of a bare kernel
-      for (const kernel::Kernel& one : kernels.kernels) CHECK(kernel::verify(one, unbounded));
+      for (std::size_t i = 0; i < kernels.kernels.size(); ++i) {
+        CHECK(in_file(kernel::verify(kernels.kernels[i], unbounded), file));
+        CHECK(in_file(kernel::verify(kernels.kernels[i], kernels.schedules[i]), file));
+      }
       program.kernels = std::move(kernels.kernels);
       program.schedules = std::move(kernels.schedules);
       return Ir(std::move(program));
     }
-    case Height::graph:
+    case Height::module:
+    case Height::sample:
       break;
   }
-  const bool whole = text.find("module") != std::string::npos && text.find("module") < text.find("func");
   graph::ParseOptions options;
   options.file = file;
-  TRY(graph::Module module, whole ? graph::parse(text, options) : graph::parse_sample(text));
-  CHECK(graph::verify(module));
+  const bool whole = height_of(text) == Height::module;
+  TRY(graph::Module module, whole ? graph::parse(text, options) : graph::parse_sample(text, file));
+  CHECK(in_file(graph::verify(module), file));
   return Ir(std::move(module));
+}
+
+// Every pass that an option names exists; the one to stop after is among those that run.
+Status check_passes(const std::vector<std::string>& run, const std::vector<std::string>& print_after,
+                    const std::string& stop_after) {
+  for (const std::vector<std::string>& names : {run, print_after, std::vector<std::string>{stop_after}}) {
+    for (const std::string& name : names) {
+      if (!name.empty() && pass_named(name) == nullptr)
+        return error("pass", fmt::format("there is no pass `{}`; --list names them", name));
+    }
+  }
+  if (!stop_after.empty() && std::find(run.begin(), run.end(), stop_after) == run.end())
+    return error("pass", fmt::format("the pass `{}` is not run, so nothing stops after it", stop_after));
+  return done();
 }
 
 // docs/ops.md, from the ops' own records.
@@ -132,7 +154,11 @@ int main(int argc, char** argv) {
   app.add_flag("--list", list, "list the passes");
   bool ops = false;
   app.add_flag("--ops", ops, "print docs/ops.md");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    return app.exit(problem) == 0 ? 0 : 1;
+  }
   if (ops) {
     print_ops();
     return 0;
@@ -144,19 +170,17 @@ int main(int argc, char** argv) {
     return 0;
   }
   options.fold_batch_norm = !keep_batch_norm;
-  bool ok = true;
-  const std::string text = read_all(file, ok);
-  if (!ok) return fail(error("file", fmt::format("cannot read {}", file)));
-  Expected<Ir> read = parse_ir(text, file);
-  if (!read) return fail(read.problem());
-  Ir ir = *std::move(read);
   if (all || !stop_after.empty()) {
     for (const Pass& pass : pipeline()) passes.emplace_back(pass.name);
   }
+  if (const Status ok = check_passes(passes, print_after, stop_after); !ok) return fail(ok.problem());
+  const Expected<std::string> text = read_all(file);
+  if (!text) return fail(text.problem());
+  Expected<Ir> read = parse_ir(*text, file);
+  if (!read) return fail(read.problem());
+  Ir ir = *std::move(read);
   for (const std::string& name : passes) {
-    const Pass* pass = pass_named(name);
-    if (pass == nullptr) return fail(error("pass", fmt::format("there is no pass `{}`; --list names them", name)));
-    Expected<Ir> next = pass->run(std::move(ir), options);
+    Expected<Ir> next = pass_named(name)->run(std::move(ir), options);
     if (!next) return fail(next.problem());
     ir = *std::move(next);
     if (std::find(print_after.begin(), print_after.end(), name) != print_after.end())

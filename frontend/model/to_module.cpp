@@ -58,6 +58,7 @@ void fix_batch(const FunctionalImpl& model, std::vector<graph::Symbol>& symbols)
 }
 
 void apply_ranges(const std::vector<DimRange>& ranges, std::vector<graph::Symbol>& symbols) {
+  std::set<std::string_view> seen;
   for (const DimRange& range : ranges) {
     const auto it = std::ranges::find(symbols, range.symbol, &graph::Symbol::name);
     if (it == symbols.end()) {
@@ -67,12 +68,14 @@ void apply_ranges(const std::vector<DimRange>& ranges, std::vector<graph::Symbol
                                                    text::suggestion(range.symbol, known)))
                       .note(fmt::format("its dimensions are {}", fmt::join(known, ", "))));
     }
-    if (range.low < 1 || range.high < range.low || range.step < 1 || range.low % range.step != 0 ||
-        range.high % range.step != 0) {
+    if (range.low < 1 || range.high < range.low || range.high > INT32_MAX || range.step < 1 ||
+        range.low % range.step != 0 || range.high % range.step != 0) {
       throw Error(error("dim-range",
                         fmt::format("{}..{}:{} is no range for {}", range.low, range.high, range.step, range.symbol))
-                      .note("expected 1 <= low <= high, both multiples of the step"));
+                      .note("expected 1 <= low <= high < 2^31, both multiples of the step"));
     }
+    if (!seen.insert(range.symbol).second)
+      throw Error(error("dim-twice", fmt::format("{} is given two ranges", range.symbol)));
     *it = {range.symbol, range.low, range.high, range.step};
   }
 }

@@ -143,8 +143,8 @@ struct Global {
   Type type;
   bool is_state = false;
   bool trainable = false;
-  Array value;       // consts, and initial values of states
-  std::string text;  // how the text gave it ("splat(0)", "random(7)", "file(64)"), printed back
+  Array value;           // consts, and initial values of states
+  std::string text;      // how the text gave it ("splat(0)", "random(7)", "file(64)"), printed back
   bool missing = false;  // text `file(64)` without that file: `value` has the type, and no meaning
 };
 

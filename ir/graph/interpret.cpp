@@ -165,9 +165,8 @@ Status check_input(const Function& function, std::size_t i, const Array& input, 
 Expected<std::vector<Array>> interpret(const Module& module, const Function& function, std::vector<Array> inputs,
                                        const SymbolValues& symbols, const InterpretOptions& options) {
   if (inputs.size() != function.params.size()) {
-    return error("input-count",
-                 fmt::format("`{}` takes {}, found {}", function.name,
-                             text::count_of(function.params.size(), "input"), inputs.size()));
+    return error("input-count", fmt::format("`{}` takes {}, found {}", function.name,
+                                            text::count_of(function.params.size(), "input"), inputs.size()));
   }
   CHECK(check_symbols(function, symbols));
   CHECK(check_weights(module, function));

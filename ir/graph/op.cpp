@@ -56,11 +56,12 @@ Status check_numbers(const InferContext& c) {
   if (c.op.def->name == "map" || !c.op.def->body.empty()) return done();
   for (std::size_t i = 0; i < c.op.operands.size(); ++i) {
     if (c.is_number(i))
-      return c.fail("operands", fmt::format("operand {} of {} is a tensor; write a const", i, text_name(c.op)));
+      return c.fail("operands",
+                    fmt::format("operand {} of {} is a number, expected a tensor; write a const", i, text_name(c.op)));
   }
   for (const Region& region : c.op.regions) {
     if (std::ranges::any_of(region.yields, is_number_operand))
-      return c.fail("operands", fmt::format("{} yields tensors; write a const", text_name(c.op)));
+      return c.fail("operands", fmt::format("{} yields a number, expected a tensor; write a const", text_name(c.op)));
   }
   return done();
 }

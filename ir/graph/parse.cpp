@@ -374,9 +374,8 @@ class Parser {
     Expected<std::vector<Type>> types = infer(module_, function_, op, function_.conditions);
     if (!types) return located(at, std::move(types.problem()));
     if (types->size() != results.size()) {
-      return lexer_.fail(at,
-                         fmt::format("{} gives {}, found {}", op_name, text::count_of(types->size(), "result"),
-                                     text::count_of(results.size(), "name")));
+      return lexer_.fail(at, fmt::format("{} gives {}, found {}", op_name, text::count_of(types->size(), "result"),
+                                         text::count_of(results.size(), "name")));
     }
     if (!given.empty() && given != *types) {
       const auto list = [](const std::vector<Type>& all) {

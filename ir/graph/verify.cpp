@@ -55,7 +55,8 @@ class FunctionVerifier {
     }
     for (const Operand& result : function_.results) {
       const bool tensor = result.kind == Operand::Kind::value || result.kind == Operand::Kind::global;
-      if (!tensor) return broken(fmt::format("`{}` is a result; a result is a tensor", str(module_, function_, result)));
+      if (!tensor)
+        return broken(fmt::format("`{}` is a result; a result is a tensor", str(module_, function_, result)));
       CHECK(read(result));
     }
     return updates();
@@ -124,8 +125,8 @@ class FunctionVerifier {
     std::vector<Condition> conditions;
     TRY(const std::vector<Type> types, infer(module_, function_, op, conditions));
     if (types.size() != op.results.size()) {
-      return broken(fmt::format("`{}` has {}, expected {}", text_name(op),
-                                text::count_of(op.results.size(), "result"), types.size()));
+      return broken(fmt::format("`{}` has {}, expected {}", text_name(op), text::count_of(op.results.size(), "result"),
+                                types.size()));
     }
     for (const Condition& condition : conditions) {
       if (std::ranges::find(function_.conditions, condition) == function_.conditions.end()) {

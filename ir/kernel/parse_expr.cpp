@@ -180,8 +180,8 @@ Expected<Syntax> Parser::call(const Token& at) {
   CHECK(in_.expect(")"));
   const auto wanted = static_cast<std::size_t>(row != nullptr ? row->arity : 1);
   if (out.operands.size() != wanted) {
-    return in_.fail(at, fmt::format("`{}` takes {}, found {}", at.text, text::count_of(wanted, "operand"),
-                                    out.operands.size()));
+    return in_.fail(
+        at, fmt::format("`{}` takes {}, found {}", at.text, text::count_of(wanted, "operand"), out.operands.size()));
   }
   if (row != nullptr) {
     out.own = own_type(*row, out.operands);
@@ -211,7 +211,8 @@ Expected<ExprRef> Parser::read(const Token& at, DType type, std::size_t rank) {
   }
   CHECK(in_.expect("]"));
   if (indices.size() != rank) {
-    return in_.fail(at, fmt::format("`{}` has rank {}, found {}", at.text, rank, text::count_of(indices.size(), "index")));
+    return in_.fail(at,
+                    fmt::format("`{}` has rank {}, found {}", at.text, rank, text::count_of(indices.size(), "index")));
   }
   if (otherwise) return load_else(at.text, type, std::move(indices), *otherwise);
   return load(at.text, type, std::move(indices));

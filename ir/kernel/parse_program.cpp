@@ -335,7 +335,7 @@ class ProgramParser {
   std::map<std::string, std::int64_t, std::less<>> steps_;
   Function function_;
   std::unordered_map<std::string, int> tensors_;
-  std::vector<Token> later_;                           // words in dims that must be symbols of loops
+  std::vector<Token> later_;                          // words in dims that must be symbols of loops
   std::vector<std::pair<std::size_t, Token>> bases_;  // views, and the names of their bases
   bool in_function_ = false;
 };

@@ -49,11 +49,30 @@ bool reads_own_element(const Stage& stage, std::string_view tensor) {
   return own;
 }
 
+std::set<std::string> symbols_of(const Kernel& kernel) {
+  std::set<std::string> out;
+  const auto add = [&](const Dim& dim) {
+    if (dim.is_constant()) return;
+    for (std::string& symbol : dim.symbols()) out.insert(std::move(symbol));
+  };
+  for (const Param& param : kernel.params) std::for_each(param.shape.begin(), param.shape.end(), add);
+  for (const Stage& stage : kernel.stages) {
+    for (const Index& index : stage.indices) add(index.extent);
+    if (stage.reduce) {
+      for (const Index& index : stage.reduce->indices) add(index.extent);
+    }
+    for (const ExprRef& expr : expressions_of(stage)) {
+      for_each_node(expr, [&](const ExprRef& node) { add(node->dim); });
+    }
+  }
+  return out;
+}
+
 // One stage of a kernel, against the parameters and the stages above it.
 class StageVerifier {
  public:
-  StageVerifier(const Kernel& kernel, std::size_t number, const RangeOf& range_of)
-      : kernel_(kernel), number_(number), stage_(kernel.stages[number]), range_of_(range_of) {}
+  StageVerifier(const Kernel& kernel, std::size_t number, const std::set<std::string>& symbols, const RangeOf& range_of)
+      : kernel_(kernel), number_(number), stage_(kernel.stages[number]), symbols_(symbols), range_of_(range_of) {}
 
   Status run() {
     CHECK(head());
@@ -78,36 +97,15 @@ class StageVerifier {
     if (!stage_.expr) return fail("type", "the stage has no formula");
     std::vector<Index> all = stage_.indices;
     if (stage_.reduce) all.insert(all.end(), stage_.reduce->indices.begin(), stage_.reduce->indices.end());
-    const std::set<std::string> symbols = symbols_of_kernel();
     for (const Index& index : all) {
       if (!is_word(index.name)) return fail("name", fmt::format("`{}` is no name of an index", index.name));
       if (!declared_.insert(index.name).second)
         return fail("name", fmt::format("two indices are named `{}`", index.name));
-      if (symbols.contains(index.name))
+      if (symbols_.contains(index.name))
         return fail("name", fmt::format("index `{}` has the name of a symbol", index.name));
     }
     add_bounds(bounds_, all);
     return done();
-  }
-
-  std::set<std::string> symbols_of_kernel() const {
-    std::set<std::string> out;
-    const auto add = [&](const Dim& dim) {
-      for (std::string& symbol : dim.symbols()) out.insert(std::move(symbol));
-    };
-    for (const Param& param : kernel_.params) {
-      for (const Dim& dim : param.shape) add(dim);
-    }
-    for (const Stage& stage : kernel_.stages) {
-      for (const Index& index : stage.indices) add(index.extent);
-      if (stage.reduce) {
-        for (const Index& index : stage.reduce->indices) add(index.extent);
-      }
-      for (const ExprRef& expr : expressions_of(stage)) {
-        for_each_node(expr, [&](const ExprRef& node) { add(node->dim); });
-      }
-    }
-    return out;
   }
 
   Status reduction(const Reduce& reduce) {
@@ -286,8 +284,8 @@ class StageVerifier {
     if (expr.type != type)
       return fail("type", fmt::format("a load of `{}` is {}, found {}", expr.name, name_of(type), name_of(expr.type)));
     if (expr.operands.size() != shape.size()) {
-      return fail("load",
-                  fmt::format("`{}` has rank {}, found {}", expr.name, shape.size(), text::count_of(expr.operands.size(), "index")));
+      return fail("load", fmt::format("`{}` has rank {}, found {}", expr.name, shape.size(),
+                                      text::count_of(expr.operands.size(), "index")));
     }
     for (std::size_t i = 0; i < shape.size(); ++i) {
       if (expr.operands[i]->type != DType::index) {
@@ -334,6 +332,7 @@ class StageVerifier {
   const Kernel& kernel_;
   std::size_t number_;
   const Stage& stage_;
+  const std::set<std::string>& symbols_;  // of the kernel
   const RangeOf& range_of_;
   std::set<std::string> declared_;  // indices of the stage, and those that a `where` removes
   IndexBounds bounds_;
@@ -369,7 +368,8 @@ Status verify(const Kernel& kernel, const RangeOf& range_of) {
     if (!results.insert(result).second)
       return kernel_error(kernel, "result", fmt::format("the result `{}` is named twice", result));
   }
-  for (std::size_t i = 0; i < kernel.stages.size(); ++i) CHECK(StageVerifier(kernel, i, range_of).run());
+  const std::set<std::string> symbols = symbols_of(kernel);
+  for (std::size_t i = 0; i < kernel.stages.size(); ++i) CHECK(StageVerifier(kernel, i, symbols, range_of).run());
   return done();
 }
 

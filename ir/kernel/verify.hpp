@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/base/expected.hpp"
-#include "ir/kernel/kernel.hpp"
+#include "ir/kernel/program.hpp"
 
 namespace tusk::kernel {
 
@@ -11,5 +11,12 @@ Status verify(const Kernel& kernel, const RangeOf& range_of);
 
 /// Whether the schedule is legal for a verified kernel.
 Status verify(const Kernel& kernel, const Schedule& schedule);
+
+/// A whole program: its kernels and schedules, and that names are unique, symbols have values, views lie inside of what
+/// they view, and steps give kernels tensors of the types that these take, of which they write no input and no
+/// constant.
+Status verify(const Program& program);
+/// The same without the kernels and schedules themselves, for passes that leave those as they are.
+Status verify_functions(const Program& program);
 
 }  // namespace tusk::kernel

@@ -92,6 +92,10 @@ struct ViewPlan {
 bool run_view(const Instruction& i, Diagnostic& problem) {
   const auto& plan = *static_cast<const ViewPlan*>(i.plan);
   const std::int64_t address = *static_cast<const std::int64_t*>(i.a);
+  if (plan.base->bytes == 0) {  // a part of nothing, wherever: every read is refused
+    *plan.view = {plan.base->data, 0, 0};
+    return true;
+  }
   if (address < 0 || address > plan.base->bytes / plan.unit) {
     problem =
         error("loop-range", fmt::format("{} + {} is outside of its {} bytes", plan.text, address, plan.base->bytes));

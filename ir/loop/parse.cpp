@@ -222,7 +222,8 @@ class Parser {
       return out;
     }
     if (results.size() != out.carries.size()) {
-      return in_.fail(at, fmt::format("{} for {}", text::count_of(results.size(), "result"), text::count_of(out.carries.size(), "value")));
+      return in_.fail(at, fmt::format("{} for {}", text::count_of(results.size(), "result"),
+                                      text::count_of(out.carries.size(), "value")));
     }
     for (const Carry& carry : out.carries) bind(carry.result, carry.type);
     return out;

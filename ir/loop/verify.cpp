@@ -131,7 +131,8 @@ class Verifier {
     CHECK(sound(v.type, "a value"));
     const auto operand_count = [&](std::size_t n) -> Status {
       if (v.operands.size() == n) return done();
-      return fail_at("loop-type", fmt::format("{}, wanted: {}", text::count_of(v.operands.size(), "operand"), n), value);
+      return fail_at("loop-type", fmt::format("{}, wanted: {}", text::count_of(v.operands.size(), "operand"), n),
+                     value);
     };
     switch (v.kind) {
       case Value::Kind::literal:

@@ -22,8 +22,8 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
   if (row.typing == Typing::convert) return c.fail("c6", "conversions are the op cast");
   if (row.inner) return c.fail("c6", fmt::format("{} serves the bodies of other rows only", row.name));
   if (static_cast<int>(c.operands.size()) != row.arity) {
-    return c.fail("c1", fmt::format("{} takes {}, found {}", row.name, text::count_of(row.arity, "operand"),
-                                    c.operands.size()));
+    return c.fail(
+        "c1", fmt::format("{} takes {}, found {}", row.name, text::count_of(row.arity, "operand"), c.operands.size()));
   }
   const std::optional<DType> shared = shared_dtype(c);
   if (!shared) return c.fail("c2", "all operands are numbers, so the result has no shape; write a const");

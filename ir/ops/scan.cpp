@@ -10,7 +10,8 @@ namespace {
 
 Status check_flags(const InferContext& c, const Ints& axes, const Ints& rev, std::string_view what) {
   if (axes.size() != rev.size())
-    return c.fail("c1", fmt::format("{0}_axes has {1}, {0}_rev has {2}", what, text::count_of(axes.size(), "entry"), rev.size()));
+    return c.fail(
+        "c1", fmt::format("{0}_axes has {1}, {0}_rev has {2}", what, text::count_of(axes.size(), "entry"), rev.size()));
   return done();
 }
 
@@ -169,20 +170,23 @@ const OpDef kScan = {
             "take_axes=[1], take_rev=[1]} region (%c: f32[batch,2], %t: f32[batch,2]) { "
             "%n = contract %c, %r, %t { a[n,k] b[k,o] -> y[n,o] }  yield %n } }",
             // A recurrent cell: the state is stacked backwards, weights and bias are captured.
-            "func f(%h0: f32[batch,2], %x: f32[batch,time,2], %r: f32[2,2], %b: f32[2]) -> (%h, %ys) { %h, %ys = scan %h0, "
+            "func f(%h0: f32[batch,2], %x: f32[batch,time,2], %r: f32[2,2], %b: f32[2]) -> (%h, %ys) { %h, %ys = scan "
+            "%h0, "
             "%x {length=[time], carries=1, take_axes=[1], take_rev=[1], stack_axes=[1], stack_rev=[1]} "
             "region (%c: f32[batch,2], %t: f32[batch,2]) { %z = contract %c, %r, %t { a[n,k] b[k,o] -> y[n,o] }  "
             "%bb = broadcast %b {shape=[batch,2], dims=[1]}  %a = map.add %z, %bb  %n = map.tanh %a  yield %n, %n } }",
             // A gate computed at each position from what no position changes, a carry that counts, and a captured value
             // that is yielded itself.
-            "func f(%h0: f32[3], %x: f32[4,3], %g: f32[3]) -> (%h, %ys) { %i0 = const {value=i32[] [0]}  %i, %h, %ys = scan "
+            "func f(%h0: f32[3], %x: f32[4,3], %g: f32[3]) -> (%h, %ys) { %i0 = const {value=i32[] [0]}  %i, %h, %ys = "
+            "scan "
             "%i0, %h0, %x {length=[4], carries=2, take_axes=[0], take_rev=[0], stack_axes=[0], stack_rev=[0]} "
             "region (%k: i32[], %c: f32[3], %t: f32[3]) { %s = map.sigmoid %g  %k1 = map.add %k, 1  %even = map.eq "
             "%k, 2  %e = broadcast %even {shape=[3], dims=[]}  %m = map.mul %c, %s  %n = map.add %m, %t  "
             "%o = map.select %e, %c, %n  yield %k1, %o, %g } }",
             // A scan in a scan.
             "func f(%h0: f32[2], %x: f32[3,2,2]) -> (%h) { %h = scan %h0, %x {length=[3], carries=1, take_axes=[0], "
-            "take_rev=[0]} region (%c: f32[2], %t: f32[2,2]) { %q = map.tanh %c  %n = scan %q, %t {length=[2], carries=1, "
+            "take_rev=[0]} region (%c: f32[2], %t: f32[2,2]) { %q = map.tanh %c  %n = scan %q, %t {length=[2], "
+            "carries=1, "
             "take_axes=[0], take_rev=[1]} region (%u: f32[2], %v: f32[2]) { %w = map.mul %u, %v  %z = map.add %w, %q  "
             "yield %z }  yield %n } }",
         },

@@ -252,7 +252,8 @@ Expected<std::vector<Type>> infer_unwindow(const InferContext& c) {
   const Shape& extent = c.shape("extent");
   if (dy.dtype == DType::boolean) return c.fail("c4", "bool has no sum and no order; cast to i32");
   CHECK(check_window(c, w, dy.shape.size()));
-  if (extent.size() != dy.shape.size()) return c.fail("c1", fmt::format("extent needs {}", text::count_of(dy.shape.size(), "entry")));
+  if (extent.size() != dy.shape.size())
+    return c.fail("c1", fmt::format("extent needs {}", text::count_of(dy.shape.size(), "entry")));
   for (std::size_t i = 0; i < extent.size(); ++i) {
     CHECK(
         c.equal(positions(w, i, extent[i]), dy.shape[i], "c3", fmt::format("the number of windows along axis {}", i)));

@@ -158,7 +158,7 @@ std::vector<Row> table() {
             "remainder of div: sign of a, a rem 0 = 0; index: floor, 0 <= rem < b"),
       basic("mulhi", 2, Basic::mulhi, integer, TUSK_OF_AB(mulhi(a, b)), {}, "the high 32 bits of a * b; i32 and u32"),
       basic("neg", 1, Basic::neg, number, TUSK_OF_A(-a), {"-1"}, "-a; flips the sign of zero, too"),
-      basic("abs", 1, Basic::abs, number, TUSK_OF_A(std::fabs(a)), {"sign(a)"}, "|a|; integers wrap: the least stays"),
+      basic("abs", 1, Basic::abs, number, TUSK_OF_A(std::fabs(a)), {"select(a < 0, -1, select(a > 0, 1, a))"}, "|a|; integers wrap: the least stays"),
       basic("min", 2, Basic::min, number, TUSK_OF_AB(a < b ? a : b), {"select(a <= b, 1, 0)", "select(a <= b, 0, 1)"},
             "a < b ? a : b: the second if one is NaN (N6)"),
       basic("max", 2, Basic::max, number, TUSK_OF_AB(a > b ? a : b), {"select(a >= b, 1, 0)", "select(a >= b, 0, 1)"},

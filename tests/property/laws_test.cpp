@@ -103,6 +103,9 @@ Lowered lowered(const graph::Module& module, PassOptions options) {
     if (const auto* graph = std::get_if<graph::Module>(&ir)) {
       const Status ok = graph::verify(*graph);
       EXPECT_TRUE(ok) << "after " << pass.name << ": " << ok.problem().str() << graph::print(*graph);
+    } else if (const auto* program = std::get_if<kernel::Program>(&ir)) {
+      const Status ok = kernel::verify(*program);
+      EXPECT_TRUE(ok) << "after " << pass.name << ": " << ok.problem().str() << kernel::print(*program);
     }
   })));
 }

@@ -179,6 +179,7 @@ TEST_F(Frontend, ErrorsNameTheLayer) {
   EXPECT_THAT(error_of([&] { layers::add({x, Input({8, 8, 3})}); }), HasSubstr("do not broadcast"));
   EXPECT_THAT(error_of([&] { layers::Dense(3)({x, x}); }), HasSubstr("takes 1 input, found 2"));
   EXPECT_THAT(error_of([&] { layers::Dense(3)(Input({None})); }), HasSubstr("must be known"));
+  EXPECT_THAT(error_of([&] { Input({"a-b"}); }), HasSubstr("[symbol-name]"));
   EXPECT_THAT(error_of([&] { layers::Dropout(0.5)(x, {.training = true}); }), HasSubstr("training = true"));
   EXPECT_THAT(error_of([&] { layers::Conv2D(1, 3, {.strides = 2, .dilation_rate = 2})(x); }),
               HasSubstr("which Keras refuses"));

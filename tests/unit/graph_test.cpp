@@ -207,7 +207,7 @@ TEST(GraphText, Errors) {
       {"func f(%long: f32[4]) -> (%y) { %y = map.exp %lnog }", "value-unknown",
        "unknown value `lnog`; did you mean `long`?"},
       {"func f(%x: f32[4]) -> (%z) { %y = map.exp %x }", "value-unknown", "unknown value `z`"},
-      {"func f(%x: f32[bacth]) -> (%x) { } # batch", "symbol-unknown", "unknown symbol `bacth`; did you mean `batch`?"},
+      {"func f(%x: f32[bacth], %z: f32[batch]) -> (%x) { }", "symbol-unknown", "unknown symbol `bacth`; did you mean `batch`?"},
       {"func f(%x: f32[4]) -> (%y) { %y = map.add %x, @w }", "state-unknown", "unknown state or const `w`"},
       {"func f(%x: f32[4]) -> (%y) { %y = reshape %x {shpae=[4]} }", "op-attribute",
        "unknown attribute `shpae`; did you mean `shape`?"},
@@ -218,10 +218,10 @@ TEST(GraphText, Errors) {
        "the number of elements is 4, expected 5"},
       {"func f(%x: f32[4]) -> (%y) { %y = map.exp %x : f32[5] }", "syntax", "map.exp gives f32[4], not f32[5]"},
       {"func f(%x: f32[4]) -> (%y: f32[5]) { %y = map.exp %x }", "syntax", "result is f32[4], not f32[5]"},
-      {"func f(%x: f32[4]) -> (%y) { %y, %z = map.exp %x }", "syntax", "map.exp gives 1 results, found 2 names"},
+      {"func f(%x: f32[4]) -> (%y) { %y, %z = map.exp %x }", "syntax", "map.exp gives 1 result, found 2 names"},
       {"func f(%x: f32[4]) -> (%y) { %y = transpose }", "op-attribute", "`transpose` needs the attribute `perm`"},
-      {"func f(%x: f32[4]) -> (%y) { %y = map.exp %x, %x }", "map-c1", "exp takes 1 operands, found 2"},
-      {"func f(%x: f32[4]) -> (%y) { %y = cast %x, %x {to=f64} }", "cast-operands", "cast takes 1 operands, found 2"},
+      {"func f(%x: f32[4]) -> (%y) { %y = map.exp %x, %x }", "map-c1", "exp takes 1 operand, found 2"},
+      {"func f(%x: f32[4]) -> (%y) { %y = cast %x, %x {to=f64} }", "cast-operands", "cast takes 1 operand, found 2"},
       {"func f(%x: f32[4]) -> (%x) { %x = map.exp %x }", "syntax", "value `%x` is defined twice"},
       {"func f(%x: f32[4], %x: f32[4]) -> (%x) { }", "syntax", "value `%x` is defined twice"},
       {"func f(%x: f32[4]) -> (%x, x = %x) { }", "syntax", "two results are named `x`"},
@@ -234,7 +234,7 @@ TEST(GraphText, Errors) {
       {"symbol n in 33..40 step 32", "syntax", "symbol `n` has no value: 33..40 step 32"},
       {"symbol n in 1..2 symbol n in 1..2", "syntax", "symbol `n` is declared twice"},
       {"symbol inf in 1..2", "syntax", "`inf` has a meaning of its own"},
-      {"const @c : f32[2] = [1]", "syntax", "1 numbers for 2 elements"},
+      {"const @c : f32[2] = [1]", "syntax", "1 number for 2 elements"},
       {"const @c : u8[1] = [256]", "syntax", "u8 does not hold 256"},
       {"const @c : i32[1] = [0.5]", "syntax", "i32 does not hold 0.5"},
       {"const @c : f32[batch] = splat(0)", "syntax", "f32[batch] is not static"},
@@ -383,7 +383,7 @@ TEST(GraphVerify, FindsWhatAPassBroke) {
   EXPECT_EQ(message([](Function& f, Module&) { f.ops[0].attrs.set("axis", std::int64_t{1}); }),
             "`map.exp` has no attribute `axis`");
   EXPECT_EQ(message([](Function& f, Module&) { f.ops[0].operands.push_back(Operand::value(0)); }),
-            "exp takes 1 operands, found 2");
+            "exp takes 1 operand, found 2");
   EXPECT_EQ(message([](Function& f, Module&) { f.ops[1].operands = {Operand::value(1)}; }),
             "`%y` is f32[4], but `map.exp` gives f32[batch]");
   EXPECT_EQ(message([](Function& f, Module&) { f.updates.push_back(f.updates[0]); }), "`@s` is updated twice");

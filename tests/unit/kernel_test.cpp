@@ -338,7 +338,7 @@ TEST(KernelText, ErrorsOfPrograms) {
       {"func m() -> () { tensor a: f32[2] input strides [1,1] }", "there is one stride for each axis"},
       {"func m() -> () { tensor a: f32[2] input a = g(a) }", "there is no kernel `g`"},
       {"func m() -> () { tensor a: f32[2] input a = f(a, a) }",
-       "kernel `f` has 1 parameters and 1 results, found 2 and 1"},
+       "kernel `f` has 1 parameter and 1 result, found 2 and 1"},
       {"tensor", "expected symbol, const, kernel, schedule or func, found `tensor`"},
   };
   for (const auto& [text, message] : cases) {

@@ -191,7 +191,7 @@ TEST(Text, ErrorsPointAtTheirCause) {
   EXPECT_NE(in("y = load f16 x[0]").find("f16 lives in memory only, in registers it is f32"), std::string::npos);
   EXPECT_NE(in("y = load i32x4 x[0]").find("a load of i32x4 from a buffer of f32 gives f32"), std::string::npos);
   EXPECT_NE(in("store x[load x[0]], 1").find("this is f32, wanted is index"), std::string::npos);
-  EXPECT_NE(in("a, b = for i = 0 to 3 step 1 carry (c = 0) { yield c }").find("2 results, 1 values"),
+  EXPECT_NE(in("a, b = for i = 0 to 3 step 1 carry (c = 0) { yield c }").find("2 results for 1 value"),
             std::string::npos);
   EXPECT_NE(in("a = for i = 0 to 3 step 1 carry (c = 0) { }").find("0 yielded, 1 carried"), std::string::npos);
   EXPECT_NE(in("a = if n < 3 { yield 1 }").find("an if with results has an else"), std::string::npos);

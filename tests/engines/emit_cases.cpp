@@ -1,0 +1,240 @@
+// Cases for the engine matrix (law 5): emitted C++ with what the loop interpreter computed.
+//
+//     emit_cases FOLDER [--profile fma|muladd] [--graphs N] [--kernels N] [--seed S]
+//
+// Every sample of every op and its gradient, N random graphs and N random kernels. FOLDER gets their files and
+// all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that fail.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/cpp/package.hpp"
+#include "driver/compile.hpp"
+#include "ir/graph/op.hpp"
+#include "ir/graph/parse.hpp"
+#include "passes/differentiate.hpp"
+#include "passes/pipeline.hpp"
+#include "passes/plan_memory.hpp"
+#include "passes/lower_program.hpp"
+#include "tests/property/random_graph.hpp"
+#include "tests/property/random_kernel.hpp"
+
+namespace {
+
+using namespace tusk;
+
+constexpr std::size_t kBatch = 24;  // cases in a program: few enough to build beside each other
+
+struct Case {
+  std::string name;   // of its files
+  std::string title;  // for people
+  Lowered lowered;
+  Symbols symbols;
+};
+
+template <class T>
+T must(Expected<T> value, const std::string& title) {
+  if (value) return *std::move(value);
+  fmt::print(stderr, "{}: {}", title, value.problem().str());
+  std::exit(1);
+}
+
+Lowered lowered(graph::Module module, const std::string& profile, const std::string& title) {
+  module.profile = profile;
+  return std::get<Lowered>(must(run_pipeline(std::move(module), {}), title));
+}
+
+void add_samples(std::vector<Case>& cases, const std::string& profile) {
+  for (const graph::OpDef* op : graph::ops()) {
+    for (std::size_t i = 0; i < op->samples.size(); ++i) {
+      const std::string title = fmt::format("sample {} of {}", i, op->name);
+      graph::Module module = must(graph::parse_sample(op->samples[i]), title);
+      Symbols symbols;
+      for (const graph::Symbol& symbol : module.symbols) symbols[symbol.name] = symbol.name == "batch" ? 3 : 5;
+      const graph::Function function = module.functions[0];
+      if (Expected<graph::Function> gradient = differentiate(module, function); gradient && !gradient->results.empty())
+        module.functions.push_back(*std::move(gradient));
+      cases.push_back({fmt::format("{}_{}", op->name, i), title, lowered(std::move(module), profile, title), symbols});
+    }
+  }
+}
+
+void add_graphs(std::vector<Case>& cases, const std::string& profile, std::uint64_t first, std::uint64_t count) {
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    const random_tests::GraphCase c = random_tests::generate_graph(seed);
+    const std::string title = fmt::format("graph of seed {}", seed);
+    cases.push_back({fmt::format("graph_{}", seed), title, lowered(c.module, profile, title), c.symbols});
+  }
+}
+
+// A program whose one function calls the kernel.
+kernel::Program program_of(const random_tests::KernelCase& c, const std::string& profile) {
+  kernel::Program program;
+  program.name = "kernel";
+  program.profile = profile;
+  for (const auto& [symbol, value] : c.symbols) program.symbols.push_back({symbol, 1, 64, 1});
+  program.kernels = {c.kernel};
+  program.schedules.resize(1);
+  kernel::Function function;
+  function.name = "f";
+  kernel::Step step;
+  step.kernel = 0;
+  const auto add = [&](std::string name, DType type, Shape shape, kernel::Tensor::Place place) {
+    kernel::Tensor tensor;
+    tensor.name = std::move(name);
+    tensor.type = type;
+    tensor.strides = kernel::dense_strides(shape);
+    tensor.shape = std::move(shape);
+    tensor.place = place;
+    function.tensors.push_back(std::move(tensor));
+    return static_cast<int>(function.tensors.size()) - 1;
+  };
+  for (const kernel::Param& param : c.kernel.params) {
+    function.inputs.push_back(add(param.name, param.type, param.shape, kernel::Tensor::Place::input));
+    step.args.push_back(function.inputs.back());
+  }
+  for (const kernel::Stage& stage : c.kernel.stages) {
+    Shape shape;
+    for (const kernel::Index& index : stage.indices) shape.push_back(index.extent);
+    const bool result = std::ranges::find(c.kernel.results, stage.name) != c.kernel.results.end();
+    if (!result) step.scratch.push_back(add(stage.name, stage.type, shape, kernel::Tensor::Place::arena));
+  }
+  for (const std::string& result : c.kernel.results) {
+    const kernel::Stage& stage = *c.kernel.stage(result);
+    Shape shape;
+    for (const kernel::Index& index : stage.indices) shape.push_back(index.extent);
+    function.outputs.push_back(add(result, stage.type, shape, kernel::Tensor::Place::output));
+    step.results.push_back(function.outputs.back());
+  }
+  function.steps = {step};
+  program.functions = {function};
+  return program;
+}
+
+void add_kernels(std::vector<Case>& cases, const std::string& profile, std::uint64_t first, std::uint64_t count) {
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    const random_tests::KernelCase c = random_tests::generate_kernel(seed);
+    if (std::ranges::any_of(c.kernel.params, &kernel::Param::inout)) continue;  // no function passes one
+    const std::string title = fmt::format("kernel of seed {}", seed);
+    Lowered low;
+    low.program = plan_memory(program_of(c, profile));
+    low.loops = lower_program(low.program, {});
+    cases.push_back({fmt::format("kernel_{}", seed), title, std::move(low), c.symbols});
+  }
+}
+
+// Two calls of each function: of tame numbers, and of NaN, infinities, denormals and huge numbers.
+std::vector<cpp::SelfTest> self_tests(const Case& c) {
+  std::vector<cpp::SelfTest> tests;
+  for (const kernel::Function& function : c.lowered.program.functions) {
+    for (const bool tame : {true, false}) {
+      random_tests::Rng rng(random_tests::seed_of(tame ? 1 : 2, c.name));
+      cpp::SelfTest test;
+      test.function = function.name;
+      test.symbols = c.symbols;
+      test.how = "loop interpreter";
+      std::vector<Array> inputs;
+      for (const int id : function.inputs) {
+        const kernel::Tensor& tensor = function.tensors[static_cast<std::size_t>(id)];
+        inputs.push_back(random_tests::random_array(
+            tensor.type, random_tests::static_shape(tensor.shape, c.symbols), rng, tame));
+        test.inputs[tensor.name] = inputs.back();
+      }
+      const std::vector<Array> outputs =
+          must(run_loops(c.lowered.program, c.lowered.loops, function.name, inputs, c.symbols), c.title);
+      for (std::size_t k = 0; k < outputs.size(); ++k)
+        test.outputs[function.tensors[static_cast<std::size_t>(function.outputs[k])].name] = outputs[k];
+      tests.push_back(std::move(test));
+    }
+  }
+  return tests;
+}
+
+void write(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream out(path, std::ios::binary);
+  out << text;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string folder;
+  std::string profile = "fma";
+  std::uint64_t graphs = 0;
+  std::uint64_t kernels = 0;
+  std::uint64_t seed = 1;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view flag = argv[i];
+    if (!flag.starts_with("--")) {
+      folder = flag;
+      continue;
+    }
+    const std::string value = i + 1 < argc ? argv[++i] : "";
+    if (flag == "--profile") profile = value;
+    if (flag == "--graphs") graphs = std::stoull(value);
+    if (flag == "--kernels") kernels = std::stoull(value);
+    if (flag == "--seed") seed = std::stoull(value);
+  }
+  if (folder.empty()) return 1;
+  std::vector<Case> cases;
+  add_samples(cases, profile);
+  add_graphs(cases, profile, seed, graphs);
+  add_kernels(cases, profile, seed, kernels);
+
+  std::filesystem::create_directories(folder);
+  write(std::filesystem::path(folder) / "tusk_runtime.hpp", std::string(cpp::runtime_text()));
+  for (std::size_t first = 0; first < cases.size(); first += kBatch) {
+    std::string includes;
+    std::string calls;
+    for (std::size_t i = first; i < std::min(cases.size(), first + kBatch); ++i) {
+      const Case& c = cases[i];
+      cpp::PackageInput input{c.name, c.lowered.program, c.lowered.loops, "", "", std::string(version())};
+      input.self_tests = self_tests(c);
+      const auto files = must(cpp::print_package(input), c.title);
+      std::string name;
+      // Helpers of the C functions lie outside of the model's namespace.
+      includes += fmt::format("#define check check_{0}\n#define weights_of weights_of_{0}\n", i);
+      for (const auto& [file, text] : files) {
+        const bool main = file.ends_with("_self_test_main.cpp");
+        if (main) name = file.substr(0, file.size() - std::string_view("_self_test_main.cpp").size());
+        const bool source = file.ends_with(".cpp") && !main;
+        if (source) includes += fmt::format("#include \"{}\"\n", file);
+        if (source || file.ends_with(".h") || file.ends_with(".hpp")) write(std::filesystem::path(folder) / file, text);
+      }
+      includes += "#undef check\n#undef weights_of\n";
+      calls += fmt::format("  failed += run<{0}::Arena>([](auto& arena) {{ return {0}::self_test(arena); }}, \"{1}\");\n", name, c.title);
+    }
+    write(std::filesystem::path(folder) / fmt::format("all_{}.cpp", first / kBatch),
+          fmt::format(R"({0}
+#include <cstdio>
+
+namespace {{
+
+template <class Arena, class SelfTest>
+int run(SelfTest self_test, const char* title) {{
+  static Arena arena;
+  const auto status = self_test(arena);
+  if (static_cast<int>(status) == 0) return 0;
+  std::printf("%s: status %d\n", title, static_cast<int>(status));
+  return 1;
+}}
+
+}}  // namespace
+
+int main() {{
+  int failed = 0;
+{1}  return failed == 0 ? 0 : 1;
+}}
+)",
+                      includes, calls));
+  }
+  fmt::print("{} cases, seed {}\n", cases.size(), seed);
+  return 0;
+}
