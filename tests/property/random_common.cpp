@@ -1,0 +1,186 @@
+#include "tests/property/random_common.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+#include "ir/loop/interpret.hpp"
+#include "passes/lower_program.hpp"
+
+namespace tusk::random_tests {
+namespace {
+
+std::array<char, 128> current_case{};  // text for the handler, which may call nothing but write
+
+void on_crash(int signal) {
+  if (write(STDERR_FILENO, current_case.data(), std::strlen(current_case.data())) < 0) _exit(1);
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+double special(DType type, Rng& rng) {
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  const double huge = type == DType::f16 ? 60000 : type == DType::f64 ? 1e300 : 3e38;
+  const double tiny = type == DType::f16 ? 1e-7 : type == DType::f64 ? 1e-310 : 1e-41;
+  const double values[] = {std::nan(""), kInf, -kInf, -0.0, 0.0, huge, -huge, tiny, -tiny, 1e10, 88.7, -104, 0.5, 1};
+  return rng.pick(std::vector<double>(std::begin(values), std::end(values)));
+}
+
+std::int64_t end_of_range(DType type, Rng& rng) {
+  switch (type) {
+    case DType::i8:
+      return rng.pick(std::vector<std::int64_t>{-128, 127, -1});
+    case DType::u8:
+      return rng.pick(std::vector<std::int64_t>{0, 255, 128});
+    case DType::u32:
+      return rng.pick(std::vector<std::int64_t>{0, 0xffffffff, 0x80000000});
+    case DType::i64:
+      return rng.pick(std::vector<std::int64_t>{std::numeric_limits<std::int64_t>::min(),
+                                                std::numeric_limits<std::int64_t>::max(), -1, 1LL << 40});
+    case DType::boolean:
+      return rng.below(2);
+    default:
+      return rng.pick(std::vector<std::int64_t>{std::numeric_limits<std::int32_t>::min(),
+                                                std::numeric_limits<std::int32_t>::max(), -1, 1 << 20});
+  }
+}
+
+}  // namespace
+
+std::uint64_t Rng::next() {
+  std::uint64_t z = (state_ += 0x9e3779b97f4a7c15U);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+  return z ^ (z >> 31);
+}
+
+double Rng::real(double low, double high) { return low + (high - low) * (static_cast<double>(next() >> 11) * 0x1p-53); }
+
+std::uint64_t seed_of(std::uint64_t seed, std::string_view name) {
+  std::uint64_t hash = 14695981039346656037U ^ seed;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  return Rng(hash).next();
+}
+
+Array random_array(DType type, std::vector<std::int64_t> shape, Rng& rng, bool tame) {
+  Array out(type, std::move(shape));
+  const bool is_signed = type != DType::u8 && type != DType::u32;
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    const bool odd = !tame && rng.chance(25);
+    if (is_float(type)) {
+      out.set(i, odd ? special(type, rng) : rng.real(-2, 2));
+    } else if (type == DType::boolean) {
+      out.set_int(i, rng.below(2));
+    } else {
+      out.set_int(i, odd ? end_of_range(type, rng) : rng.range(is_signed ? -3 : 0, 6));
+    }
+  }
+  return out;
+}
+
+std::string difference(const Array& a, const Array& b) {
+  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return "the types differ";
+  const auto width = static_cast<std::size_t>(size_of(a.dtype()));
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    const auto at = static_cast<std::size_t>(i) * width;
+    if (std::memcmp(a.bytes().data() + at, b.bytes().data() + at, width) == 0) continue;
+    if (is_float(a.dtype()) && std::isnan(a.at(i)) && std::isnan(b.at(i))) continue;
+    return fmt::format("element {}: {} and {}", i, a.at(i), b.at(i));
+  }
+  return "";
+}
+
+std::string difference(const std::vector<Array>& a, const std::vector<Array>& b) {
+  if (a.size() != b.size()) return "the numbers of results differ";
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    if (const std::string text = difference(a[k], b[k]); !text.empty()) return fmt::format("result {}, {}", k, text);
+  }
+  return "";
+}
+
+std::string str(const Array& array) {
+  std::string out = fmt::format("{}[{}] [", name_of(array.dtype()), fmt::join(array.shape(), ","));
+  for (std::int64_t i = 0; i < std::min<std::int64_t>(array.size(), 40); ++i)
+    out += fmt::format("{}{}", i > 0 ? "," : "", array.at(i));
+  return out + (array.size() > 40 ? ",...]" : "]");
+}
+
+Expected<std::vector<Array>> run_poisoned(const kernel::Program& program, const loop::Module& loops,
+                                          std::string_view function_name, const std::vector<Array>& inputs,
+                                          const Symbols& symbols, std::byte poison) {
+  const auto found = std::find_if(program.functions.begin(), program.functions.end(),
+                                  [&](const kernel::Function& f) { return f.name == function_name; });
+  if (found == program.functions.end()) return error("run", "there is no such function");
+  const kernel::Function& function = *found;
+  const ValueOf value_of = [&](std::string_view symbol) -> std::int64_t {
+    const auto it = symbols.find(std::string(symbol));
+    return it == symbols.end() ? 1 : it->second;
+  };
+  std::vector<Array> in = inputs;
+  std::vector<Array> results;
+  for (const int id : function.outputs) {
+    const kernel::Tensor& tensor = function.tensors[static_cast<std::size_t>(id)];
+    std::vector<std::int64_t> shape;
+    for (const Dim& dim : tensor.shape) shape.push_back(dim.value(value_of));
+    results.emplace_back(tensor.type, shape);
+    // Unwritten elements of a result show as well as those of the arena.
+    if (tensor.type != DType::boolean) std::ranges::fill(results.back().writable_bytes(), poison);
+  }
+  std::vector<Array> constants;
+  for (const int id : constants_of(function))
+    constants.push_back(program.constants[static_cast<std::size_t>(id)].value);
+  Array arena(DType::u8, {std::max<std::int64_t>(64, function.arena_bytes)});
+  std::ranges::fill(arena.writable_bytes(), poison);
+  std::vector<loop::BufferArg> buffers;
+  const auto add = [&](Array& array) {
+    const std::span<std::byte> bytes = array.writable_bytes();
+    buffers.push_back({bytes.data(), static_cast<std::int64_t>(bytes.size())});
+  };
+  for (Array& array : in) add(array);
+  for (Array& array : results) add(array);
+  for (Array& array : constants) add(array);
+  add(arena);
+  std::vector<std::int64_t> scalars;
+  for (const kernel::Symbol& symbol : program.symbols) scalars.push_back(value_of(symbol.name));
+  loop::Interpreter interpreter(loops);
+  CHECK(interpreter.run(function_name, buffers, scalars));
+  for (std::size_t k = 0; k < in.size(); ++k) {
+    if (!std::ranges::equal(in[k].bytes(), inputs[k].bytes()))
+      return error("run", fmt::format("input {} was written", k));
+  }
+  return results;
+}
+
+Seeds seeds_of_run(std::uint64_t usual) {
+  const auto number = [](const char* variable, std::uint64_t otherwise) {
+    const char* text = std::getenv(variable);
+    return text != nullptr && *text != 0 ? std::strtoull(text, nullptr, 10) : otherwise;
+  };
+  const bool full = number("TUSK_FULL", 0) != 0;
+  return {number("TUSK_SEED", 1), number("TUSK_COUNT", full ? 10000 : usual)};
+}
+
+Seeds shard_of(const Seeds& all, std::uint64_t shard, std::uint64_t shards) {
+  const std::uint64_t begin = all.count * shard / shards;
+  return {all.first + begin, all.count * (shard + 1) / shards - begin};
+}
+
+void note_case(std::string_view kind, std::uint64_t seed) {
+  static const bool installed = [] {
+    for (const int signal : {SIGSEGV, SIGABRT, SIGFPE, SIGBUS}) std::signal(signal, on_crash);
+    return true;
+  }();
+  if (!installed) return;
+  const std::string text = fmt::format("\ncrash in {} {}; TUSK_SEED={} TUSK_COUNT=1 runs it alone{}\n", kind, seed,
+                                       seed, kind == "graph" ? ", with TUSK_FORK=1 shrinks it" : "");
+  std::copy_n(text.c_str(), std::min(text.size() + 1, current_case.size() - 1), current_case.begin());
+}
+
+}  // namespace tusk::random_tests
