@@ -125,11 +125,13 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   const fs::path library = state.folder / "model.so";
   const fs::path log = state.folder / "log";
   const char* compiler = std::getenv("CXX");
-  const auto source = [&](const char* ending) { return quoted_for_shell((fs::path(folder) / (name + ending)).string()); };
-  const std::string command = fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC {} {} -o {} 2> {}",
-                                          compiler != nullptr ? compiler : "c++", flags,
-                                          source(".cpp"), embedded ? source("_weights.cpp") : "",
-                                          quoted_for_shell(library.string()), quoted_for_shell(log.string()));
+  const auto source = [&](const char* ending) {
+    return quoted_for_shell((fs::path(folder) / (name + ending)).string());
+  };
+  const std::string command =
+      fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC {} {} -o {} 2> {}",
+                  compiler != nullptr ? compiler : "c++", flags, source(".cpp"), embedded ? source("_weights.cpp") : "",
+                  quoted_for_shell(library.string()), quoted_for_shell(log.string()));
   if (std::system(command.c_str()) != 0) {
     std::ifstream text(log);
     const std::string first_lines(std::istreambuf_iterator<char>(text), {});

@@ -97,9 +97,10 @@ Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module
     for (std::size_t k = 0; k < outputs.size(); ++k) {
       const double apart = difference(outputs[k], truth[k]);
       if (!(apart <= kTolerance)) {
-        return error("self-test", fmt::format("output {} of {}, compiled, differs from the double interpreter by {:.1e} "
-                                              "of its largest value: this is a fault of Tusk",
-                                              k, test.function, apart));
+        return error("self-test",
+                     fmt::format("output {} of {}, compiled, differs from the double interpreter by {:.1e} "
+                                 "of its largest value: this is a fault of Tusk",
+                                 k, test.function, apart));
       }
     }
     return std::optional(std::move(outputs));

@@ -53,8 +53,9 @@ class Lowering {
     func.buffers.push_back({t.name, t.type, constant, t.place == Tensor::Place::constant ? 64 : 0, shape_str(t.shape)});
   }
 
-  // The loops around a call, the function's own body first: a buffer is defined once, in the innermost one whose position
-  // it depends on. The loop's statement joins its block when its body is done, so what is defined there comes before it.
+  // The loops around a call, the function's own body first: a buffer is defined once, in the innermost one whose
+  // position it depends on. The loop's statement joins its block when its body is done, so what is defined there comes
+  // before it.
   struct Frame {
     std::string symbol;
     loop::Block* block;

@@ -43,8 +43,8 @@ Status verify_folder(const VerifyOptions& options) {
     }
   }
   if (first_wrong == nullptr) return done();
-  Diagnostic problem = error(
-      "verify", fmt::format("{} outputs differ by more than {} of their largest value", wrong, options.rtol));
+  Diagnostic problem =
+      error("verify", fmt::format("{} outputs differ by more than {} of their largest value", wrong, options.rtol));
   if (options.model.empty()) {
     problem.note("with --model FILE, the first layer that differs is named");
   } else {

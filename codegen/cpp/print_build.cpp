@@ -70,9 +70,9 @@ target_compile_features({0} PUBLIC cxx_std_17)
   // Without tables of exceptions a C or Fortran program links it, whatever the level of optimisation.
   std::string options = " -fno-exceptions -fno-rtti";
   for (const std::string& option : parts.input->compile_options) options += " " + argument(option);
-  out += fmt::format(
-      "if(CMAKE_CXX_COMPILER_ID MATCHES \"GNU|Clang\")\n  target_compile_options({} PRIVATE{})\nendif()\n", name,
-      options);
+  out +=
+      fmt::format("if(CMAKE_CXX_COMPILER_ID MATCHES \"GNU|Clang\")\n  target_compile_options({} PRIVATE{})\nendif()\n",
+                  name, options);
   out += fmt::format(R"(
 if({0}_testing)
   enable_testing()

@@ -109,8 +109,9 @@ Status backward(Builder& b, std::vector<Op>& ops, Cotangents& cotangents, const 
   for (std::size_t i = ops.size(); i-- > 0;) {
     if (!active(ops[i])) continue;
     const Op op = complete(ops[i]);
-    GradContext g{b, op, {}, std::vector<std::optional<Operand>>(op.operands.size()),
-                  [&](const Operand& o) { return active(o); }};
+    GradContext g{b, op, {}, std::vector<std::optional<Operand>>(op.operands.size()), [&](const Operand& o) {
+                    return active(o);
+                  }};
     bool any = false;
     for (const int id : op.results) {
       g.dy.push_back(cotangents.find(Operand::value(id)));

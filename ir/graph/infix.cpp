@@ -36,7 +36,8 @@ Formula call(std::string row, std::vector<Formula> args) {
   // A select between numbers is folded by its condition alone, or its other branch would be emitted for nothing.
   if (row == "select" && args.size() == 3 && number(0)) return value(0) != 0 ? args[1] : args[2];
   const Row* known = row_named(row);
-  bool numbers = known != nullptr && known->reference != nullptr && args.size() == static_cast<std::size_t>(known->arity);
+  bool numbers =
+      known != nullptr && known->reference != nullptr && args.size() == static_cast<std::size_t>(known->arity);
   double x[3] = {0, 0, 0};
   for (std::size_t i = 0; i < args.size() && numbers; ++i) {
     numbers = number(i);

@@ -187,7 +187,8 @@ struct Text {
       simple = simple && index->kind != Expr::Kind::row && index->kind != Expr::Kind::load;
     }
     // A scalar has nothing outside.
-    const std::string otherwise = expr.has_else && !indices.empty() ? " else " + literal_str(expr.value, expr.type) : "";
+    const std::string otherwise =
+        expr.has_else && !indices.empty() ? " else " + literal_str(expr.value, expr.type) : "";
     return fmt::format("{}[{}{}]", expr.name, fmt::join(indices, simple ? "," : ", "), otherwise);
   }
 };

@@ -183,7 +183,7 @@ std::vector<kernel::Stage> lower_scatter(const LowerContext& c) {
                                         : kernel::Reducer::last;
   const std::vector<std::string> names = reduce_names(stage.indices, std::max<std::size_t>(1, a.k()));
   if (a.k() == 0) reduce.indices.push_back({names[0], Dim(1)});  // one update for each batch
-  std::vector<kernel::ExprRef> position;  // an index of u
+  std::vector<kernel::ExprRef> position;                         // an index of u
   const std::vector<kernel::ExprRef> left = LowerContext::refs(stage.indices);
   position.assign(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(a.axis));
   for (std::size_t k = 0; k < a.k(); ++k) {

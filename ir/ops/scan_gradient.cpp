@@ -226,8 +226,8 @@ class ScanGradient {
 
   // Whether a value of the forward body is the same at every position.
   bool invariant(int id) const {
-    const auto op =
-        std::ranges::find_if(body_.ops, [&](const Op& o) { return std::ranges::find(o.results, id) != o.results.end(); });
+    const auto op = std::ranges::find_if(
+        body_.ops, [&](const Op& o) { return std::ranges::find(o.results, id) != o.results.end(); });
     if (op == body_.ops.end() || !op->regions.empty()) return false;
     return std::ranges::all_of(op->operands, [&](const Operand& o) {
       return o.kind != Operand::Kind::value || !own_.contains(o.id) || invariant(o.id);
@@ -247,7 +247,8 @@ class ScanGradient {
     for (std::size_t k = 0; k < stacks_.axes.size(); ++k) {
       const Operand& yielded = body_.yields[carries_ + k];
       if (yielded == value) return {g_.result(carries_ + k), stacks_.axes[k], stacks_.rev[k]};
-      const auto carry = std::ranges::find(body_.params.begin(), body_.params.begin() + static_cast<std::ptrdiff_t>(carries_), id);
+      const auto carry =
+          std::ranges::find(body_.params.begin(), body_.params.begin() + static_cast<std::ptrdiff_t>(carries_), id);
       const auto c = static_cast<std::size_t>(carry - body_.params.begin());
       if (c < carries_ && body_.yields[c] == yielded) return before(c, k);
     }
@@ -269,15 +270,16 @@ class ScanGradient {
     shape.insert(shape.begin() + axis, Dim(1));
     const Operand head = g_.b.reshape(first, shape);
     const bool rev = stacks_.rev[k] != 0;
-    const Operand all = g_.b.add("concat", rev ? std::vector{rest, head} : std::vector{head, rest},
-                                 attrs_of({{"axis", axis}}));
+    const Operand all =
+        g_.b.add("concat", rev ? std::vector{rest, head} : std::vector{head, rest}, attrs_of({{"axis", axis}}));
     shape[static_cast<std::size_t>(axis)] = length_;
     Shape from(shape.size(), Dim(0));
     if (rev) {
       from[static_cast<std::size_t>(axis)] = Dim(1);
       shape[static_cast<std::size_t>(axis)] = length_ + Dim(1);
     }
-    return {g_.b.add("slice", {all}, attrs_of({{"start", from}, {"limit", shape}, {"step", Ints(shape.size(), 1)}})), axis, stacks_.rev[k]};
+    return {g_.b.add("slice", {all}, attrs_of({{"start", from}, {"limit", shape}, {"step", Ints(shape.size(), 1)}})),
+            axis, stacks_.rev[k]};
   }
 
   void drop_dead() {
@@ -304,8 +306,8 @@ class ScanGradient {
   int here(int id, std::vector<Op>& again) {
     if (const auto it = here_.find(id); it != here_.end()) return it->second;
     if (!invariant(id)) return here_[id] = take(saved(id), type(id), name(id));
-    Op op = *std::ranges::find_if(
-        body_.ops, [&](const Op& o) { return std::ranges::find(o.results, id) != o.results.end(); });
+    Op op = *std::ranges::find_if(body_.ops,
+                                  [&](const Op& o) { return std::ranges::find(o.results, id) != o.results.end(); });
     for (Operand& o : op.operands) {
       if (o.kind == Operand::Kind::value && own_.contains(o.id)) o.id = here(o.id, again);
     }
@@ -348,15 +350,14 @@ class ScanGradient {
       stacks.rev.push_back(1 - s.rev);
     }
     if (region.yields.empty()) return;
-    const std::vector<Operand> results =
-        g_.b.add_all("scan", std::move(operands),
-                     attrs_of({{"length", Shape{length_}},
-                               {"carries", static_cast<std::int64_t>(next_.size())},
-                               {"take_axes", takes.axes},
-                               {"take_rev", takes.rev},
-                               {"stack_axes", stacks.axes},
-                               {"stack_rev", stacks.rev}}),
-                     {std::move(region)});
+    const std::vector<Operand> results = g_.b.add_all("scan", std::move(operands),
+                                                      attrs_of({{"length", Shape{length_}},
+                                                                {"carries", static_cast<std::int64_t>(next_.size())},
+                                                                {"take_axes", takes.axes},
+                                                                {"take_rev", takes.rev},
+                                                                {"stack_axes", stacks.axes},
+                                                                {"stack_rev", stacks.rev}}),
+                                                      {std::move(region)});
     if (!g_.b.problem) share_out(results);
     g_.forward = std::move(forward_);
   }

@@ -19,7 +19,8 @@ bool before(double a, double b, bool descending) {
 Expected<std::vector<Type>> infer(const InferContext& c) {
   const Type& x = c.operands[0];
   CHECK(check_axis(c, c.integer("axis"), x.shape.size(), "c1"));
-  CHECK(c.at_least(x.shape[static_cast<std::size_t>(c.integer("axis"))], Dim(1), "c3", "the extent of the axis sorted"));
+  CHECK(
+      c.at_least(x.shape[static_cast<std::size_t>(c.integer("axis"))], Dim(1), "c3", "the extent of the axis sorted"));
   if (x.dtype == DType::boolean) return c.fail("c2", "bool has no order; cast to i32");
   return std::vector<Type>{x, {DType::i32, x.shape}};
 }

@@ -20,9 +20,9 @@
 #include "ir/graph/op.hpp"
 #include "ir/graph/parse.hpp"
 #include "passes/differentiate.hpp"
+#include "passes/lower_program.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/plan_memory.hpp"
-#include "passes/lower_program.hpp"
 #include "tests/property/random_graph.hpp"
 #include "tests/property/random_kernel.hpp"
 
@@ -143,8 +143,8 @@ std::vector<cpp::SelfTest> self_tests(const Case& c) {
       std::vector<Array> inputs;
       for (const int id : function.inputs) {
         const kernel::Tensor& tensor = function.tensors[static_cast<std::size_t>(id)];
-        inputs.push_back(random_tests::random_array(
-            tensor.type, random_tests::static_shape(tensor.shape, c.symbols), rng, tame));
+        inputs.push_back(
+            random_tests::random_array(tensor.type, random_tests::static_shape(tensor.shape, c.symbols), rng, tame));
         test.inputs[tensor.name] = inputs.back();
       }
       const std::vector<Array> outputs =
@@ -209,10 +209,11 @@ int main(int argc, char** argv) {
         if (source || file.ends_with(".h") || file.ends_with(".hpp")) write(std::filesystem::path(folder) / file, text);
       }
       includes += "#undef check\n#undef weights_of\n";
-      calls += fmt::format("  failed += run<{0}::Arena>([](auto& arena) {{ return {0}::self_test(arena); }}, \"{1}\");\n", name, c.title);
+      calls +=
+          fmt::format("  failed += run<{0}::Arena>([](auto& arena) {{ return {0}::self_test(arena); }}, \"{1}\");\n",
+                      name, c.title);
     }
-    write(std::filesystem::path(folder) / fmt::format("all_{}.cpp", first / kBatch),
-          fmt::format(R"({0}
+    write(std::filesystem::path(folder) / fmt::format("all_{}.cpp", first / kBatch), fmt::format(R"({0}
 #include <cstdio>
 
 namespace {{
@@ -233,7 +234,7 @@ int main() {{
 {1}  return failed == 0 ? 0 : 1;
 }}
 )",
-                      includes, calls));
+                                                                                                 includes, calls));
   }
   fmt::print("{} cases, seed {}\n", cases.size(), seed);
   return 0;

@@ -97,8 +97,7 @@ Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& record
   double worst = 0;
   for (const RecordedCall& call : calls) {
     TRY(const std::vector<Array> results, model.predict(call.inputs));
-    for (std::size_t k = 0; k < results.size(); ++k)
-      worst = std::max(worst, difference(results[k], call.outputs[k]));
+    for (std::size_t k = 0; k < results.size(); ++k) worst = std::max(worst, difference(results[k], call.outputs[k]));
   }
   return Json{{"result", worst <= kTolerance ? "agrees" : "WRONG"}, {"error", fmt::format("{:.1e}", worst)}};
 }
@@ -107,7 +106,8 @@ Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& record
 std::string text_of(const Diagnostic& problem, const fs::path& path) {
   std::string text = problem.str();
   const std::string whole = path.string();
-  for (std::size_t at = 0; (at = text.find(whole, at)) != std::string::npos;) text.replace(at, whole.size(), path.filename().string());
+  for (std::size_t at = 0; (at = text.find(whole, at)) != std::string::npos;)
+    text.replace(at, whole.size(), path.filename().string());
   return text;
 }
 
