@@ -270,8 +270,8 @@ std::string Dim::term_str(const Product& product, std::int64_t coefficient) cons
       case Atom::Kind::floor_div: {
         const std::string inner = atom.inner->str();
         const bool simple = atom.inner->as_symbol().has_value();
-        out += simple ? fmt::format("{}//{}", inner, atom.divisor) : fmt::format("({})//{}", inner, atom.divisor);
-        if (product.size() > 1 || coefficient != 1) out = "(" + out + ")";
+        const std::string quotient = fmt::format("{}//{}", simple ? inner : "(" + inner + ")", atom.divisor);
+        out += product.size() > 1 || coefficient != 1 ? "(" + quotient + ")" : quotient;  // * and // go left to right
         break;
       }
       case Atom::Kind::max0:

@@ -102,12 +102,11 @@ Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& record
   return Json{{"result", worst <= kTolerance ? "agrees" : "WRONG"}, {"error", fmt::format("{:.1e}", worst)}};
 }
 
-// The text of a refusal, without the path.
+// The text of a refusal, with the names of files alone.
 std::string text_of(const Diagnostic& problem, const fs::path& path) {
   std::string text = problem.str();
-  const std::string whole = path.string();
-  for (std::size_t at = 0; (at = text.find(whole, at)) != std::string::npos;)
-    text.replace(at, whole.size(), path.filename().string());
+  const std::string folder = path.parent_path().string() + "/";
+  for (std::size_t at = 0; (at = text.find(folder, at)) != std::string::npos;) text.erase(at, folder.size());
   return text;
 }
 

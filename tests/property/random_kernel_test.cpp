@@ -37,7 +37,7 @@ INSTANTIATE_TEST_SUITE_P(Shards, RandomKernels, testing::Range<std::uint64_t>(0,
 // Every reducer, the three kinds of `where`, lanes, blocks, and loads with `else` are reached.
 TEST(RandomKernelCoverage, ReachesEveryForm) {
   const Seeds seeds = seeds_of_run(kKernels);
-  if (seeds.count < kKernels) GTEST_SKIP() << "a part of the seeds";
+  if (seeds.count < kKernels || seeds.first != 1) GTEST_SKIP() << "other seeds";
   std::map<std::string, int> seen;
   for (std::uint64_t seed = seeds.first; seed < seeds.first + kKernels; ++seed) {
     const KernelCase c = generate_kernel(seed);

@@ -116,6 +116,13 @@ const std::vector<std::string> kExamples = {
 )",
 };
 
+TEST(Dims, ProductsOfQuotientsReadBack) {
+  const Dim batch = Dim::symbol("batch");
+  EXPECT_EQ((batch.floor_div(2) * (batch + Dim(2)).floor_div(3)).str(), "(batch//2)*((batch + 2)//3)");
+  EXPECT_EQ((batch + Dim(2)).floor_div(3).str(), "(batch + 2)//3");
+  EXPECT_EQ((Dim(2) * (batch + Dim(2)).floor_div(3)).str(), "2*((batch + 2)//3)");
+}
+
 TEST(KernelText, ExamplesRoundTripAndVerify) {
   for (const std::string& text : kExamples) {
     const Kernel kernel = parsed(text);
