@@ -2,7 +2,6 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +11,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "driver/temporary_folder.hpp"
 #include "ir/text/lexer.hpp"
 
 namespace tusk {
@@ -58,12 +58,10 @@ struct CompiledModel::State {
   void* entry = nullptr;
   std::unique_ptr<void, decltype(&std::free)> weights_file{nullptr, &std::free};
   std::array<const void*, 4> weights = {};  // NAME_weights of the C header; all null: those that are embedded
-  fs::path folder;
+  TemporaryFolder folder;
 
   ~State() {
     if (library != nullptr) dlclose(library);
-    std::error_code ignored;
-    if (!folder.empty()) fs::remove_all(folder, ignored);
   }
 
   // The weights of a file of their own, by NAME_open of the C header.
@@ -119,11 +117,9 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   }
   if (state.symbols.size() > kMostSymbols) return error("manifest", fmt::format("more than {} symbols", kMostSymbols));
 
-  std::string pattern = (fs::temp_directory_path() / "tusk-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) return error("build", "cannot make a temporary folder");
-  state.folder = pattern;
-  const fs::path library = state.folder / "model.so";
-  const fs::path log = state.folder / "log";
+  TRY(state.folder, TemporaryFolder::make());
+  const fs::path library = state.folder.path() / "model.so";
+  const fs::path log = state.folder.path() / "log";
   const char* compiler = std::getenv("CXX");
   const auto source = [&](const char* ending) {
     return quoted_for_shell((fs::path(folder) / (name + ending)).string());

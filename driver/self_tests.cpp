@@ -1,15 +1,15 @@
 #include "driver/self_tests.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <algorithm>
-#include <cmath>
-#include <filesystem>
+#include <optional>
 #include <random>
 
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
+#include "driver/temporary_folder.hpp"
+#include "ir/base/compare.hpp"
 #include "ir/graph/bind.hpp"
 #include "ir/graph/interpret.hpp"
 #include "passes/run_loops.hpp"
@@ -67,48 +67,27 @@ double work_of(const kernel::Program& program, const std::vector<kernel::Step>& 
   return total;
 }
 
-double difference(const Array& found, const Array& truth) {
-  double largest = 0;
-  double worst = 0;
-  for (std::int64_t i = 0; i < found.size(); ++i) {
-    const double apart = std::abs(found.at(i) - truth.at(i));
-    if (std::isfinite(truth.at(i))) largest = std::max(largest, std::abs(truth.at(i)));
-    if (std::isfinite(apart)) worst = std::max(worst, apart);
-  }
-  return largest > 0 ? worst / largest : worst;
-}
-
 // What the compiled output gives; nothing where no compiler is at hand.
 Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module& module, const Lowered& lowered,
                                                              const cpp::SelfTest& test,
                                                              const std::vector<Array>& inputs) {
-  namespace fs = std::filesystem;
-  std::string folder = (fs::temp_directory_path() / "tusk-XXXXXX").string();
-  if (mkdtemp(folder.data()) == nullptr) return std::optional<std::vector<Array>>();
-  const auto run = [&]() -> Expected<std::optional<std::vector<Array>>> {
-    cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
-    input.embed_weights = false;
-    TRY(const auto files, cpp::print_package(input));
-    CHECK(write_files(folder, files));
-    const Expected<CompiledModel> model = CompiledModel::load(folder, "-O2");
-    if (!model) return std::optional<std::vector<Array>>();
-    TRY(std::vector<Array> outputs, model->predict(inputs));
-    TRY(const std::vector<Array> truth, graph::interpret(module, test.function, inputs, test.symbols));
-    for (std::size_t k = 0; k < outputs.size(); ++k) {
-      const double apart = difference(outputs[k], truth[k]);
-      if (!(apart <= kTolerance)) {
-        return error("self-test",
-                     fmt::format("output {} of {}, compiled, differs from the double interpreter by {:.1e} "
-                                 "of its largest value: this is a fault of Tusk",
-                                 k, test.function, apart));
-      }
-    }
-    return std::optional(std::move(outputs));
-  };
-  auto result = run();
-  std::error_code ignored;
-  fs::remove_all(folder, ignored);
-  return result;
+  TRY(const TemporaryFolder folder, TemporaryFolder::make());
+  cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
+  input.embed_weights = false;
+  TRY(const auto files, cpp::print_package(input));
+  CHECK(write_files(folder.path().string(), files));
+  const Expected<CompiledModel> model = CompiledModel::load(folder.path().string(), "-O2");
+  if (!model) return std::optional<std::vector<Array>>();
+  TRY(std::vector<Array> outputs, model->predict(inputs));
+  TRY(const std::vector<Array> truth, graph::interpret(module, test.function, inputs, test.symbols));
+  for (std::size_t k = 0; k < outputs.size(); ++k) {
+    const double apart = relative_difference(outputs[k], truth[k]);
+    if (apart <= kTolerance) continue;
+    return error("self-test", fmt::format("output {} of {}, compiled, differs from the double interpreter by {:.1e} of "
+                                          "its largest value: this is a fault of Tusk",
+                                          k, test.function, apart));
+  }
+  return std::optional(std::move(outputs));
 }
 
 }  // namespace

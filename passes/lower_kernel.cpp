@@ -27,10 +27,6 @@ bool is_inline(const kernel::Schedule& schedule, std::string_view stage) {
   return std::find(schedule.inline_stages.begin(), schedule.inline_stages.end(), stage) != schedule.inline_stages.end();
 }
 
-bool is_result(const kernel::Kernel& kernel, std::string_view stage) {
-  return std::find(kernel.results.begin(), kernel.results.end(), stage) != kernel.results.end();
-}
-
 const loop::Type kIndex{DType::index, 1};
 
 // A tensor with a buffer: its shape and strides.
@@ -73,12 +69,6 @@ class Lowering {
   }
 
  private:
-  static Shape shape_of(const Stage& stage) {
-    Shape shape;
-    for (const kernel::Index& index : stage.indices) shape.push_back(index.extent);
-    return shape;
-  }
-
   // --- names and blocks
 
   // A name is defined once in a function.
@@ -619,14 +609,6 @@ class Lowering {
 };
 
 }  // namespace
-
-std::vector<const Stage*> scratch_stages(const kernel::Kernel& kernel, const kernel::Schedule& schedule) {
-  std::vector<const Stage*> out;
-  for (const Stage& stage : kernel.stages) {
-    if (!is_inline(schedule, stage.name) && !is_result(kernel, stage.name)) out.push_back(&stage);
-  }
-  return out;
-}
 
 std::vector<std::string> symbols_of(const kernel::Kernel& kernel, const KernelLayout& layout) {
   std::set<std::string> symbols;

@@ -18,9 +18,6 @@ struct KernelLayout {
   bool brute_force_where = false;
 };
 
-/// The stages that stand at root and are no results: each needs a scratch buffer.
-std::vector<const kernel::Stage*> scratch_stages(const kernel::Kernel& kernel, const kernel::Schedule& schedule);
-
 /// The symbols of a lowered kernel, in the order of its scalar arguments.
 std::vector<std::string> symbols_of(const kernel::Kernel& kernel, const KernelLayout& layout);
 

@@ -15,7 +15,6 @@
 #include "passes/fold_constants.hpp"
 #include "passes/fuse.hpp"
 #include "passes/lower.hpp"
-#include "passes/lower_kernel.hpp"
 #include "passes/lower_program.hpp"
 #include "passes/plan_memory.hpp"
 #include "passes/simplify.hpp"

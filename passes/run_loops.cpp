@@ -7,14 +7,9 @@
 #include "passes/lower_program.hpp"
 
 namespace tusk {
-namespace {
-
-constexpr std::byte kPoison{0xff};  // four of them are a NaN
-
-}  // namespace
 
 Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loop::Module& loops, std::string_view name,
-                                       const std::vector<Array>& inputs, const Symbols& symbols) {
+                                       const std::vector<Array>& inputs, const Symbols& symbols, std::byte poison) {
   const auto found = std::find_if(program.functions.begin(), program.functions.end(),
                                   [&](const kernel::Function& f) { return f.name == name; });
   if (found == program.functions.end()) return error("run", fmt::format("there is no function `{}`", name));
@@ -37,12 +32,15 @@ Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loo
     }
   }
   std::vector<Array> results;
-  for (const int id : function.outputs) results.emplace_back(tensor(id).type, shape_of(tensor(id)));
+  for (const int id : function.outputs) {
+    results.emplace_back(tensor(id).type, shape_of(tensor(id)));
+    if (tensor(id).type != DType::boolean) std::ranges::fill(results.back().writable_bytes(), poison);
+  }
   std::vector<Array> constants;
   for (const int id : constants_of(function))
     constants.push_back(program.constants[static_cast<std::size_t>(id)].value);
   Array arena(DType::u8, {std::max<std::int64_t>(64, function.arena_bytes)});
-  for (std::byte& byte : arena.writable_bytes()) byte = kPoison;
+  std::ranges::fill(arena.writable_bytes(), poison);
   std::vector<loop::BufferArg> buffers;
   const auto add = [&](Array& array) {
     const std::span<std::byte> bytes = array.writable_bytes();
@@ -56,6 +54,10 @@ Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loo
   for (const kernel::Symbol& symbol : program.symbols) scalars.push_back(value_of(symbol.name));
   loop::Interpreter interpreter(loops, program.profile == "muladd" ? loop::Profile::muladd : loop::Profile::fma);
   CHECK(interpreter.run(name, buffers, scalars));
+  for (std::size_t k = 0; k < in.size(); ++k) {
+    if (!std::ranges::equal(in[k].bytes(), inputs[k].bytes()))
+      return error("run", fmt::format("input {} of {} was written", k, name));
+  }
   return results;
 }
 

@@ -1,6 +1,7 @@
 // A lowered function as a callable on arrays, by the loop interpreter: constant folding, self-test values, and tests.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,10 +17,13 @@ namespace tusk {
 /// Values of symbols by name.
 using Symbols = std::map<std::string, std::int64_t>;
 
-/// Results in order, in their dtypes. `inputs` have the dtypes and shapes of the function's inputs under `symbols`; the
-/// arena is filled with NaN before (law 9).
+constexpr std::byte kPoison{0xff};  // four of them are a NaN
+
+/// Results in order, in their dtypes. `inputs` have the dtypes and shapes of the function's inputs under `symbols`.
+/// Arena and results are filled with `poison` before (law 9; a bool has no such value). An error if an input is
+/// written.
 Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loop::Module& loops,
                                        std::string_view function, const std::vector<Array>& inputs,
-                                       const Symbols& symbols);
+                                       const Symbols& symbols, std::byte poison = kPoison);
 
 }  // namespace tusk

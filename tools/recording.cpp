@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <optional>
 
@@ -70,22 +69,6 @@ Expected<std::vector<RecordedCall>> recorded_calls(const std::string& file, cons
     calls.push_back(std::move(call));
   }
   return calls;
-}
-
-double difference(const Array& found, const Array& recorded) {
-  if (found.shape() != recorded.shape()) return INFINITY;
-  double largest = 0;
-  double worst = 0;
-  for (std::int64_t i = 0; i < found.size(); ++i) {
-    const double expected = recorded.at(i);
-    const double value = found.at(i);
-    if (std::isfinite(expected)) largest = std::max(largest, std::abs(expected));
-    if (std::isnan(expected) && std::isnan(value)) continue;
-    if (std::isinf(expected) && static_cast<float>(value) == static_cast<float>(expected)) continue;
-    const double apart = std::abs(value - expected);
-    worst = std::isfinite(apart) ? std::max(worst, apart) : INFINITY;
-  }
-  return largest > 0 ? worst / largest : worst;
 }
 
 }  // namespace tusk

@@ -21,8 +21,4 @@ struct RecordedCall {
 Expected<std::vector<RecordedCall>> recorded_calls(const std::string& file, const std::vector<std::string>& inputs,
                                                    const std::vector<std::string>& outputs);
 
-/// The largest difference over the largest recorded value; infinite where a NaN or an infinity stands only on one side,
-/// or the shapes differ.
-double difference(const Array& found, const Array& recorded);
-
 }  // namespace tusk

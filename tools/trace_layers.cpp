@@ -1,7 +1,6 @@
 #include "tools/trace_layers.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -13,8 +12,10 @@
 
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
+#include "driver/temporary_folder.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
+#include "ir/base/compare.hpp"
 #include "ir/graph/bind.hpp"
 #include "ir/graph/interpret.hpp"
 #include "tools/recording.hpp"
@@ -94,19 +95,6 @@ Model all_layers(const Model& model) {
   return Model(model.inputs(), outputs);
 }
 
-struct TemporaryFolder {
-  std::string path = (fs::temp_directory_path() / "tusk-XXXXXX").string();
-  TemporaryFolder() {
-    if (mkdtemp(path.data()) == nullptr) path.clear();
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path.empty()) fs::remove_all(path, ignored);
-  }
-};
-
 }  // namespace
 
 Expected<std::string> first_difference(const VerifyOptions& options, const std::vector<Array>& inputs) {
@@ -128,12 +116,12 @@ Expected<std::string> first_difference(const VerifyOptions& options, const std::
   compile_options.embed_weights = true;
   compile_options.self_test = false;
   TRY(const Files files, compile(module, compile_options));
-  const TemporaryFolder folder;
-  CHECK(write_files(folder.path, files));
-  TRY(const CompiledModel compiled, CompiledModel::load(folder.path));
+  TRY(const TemporaryFolder folder, TemporaryFolder::make());
+  CHECK(write_files(folder.path().string(), files));
+  TRY(const CompiledModel compiled, CompiledModel::load(folder.path().string()));
   TRY(const std::vector<Array> results, compiled.predict(inputs));
   for (std::size_t k = 0; k < results.size(); ++k) {
-    const double apart = difference(results[k], truth[k]);
+    const double apart = relative_difference(results[k], truth[k]);
     if (apart <= options.rtol) continue;
     const Node& node = *layered.outputs()[k].result()->node;
     return fmt::format("the first layer that differs from the double interpreter is {}: {:.2e} of its largest value",

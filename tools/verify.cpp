@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "driver/compiled.hpp"
+#include "ir/base/compare.hpp"
 #include "tools/recording.hpp"
 #include "tools/trace_layers.hpp"
 
@@ -35,7 +36,7 @@ Status verify_folder(const VerifyOptions& options) {
         return error("shape", fmt::format("{}out/{} has {} elements, recorded are {} in another shape", call.prefix, k,
                                           results[k].size(), call.outputs[k].size()));
       }
-      const double apart = difference(results[k], call.outputs[k]);
+      const double apart = relative_difference(results[k], call.outputs[k]);
       const bool good = apart <= options.rtol;
       wrong += good ? 0 : 1;
       if (!good && first_wrong == nullptr) first_wrong = &call;

@@ -1,5 +1,6 @@
 // Scalar and index expressions: how they are built and compared; small lookups of kernels.
 #include <fmt/format.h>
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cmath>
@@ -184,6 +185,23 @@ const Stage* Kernel::stage(std::string_view wanted) const {
     if (candidate.name == wanted) return &candidate;
   }
   return nullptr;
+}
+
+Shape shape_of(const Stage& stage) {
+  Shape out;
+  for (const Index& index : stage.indices) out.push_back(index.extent);
+  return out;
+}
+
+std::vector<const Stage*> scratch_stages(const Kernel& kernel, const Schedule& schedule) {
+  std::vector<const Stage*> out;
+  for (const Stage& stage : kernel.stages) {
+    const auto in = [&](const std::vector<std::string>& names) {
+      return std::find(names.begin(), names.end(), stage.name) != names.end();
+    };
+    if (!in(schedule.inline_stages) && !in(kernel.results)) out.push_back(&stage);
+  }
+  return out;
 }
 
 RangeOf Program::range_of() const {

@@ -121,6 +121,11 @@ struct Schedule {
   std::vector<std::string> inline_stages;
 };
 
+/// The extents of a stage's indices.
+Shape shape_of(const Stage& stage);
+/// The stages that stand at root and are no results: each needs a buffer of its own.
+std::vector<const Stage*> scratch_stages(const Kernel& kernel, const Schedule& schedule);
+
 /// N4: lanes and block of a reduction, from shapes only. The symbol `batch` counts as 1, every other symbol as 64.
 struct Order {
   std::int64_t lanes = 1;

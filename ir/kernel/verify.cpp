@@ -10,25 +10,15 @@
 #include "ir/kernel/parse.hpp"
 #include "ir/kernel/print.hpp"
 #include "ir/text/count.hpp"
+#include "ir/text/word.hpp"
 
 namespace tusk::kernel {
 namespace {
 
-bool is_word(std::string_view name) {
-  if (name.empty() || (name[0] >= '0' && name[0] <= '9') || is_reserved(name)) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  });
-}
+bool is_name(std::string_view name) { return text::is_word(name) && !is_reserved(name); }
 
 bool is_argument(Reducer kind) { return kind == Reducer::argmax || kind == Reducer::argmin; }
 bool is_logical(Reducer kind) { return kind == Reducer::all || kind == Reducer::any; }
-
-Shape shape_of(const Stage& stage) {
-  Shape out;
-  for (const Index& index : stage.indices) out.push_back(index.extent);
-  return out;
-}
 
 bool is_result(const Kernel& kernel, std::string_view stage) {
   return std::find(kernel.results.begin(), kernel.results.end(), stage) != kernel.results.end();
@@ -91,14 +81,14 @@ class StageVerifier {
   }
 
   Status head() {
-    if (!is_word(stage_.name)) return fail("name", "this is no name");
+    if (!is_name(stage_.name)) return fail("name", "this is no name");
     if (kernel_.stage(stage_.name) != &stage_) return fail("name", "a stage above has this name");
     if (stage_.type == DType::index) return fail("type", "a stage has a type of elements, not index");
     if (!stage_.expr) return fail("type", "the stage has no formula");
     std::vector<Index> all = stage_.indices;
     if (stage_.reduce) all.insert(all.end(), stage_.reduce->indices.begin(), stage_.reduce->indices.end());
     for (const Index& index : all) {
-      if (!is_word(index.name)) return fail("name", fmt::format("`{}` is no name of an index", index.name));
+      if (!is_name(index.name)) return fail("name", fmt::format("`{}` is no name of an index", index.name));
       if (!declared_.insert(index.name).second)
         return fail("name", fmt::format("two indices are named `{}`", index.name));
       if (symbols_.contains(index.name))
@@ -348,9 +338,9 @@ Diagnostic kernel_error(const Kernel& kernel, std::string_view rule, const std::
 }  // namespace
 
 Status verify(const Kernel& kernel, const RangeOf& range_of) {
-  if (!is_word(kernel.name)) return kernel_error(kernel, "name", "this is no name");
+  if (!is_name(kernel.name)) return kernel_error(kernel, "name", "this is no name");
   for (const Param& param : kernel.params) {
-    if (!is_word(param.name))
+    if (!is_name(param.name))
       return kernel_error(kernel, "name", fmt::format("`{}` is no name of a parameter", param.name));
     if (kernel.param(param.name) != &param)
       return kernel_error(kernel, "name", fmt::format("two parameters are named `{}`", param.name));

@@ -9,27 +9,16 @@
 #include "ir/kernel/print.hpp"
 #include "ir/kernel/verify.hpp"
 #include "ir/text/count.hpp"
+#include "ir/text/word.hpp"
 
 namespace tusk::kernel {
 namespace {
 
+using text::is_word;
 using Place = Tensor::Place;
-
-bool is_word(std::string_view name) {
-  if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  });
-}
 
 std::int64_t least_of(const Symbol& symbol) { return (symbol.low + symbol.step - 1) / symbol.step * symbol.step; }
 std::int64_t greatest_of(const Symbol& symbol) { return symbol.high / symbol.step * symbol.step; }
-
-Shape shape_of(const Stage& stage) {
-  Shape out;
-  for (const Index& index : stage.indices) out.push_back(index.extent);
-  return out;
-}
 
 // What the parts of a program ask of it.
 struct Names {
@@ -219,13 +208,7 @@ class FunctionVerifier {
       return fail_at("program-call", step, "a step runs no kernel");
     const Kernel& kernel = kernels[static_cast<std::size_t>(step.kernel)];
     const Schedule& schedule = names_.program.schedules[static_cast<std::size_t>(step.kernel)];
-    std::vector<const Stage*> scratch;
-    for (const Stage& stage : kernel.stages) {
-      const auto in = [&](const std::vector<std::string>& names) {
-        return std::find(names.begin(), names.end(), stage.name) != names.end();
-      };
-      if (!in(schedule.inline_stages) && !in(kernel.results)) scratch.push_back(&stage);
-    }
+    const std::vector<const Stage*> scratch = scratch_stages(kernel, schedule);
     CHECK(count(step, kernel, step.args.size(), kernel.params.size(), "parameter"));
     CHECK(count(step, kernel, step.results.size(), kernel.results.size(), "result"));
     // plan_memory adds it

@@ -10,20 +10,15 @@
 #include "ir/loop/print.hpp"
 #include "ir/loop/rows.hpp"
 #include "ir/text/count.hpp"
+#include "ir/text/word.hpp"
 
 namespace tusk::loop {
 namespace {
 
+using text::is_word;
+
 constexpr Type kIndex{DType::index, 1};
 constexpr std::size_t kDeepestCall = 200;
-
-bool is_word(std::string_view name) {
-  if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) != 0) return false;
-  for (const char c : name) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_') return false;
-  }
-  return true;
-}
 
 class Verifier {
  public:

@@ -1,4 +1,4 @@
-// Cases for the engine matrix (law 5): emitted C++ with what the loop interpreter computed.
+// Cases for the engine matrix (law 4): emitted C++ with what the loop interpreter computed.
 //
 //     emit_cases FOLDER [--profile fma|muladd] [--graphs N] [--kernels N] [--seed S]
 //
@@ -100,17 +100,11 @@ kernel::Program program_of(const random_tests::KernelCase& c, const std::string&
     function.inputs.push_back(add(param.name, param.type, param.shape, kernel::Tensor::Place::input));
     step.args.push_back(function.inputs.back());
   }
-  for (const kernel::Stage& stage : c.kernel.stages) {
-    Shape shape;
-    for (const kernel::Index& index : stage.indices) shape.push_back(index.extent);
-    const bool result = std::ranges::find(c.kernel.results, stage.name) != c.kernel.results.end();
-    if (!result) step.scratch.push_back(add(stage.name, stage.type, shape, kernel::Tensor::Place::arena));
-  }
+  for (const kernel::Stage* stage : scratch_stages(c.kernel, {}))
+    step.scratch.push_back(add(stage->name, stage->type, shape_of(*stage), kernel::Tensor::Place::arena));
   for (const std::string& result : c.kernel.results) {
     const kernel::Stage& stage = *c.kernel.stage(result);
-    Shape shape;
-    for (const kernel::Index& index : stage.indices) shape.push_back(index.extent);
-    function.outputs.push_back(add(result, stage.type, shape, kernel::Tensor::Place::output));
+    function.outputs.push_back(add(result, stage.type, shape_of(stage), kernel::Tensor::Place::output));
     step.results.push_back(function.outputs.back());
   }
   function.steps = {step};
@@ -177,10 +171,18 @@ int main(int argc, char** argv) {
       continue;
     }
     const std::string value = i + 1 < argc ? argv[++i] : "";
-    if (flag == "--profile") profile = value;
-    if (flag == "--graphs") graphs = std::stoull(value);
-    if (flag == "--kernels") kernels = std::stoull(value);
-    if (flag == "--seed") seed = std::stoull(value);
+    if (flag == "--profile") {
+      profile = value;
+    } else if (flag == "--graphs") {
+      graphs = std::stoull(value);
+    } else if (flag == "--kernels") {
+      kernels = std::stoull(value);
+    } else if (flag == "--seed") {
+      seed = std::stoull(value);
+    } else {
+      fmt::print(stderr, "unknown flag {}\n", flag);
+      return 1;
+    }
   }
   if (folder.empty()) return 1;
   std::vector<Case> cases;

@@ -17,6 +17,7 @@
 
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
+#include "ir/base/compare.hpp"
 #include "ir/graph/bind.hpp"
 #include "ir/graph/interpret.hpp"
 #include "ir/graph/parse.hpp"
@@ -57,7 +58,7 @@ Expected<Outcome> check_call(const graph::Module& module, const Model& model, co
   TRY(const std::vector<Array> results, run(module, function, call.inputs, symbols));
   Outcome outcome;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const double apart = difference(results[i], call.outputs[i]);
+    const double apart = relative_difference(results[i], call.outputs[i]);
     if (print) fmt::print("{}out/{} {}: {:.2e}\n", call.prefix, i, model.output_names()[i], apart);
     outcome.worst = std::max(outcome.worst, apart);
     ++outcome.outputs;

@@ -7,7 +7,6 @@
 // which the file is refused; a file that does neither fails. The bits are fixed, so the figures are compared as text.
 // Without ROOT, it says how many files it left out. --update writes the ledger, with all files below ROOT.
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <atomic>
@@ -23,8 +22,10 @@
 
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
+#include "driver/temporary_folder.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
+#include "ir/base/compare.hpp"
 #include "tools/recording.hpp"
 
 namespace {
@@ -84,7 +85,7 @@ ModuleOptions options_for(const std::vector<RecordedCall>& calls) {
   return options;
 }
 
-Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& recording, const fs::path& work) {
+Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& recording) {
   TRY(const std::vector<RecordedCall> calls,
       recorded_calls(recording.string(), loaded.model.input_names(), loaded.model.output_names()));
   if (calls.empty()) return Json{{"result", "read"}};  // the recording is of a training
@@ -92,12 +93,14 @@ Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& record
   CompileOptions options;
   options.self_test = false;  // the recording is the test
   TRY(const auto files, compile(std::move(module), options));
-  CHECK(write_files(work.string(), files));
-  TRY(const CompiledModel model, CompiledModel::load(work.string(), "-O1"));
+  TRY(const TemporaryFolder work, TemporaryFolder::make());
+  CHECK(write_files(work.path().string(), files));
+  TRY(const CompiledModel model, CompiledModel::load(work.path().string(), "-O1"));
   double worst = 0;
   for (const RecordedCall& call : calls) {
     TRY(const std::vector<Array> results, model.predict(call.inputs));
-    for (std::size_t k = 0; k < results.size(); ++k) worst = std::max(worst, difference(results[k], call.outputs[k]));
+    for (std::size_t k = 0; k < results.size(); ++k)
+      worst = std::max(worst, relative_difference(results[k], call.outputs[k]));
   }
   return Json{{"result", worst <= kTolerance ? "agrees" : "WRONG"}, {"error", fmt::format("{:.1e}", worst)}};
 }
@@ -110,28 +113,25 @@ std::string text_of(const Diagnostic& problem, const fs::path& path) {
   return text;
 }
 
-Json result_of(const fs::path& root, const std::string& file, const fs::path& work) {
+Json result_of(const fs::path& root, const std::string& file) {
   const fs::path path = root / file;
   const Expected<LoadedModel> loaded = read(path);
   if (!loaded) return Json{{"result", "refused"}, {"text", text_of(loaded.problem(), path)}};
   const std::optional<fs::path> recording = recording_of(path);
   if (!recording) return Json{{"result", "read"}};
-  Expected<Json> result = compiled_result(*loaded, *recording, work);
+  Expected<Json> result = compiled_result(*loaded, *recording);
   if (result) return *result;
   return Json{{"result", "FAILED"}, {"text", text_of(result.problem(), path)}};
 }
 
-std::vector<Json> results_of(const fs::path& root, const std::vector<std::string>& files, const fs::path& work) {
+std::vector<Json> results_of(const fs::path& root, const std::vector<std::string>& files) {
   std::vector<Json> results(files.size());
   std::atomic<std::size_t> next = 0;
   const auto worker = [&] {
     for (std::size_t i = next++; i < files.size(); i = next++) {
       Json line{{"file", files[i]}};
-      const fs::path folder = work / std::to_string(i);
-      line.update(result_of(root, files[i], folder));
+      line.update(result_of(root, files[i]));
       results[i] = std::move(line);
-      std::error_code ignored;
-      fs::remove_all(folder, ignored);
     }
   };
   std::vector<std::jthread> threads(std::max(1U, std::thread::hardware_concurrency()));
@@ -176,7 +176,7 @@ int main(int argc, char** argv) {
   const bool update = argc > 3 && std::string_view(argv[3]) == "--update";
   const std::vector<Json> expected = update ? std::vector<Json>{} : read_ledger(ledger);
   if (!fs::is_directory(root / kFolders[0])) {
-    fmt::print("{} recorded models are left out: {} is not there\n", expected.size(), root.string());
+    fmt::print("{} recorded models are left out: {} is not there\n", read_ledger(ledger).size(), root.string());
     return 0;
   }
   std::vector<std::string> files;
@@ -185,11 +185,7 @@ int main(int argc, char** argv) {
   } else {
     for (const Json& line : expected) files.push_back(line.at("file").get<std::string>());
   }
-  std::string work = (fs::temp_directory_path() / "tusk-ledger-XXXXXX").string();
-  if (mkdtemp(work.data()) == nullptr) return 1;
-  const std::vector<Json> found = results_of(root, files, work);
-  std::error_code ignored;
-  fs::remove_all(work, ignored);
+  const std::vector<Json> found = results_of(root, files);
   fmt::print("{}\n", counts(found));
   int wrong = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {

@@ -21,6 +21,7 @@
 #include "passes/differentiate.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/run_loops.hpp"
+#include "tests/property/random_common.hpp"
 
 namespace tusk {
 namespace {
@@ -77,17 +78,9 @@ std::vector<Array> inputs_of(const graph::Function& function, const Symbols& sym
   return inputs;
 }
 
-// Bits, where every NaN equals every NaN (N7).
 testing::AssertionResult same_bits(const Array& a, const Array& b) {
-  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return testing::AssertionFailure() << "types differ";
-  const auto width = static_cast<std::size_t>(size_of(a.dtype()));
-  for (std::int64_t i = 0; i < a.size(); ++i) {
-    const auto at = static_cast<std::size_t>(i) * width;
-    if (std::memcmp(a.bytes().data() + at, b.bytes().data() + at, width) == 0) continue;
-    if (is_float(a.dtype()) && std::isnan(a.at(i)) && std::isnan(b.at(i))) continue;
-    return testing::AssertionFailure() << "element " << i << ": " << a.at(i) << " and " << b.at(i);
-  }
-  return testing::AssertionSuccess();
+  const std::string what = random_tests::difference(a, b);
+  return what.empty() ? testing::AssertionSuccess() : testing::AssertionFailure() << what;
 }
 
 template <class T>
@@ -287,6 +280,30 @@ Array row_of(const Array& whole, std::int64_t n) {
   const std::size_t bytes = whole.bytes().size() / static_cast<std::size_t>(rows);
   std::memcpy(out.writable_bytes().data(), whole.bytes().data() + static_cast<std::size_t>(n) * bytes, bytes);
   return out;
+}
+
+// Law 5: what a program gives does not depend on which of the passes that may be left out have run.
+TEST_P(Laws, EveryPassKeepsBits) {
+  const graph::Module module = must(graph::parse_sample(GetParam().text));
+  const graph::Function& function = module.functions[0];
+  const Symbols symbols = symbols_of(module);
+  const std::vector<Array> inputs = inputs_of(function, symbols, 4);
+  PassOptions options;
+  options.fold_batch_norm = false;  // N12: it changes bits
+  const auto results_without = [&](std::string_view left_out) {
+    Ir ir = module;
+    for (const Pass& pass : pipeline()) {
+      if (pass.name != left_out) ir = must(pass.run(std::move(ir), options));
+    }
+    const auto& low = std::get<Lowered>(ir);
+    return must(run_loops(low.program, low.loops, function.name, inputs, symbols));
+  };
+  const std::vector<Array> all = results_without("");
+  for (const std::string_view pass : {"simplify", "fold-constants", "fuse", "choose-layouts"}) {
+    ASSERT_NE(pass_named(pass), nullptr);
+    const std::vector<Array> without = results_without(pass);
+    for (std::size_t k = 0; k < all.size(); ++k) EXPECT_TRUE(same_bits(all[k], without[k])) << "without " << pass;
+  }
 }
 
 // Law 7: a batch in one call gives what its elements give in calls of their own. A function is held to it if the double

@@ -112,52 +112,6 @@ std::string str(const Array& array) {
   return out + (array.size() > 40 ? ",...]" : "]");
 }
 
-Expected<std::vector<Array>> run_poisoned(const kernel::Program& program, const loop::Module& loops,
-                                          std::string_view function_name, const std::vector<Array>& inputs,
-                                          const Symbols& symbols, std::byte poison) {
-  const auto found = std::find_if(program.functions.begin(), program.functions.end(),
-                                  [&](const kernel::Function& f) { return f.name == function_name; });
-  if (found == program.functions.end()) return error("run", "there is no such function");
-  const kernel::Function& function = *found;
-  const ValueOf value_of = [&](std::string_view symbol) -> std::int64_t {
-    const auto it = symbols.find(std::string(symbol));
-    return it == symbols.end() ? 1 : it->second;
-  };
-  std::vector<Array> in = inputs;
-  std::vector<Array> results;
-  for (const int id : function.outputs) {
-    const kernel::Tensor& tensor = function.tensors[static_cast<std::size_t>(id)];
-    std::vector<std::int64_t> shape;
-    for (const Dim& dim : tensor.shape) shape.push_back(dim.value(value_of));
-    results.emplace_back(tensor.type, shape);
-    // Unwritten elements of a result show as well as those of the arena.
-    if (tensor.type != DType::boolean) std::ranges::fill(results.back().writable_bytes(), poison);
-  }
-  std::vector<Array> constants;
-  for (const int id : constants_of(function))
-    constants.push_back(program.constants[static_cast<std::size_t>(id)].value);
-  Array arena(DType::u8, {std::max<std::int64_t>(64, function.arena_bytes)});
-  std::ranges::fill(arena.writable_bytes(), poison);
-  std::vector<loop::BufferArg> buffers;
-  const auto add = [&](Array& array) {
-    const std::span<std::byte> bytes = array.writable_bytes();
-    buffers.push_back({bytes.data(), static_cast<std::int64_t>(bytes.size())});
-  };
-  for (Array& array : in) add(array);
-  for (Array& array : results) add(array);
-  for (Array& array : constants) add(array);
-  add(arena);
-  std::vector<std::int64_t> scalars;
-  for (const kernel::Symbol& symbol : program.symbols) scalars.push_back(value_of(symbol.name));
-  loop::Interpreter interpreter(loops);
-  CHECK(interpreter.run(function_name, buffers, scalars));
-  for (std::size_t k = 0; k < in.size(); ++k) {
-    if (!std::ranges::equal(in[k].bytes(), inputs[k].bytes()))
-      return error("run", fmt::format("input {} was written", k));
-  }
-  return results;
-}
-
 Seeds seeds_of_run(std::uint64_t usual) {
   const auto number = [](const char* variable, std::uint64_t otherwise) {
     const char* text = std::getenv(variable);

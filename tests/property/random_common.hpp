@@ -50,12 +50,6 @@ std::string difference(const std::vector<Array>& a, const std::vector<Array>& b)
 /// "f32[2,3] [1,2,...]"
 std::string str(const Array& array);
 
-/// run_loops with arena and results filled with a byte of the caller's choice (law 9), which also sees that no input is
-/// written.
-Expected<std::vector<Array>> run_poisoned(const kernel::Program& program, const loop::Module& loops,
-                                          std::string_view function_name, const std::vector<Array>& inputs,
-                                          const Symbols& symbols, std::byte poison);
-
 /// The seeds of a run: TUSK_SEED is the first, TUSK_COUNT their number; TUSK_FULL=1 takes 10,000 in place of `usual`.
 struct Seeds {
   std::uint64_t first = 1;

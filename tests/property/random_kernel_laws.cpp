@@ -31,12 +31,6 @@ using kernel::Stage;
 constexpr std::byte kNan{0xff};
 constexpr std::byte kOther{0x7b};
 
-Shape shape_of(const Stage& stage) {
-  Shape out;
-  for (const kernel::Index& index : stage.indices) out.push_back(index.extent);
-  return out;
-}
-
 // Whether a small error inside the stage can change more than a small amount.
 bool decides(const Stage& stage) {
   bool out = false;

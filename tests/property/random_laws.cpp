@@ -88,7 +88,7 @@ struct Runs {
   }
 
   Expected<std::vector<Array>> run(const Lowered& low, std::byte poison) const {
-    return run_poisoned(low.program, low.loops, graph.module.functions[0].name, inputs, graph.symbols, poison);
+    return run_loops(low.program, low.loops, graph.module.functions[0].name, inputs, graph.symbols, poison);
   }
   std::optional<Failure> first(const Expected<Lowered>& low) {
     Expected<std::vector<Array>> out = run(*low, kNan);
