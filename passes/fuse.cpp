@@ -153,9 +153,14 @@ class Fusion {
     if (writers(step.args[0], function_->steps) > 1 || writers(result, function_->steps) > 1) return false;  // a carry
     const Readers uses = readers(result, steps);
     if (uses.elsewhere || uses.steps.empty()) return false;
-    // Out of range of y is not out of range of x, unless both have the same indices in another order.
+    // Out of range of y is not out of range of x, unless both have the same axes in another order.
     bool permutes = source->operands.size() == stage.indices.size() && !source->has_else;
-    for (const ExprRef& operand : source->operands) permutes = permutes && operand->kind == Expr::Kind::index;
+    for (std::size_t axis = 0; axis < source->operands.size() && permutes; ++axis) {
+      const auto same = [&](const kernel::Index& index) {
+        return index.name == source->operands[axis]->name && index.extent == view.params[0].shape[axis];
+      };
+      permutes = source->operands[axis]->kind == Expr::Kind::index && std::ranges::any_of(stage.indices, same);
+    }
     for (Step* use : uses.steps) {
       for (const Expr* load : loads_of(kernel_of(*use), param_of(kernel_of(*use), *use, result))) {
         if (load->has_else && !permutes) return false;
@@ -196,6 +201,10 @@ class Fusion {
     };
     for (Stage& stage : kernel.stages)
       for_each_expr(stage, [&](ExprRef& expr) { expr = kernel::rewritten(expr, moved_load); });
+  }
+
+  static bool is_copy(const Kernel& kernel) {
+    return kernel.stages.size() == 1 && !kernel.stages[0].reduce && kernel.stages[0].expr->kind == Expr::Kind::load;
   }
 
   static std::string unused_name(const Kernel& kernel, const std::string& wanted, const std::string& except = {}) {
@@ -298,7 +307,8 @@ class Fusion {
     // The producer's names, made different from the consumer's: operands of both by tensor, stages fresh.
     std::map<std::string, std::string> names;
     Kernel merged;
-    merged.name = producer.stages.back().reduce || producer.stages.size() > 1 ? producer.name : consumer.name;
+    const bool computes_more = producer.stages.back().reduce || producer.stages.size() > 1;
+    merged.name = computes_more || is_copy(consumer) ? producer.name : consumer.name;
     merged.results = consumer.results;
     merged.layers = producer.layers;
     for (const std::string& layer : consumer.layers) {

@@ -16,11 +16,19 @@ namespace {
 using graph::Operand;
 using kernel::Tensor;
 
-// Layer and value names as identifiers of the kernel IR. Short names belong to indices, row names to calls.
-std::string identifier(std::string_view name) {
+// Layer and value names as words of a function.
+std::string word_of(std::string_view name) {
   std::string out;
   for (const char c : name) out += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
   if (out.empty() || std::isdigit(static_cast<unsigned char>(out[0])) != 0) out = "t" + out;
+  static const std::set<std::string, std::less<>> kWords = {"requires", "tensor", "for", "scratch", "inout", "loc"};
+  if (kWords.contains(out)) out += "_";
+  return out;
+}
+
+// As words of a kernel and of its loops, where short names belong to indices and names of rows to calls.
+std::string kernel_word_of(std::string_view name) {
+  std::string out = word_of(name);
   static const std::set<std::string, std::less<>> kWords = {
       "kernel", "from", "lanes",  "block",    "where",   "else",  "inout",  "dot",    "sum",   "prod",
       "all",    "any",  "argmax", "argmin",   "last",    "index", "arena",  "load",   "store", "for",
@@ -44,8 +52,9 @@ class Lowering {
     program_.profile = module.profile;
     for (const graph::Symbol& symbol : module.symbols) {
       program_.symbols.push_back({symbol.name, symbol.low, symbol.high, symbol.step});
-      kernel_names_.insert(symbol.name);
+      symbol_names_.insert(symbol.name);
     }
+    kernel_names_ = symbol_names_;
   }
 
   Expected<kernel::Program> run() {
@@ -67,8 +76,9 @@ class Lowering {
     target_ = &target;
     tensor_of_value_.assign(source.values.size(), -1);
     tensor_of_global_.clear();
+    parts_.clear();
     tensor_names_.clear();
-    for (const kernel::Symbol& symbol : program_.symbols) tensor_names_.insert(symbol.name);
+    tensor_names_.insert(symbol_names_.begin(), symbol_names_.end());
     for (const graph::Condition& condition : source.conditions) target.requirements.push_back(condition.str());
     for (const int param : source.params) {
       const graph::Value& value = source.values[static_cast<std::size_t>(param)];
@@ -78,8 +88,7 @@ class Lowering {
     }
     // Results are named first, so that no value takes their names.
     std::vector<std::string> result_names;
-    for (const std::string& name : source.result_names)
-      result_names.push_back(unique_in(tensor_names_, identifier(name)));
+    for (const std::string& name : source.result_names) result_names.push_back(unique_in(tensor_names_, word_of(name)));
     CHECK(lower_ops(source.ops, target.steps));
     for (std::size_t i = 0; i < source.results.size(); ++i) {
       target.outputs.push_back(add_output(source.results[i], result_names[i], target.steps));
@@ -90,7 +99,7 @@ class Lowering {
 
   int add_tensor(std::string_view name, const graph::Type& type, Tensor::Place place) {
     Tensor tensor;
-    tensor.name = unique_in(tensor_names_, identifier(name));
+    tensor.name = unique_in(tensor_names_, word_of(name));
     tensor.type = type.dtype;
     tensor.shape = type.shape;
     tensor.place = place;
@@ -165,9 +174,10 @@ class Lowering {
 
   kernel::Step copy(int from, int to, const std::string& layer) {
     kernel::Kernel kernel;
-    kernel.name = unique_in(kernel_names_, identifier("copy_" + tensor(to).name));
-    const std::string result = tensor(to).name;
-    const std::string param = tensor(from).name == result ? result + "_from" : tensor(from).name;
+    kernel.name = unique_in(kernel_names_, kernel_word_of("copy_" + tensor(to).name));
+    std::set<std::string> taken = symbol_names_;
+    const std::string result = unique_in(taken, kernel_word_of(tensor(to).name));
+    const std::string param = unique_in(taken, kernel_word_of(tensor(from).name));
     kernel.params.push_back({param, tensor(from).type, tensor(from).shape, false});
     const std::vector<kernel::Index> indices = graph::LowerContext::indices(tensor(to).shape);
     kernel.stages.push_back(
@@ -228,14 +238,16 @@ class Lowering {
       tensor_of_value_[static_cast<std::size_t>(result)] = results.back();
     }
     if (op.def->parts != nullptr) {
-      const std::vector<Shape> parts = op.def->parts(context);
-      const std::vector<Dim> strides = tensor(results[0]).strides;
-      for (std::size_t k = 0; k < parts.size(); ++k) {
-        Dim offset(0);
-        for (std::size_t i = 0; i < strides.size(); ++i) offset += parts[k][i] * strides[i];
-        const int part = add_view(fmt::format("{}_part{}", tensor(results[0]).name, k), context.operands[k], results[0],
-                                  offset, strides);
-        steps.push_back(copy(tensor_of(op.operands[k]), part, op.layer));
+      const std::vector<Shape> starts = op.def->parts(context);
+      const int whole = results[0];
+      parts_[whole].depth = depth_;
+      for (std::size_t k = 0; k < starts.size(); ++k) {
+        const int source = tensor_of(op.operands[k]);
+        if (lie_inside(source, whole, starts[k])) continue;
+        const int part = add_view(fmt::format("{}_part{}", tensor(whole).name, k), context.operands[k], whole,
+                                  offset_in(whole, starts[k]), tensor(whole).strides);
+        parts_[whole].views.emplace_back(part, starts[k]);
+        steps.push_back(copy(source, part, op.layer));
       }
       return done();
     }
@@ -246,6 +258,36 @@ class Lowering {
     return done();
   }
 
+  Dim offset_in(int whole, const Shape& start) {
+    Dim offset(0);
+    for (std::size_t i = 0; i < start.size(); ++i) offset += start[i] * tensor(whole).strides[i];
+    return offset;
+  }
+
+  // A concat of concats: the inner one, if only its parts are views of it, becomes a view of the outer one itself.
+  bool lie_inside(int inner, int whole, const Shape& start) {
+    const auto it = parts_.find(inner);
+    if (it == parts_.end() || it->second.depth != depth_ || tensor(inner).place != Tensor::Place::arena) return false;
+    std::vector<std::pair<int, Shape>> views = it->second.views;
+    const auto views_of_inner = std::count_if(target_->tensors.begin(), target_->tensors.end(), [&](const Tensor& t) {
+      return t.place == Tensor::Place::view && t.base == inner;
+    });
+    if (views_of_inner != static_cast<std::ptrdiff_t>(views.size())) return false;
+    for (auto& [view, at] : views) {
+      for (std::size_t i = 0; i < at.size(); ++i) at[i] += start[i];
+    }
+    views.emplace_back(inner, start);
+    for (const auto& [view, at] : views) {
+      tensor(view).place = Tensor::Place::view;
+      tensor(view).base = whole;
+      tensor(view).offset = offset_in(whole, at);
+      tensor(view).strides = tensor(whole).strides;
+      parts_[whole].views.emplace_back(view, at);
+    }
+    parts_.erase(inner);
+    return true;
+  }
+
   kernel::Step lower_kernel(const graph::Op& op, const graph::LowerContext& context, const std::vector<int>& results) {
     kernel::Kernel kernel;
     kernel.stages = op.def->lower(context);
@@ -254,26 +296,29 @@ class Lowering {
                        kernel.stages[0].expr->kind == kernel::Expr::Kind::load;
     const std::string by_op(op.variant.empty() ? op.def->name : op.variant);
     const std::string wish = op.layer.empty() ? by_op : moves ? tensor(results[0]).name : op.layer;
-    kernel.name = unique_in(kernel_names_, identifier(wish));
+    kernel.name = unique_in(kernel_names_, kernel_word_of(wish));
     if (!op.layer.empty()) kernel.layers = {op.layer};
     std::map<std::string, std::string> names;
+    std::set<std::string> taken = symbol_names_;
     std::vector<int> args;
     for (std::size_t i = 0; i < op.operands.size(); ++i) {
       if (!is_tensor(op.operands[i])) continue;
       const int arg = tensor_of(op.operands[i]);
-      names[fmt::format("x{}", i)] = tensor(arg).name;
-      if (std::find(args.begin(), args.end(), arg) != args.end()) continue;
-      args.push_back(arg);
-      kernel.params.push_back({tensor(arg).name, tensor(arg).type, tensor(arg).shape, false});
+      const auto known = std::find(args.begin(), args.end(), arg);
+      const auto at = static_cast<std::size_t>(known - args.begin());
+      if (known == args.end()) {
+        args.push_back(arg);
+        const std::string name = unique_in(taken, kernel_word_of(tensor(arg).name));
+        kernel.params.push_back({name, tensor(arg).type, tensor(arg).shape, false});
+      }
+      names[fmt::format("x{}", i)] = kernel.params[at].name;
     }
     for (std::size_t i = 0; i < results.size(); ++i) {
-      names[fmt::format("y{}", i)] = tensor(results[i]).name;
-      kernel.results.push_back(tensor(results[i]).name);
+      kernel.results.push_back(unique_in(taken, kernel_word_of(tensor(results[i]).name)));
+      names[fmt::format("y{}", i)] = kernel.results.back();
     }
-    std::set<std::string> taken;
-    for (const auto& [from, to] : names) taken.insert(to);
     for (kernel::Stage& stage : kernel.stages) {
-      if (!names.contains(stage.name)) names[stage.name] = unique_in(taken, identifier(stage.name));
+      if (!names.contains(stage.name)) names[stage.name] = unique_in(taken, kernel_word_of(stage.name));
     }
     for (kernel::Stage& stage : kernel.stages) {
       stage.name = names.at(stage.name);
@@ -305,6 +350,7 @@ class Lowering {
     loop.symbol = unique_in(tensor_names_, "position");
     loop.extent = std::get<Shape>(graph::attr_of(op, "length"))[0];
     loop.layer = op.layer;
+    symbol_names_.insert(loop.symbol);
     const Dim position = Dim::symbol(loop.symbol);
     const auto at = [&](bool reversed) { return reversed ? loop.extent - Dim(1) - position : position; };
     std::vector<int> carried;
@@ -333,7 +379,9 @@ class Lowering {
       stacked.push_back(add_tensor(result.name, result.type, Tensor::Place::arena));
       tensor_of_value_[static_cast<std::size_t>(op.results[carries + k])] = stacked[k];
     }
+    ++depth_;
     CHECK(lower_ops(region.ops, loop.body));
+    --depth_;
     for (std::size_t k = 0; k < stack_axes.size(); ++k) {
       const int from = tensor_of(region.yields[carries + k]);
       const graph::Type type{tensor(from).type, tensor(from).shape};
@@ -368,6 +416,14 @@ class Lowering {
   std::vector<int> tensor_of_value_;
   std::map<int, int> tensor_of_global_;
   std::set<std::string> tensor_names_;
+  // Results of concat: where the views that its operands are copied to begin in it.
+  struct Parts {
+    int depth = 0;
+    std::vector<std::pair<int, Shape>> views;
+  };
+  std::map<int, Parts> parts_;
+  int depth_ = 0;                       // of loops around the steps
+  std::set<std::string> symbol_names_;  // of the module and of loops: dims of kernels name them
   std::set<std::string> kernel_names_;
 };
 

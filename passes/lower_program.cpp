@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
+#include "ir/loop/parse.hpp"
 #include "ir/loop/print.hpp"
 #include "passes/lower_kernel.hpp"
 
@@ -31,12 +33,10 @@ class Lowering {
   loop::Func entry(const kernel::Function& function) {
     loop::Func func;
     func.name = function.name;
-    for (const int id : function.inputs) add_buffer(func, tensor(function, id), true);
-    for (const int id : function.outputs) add_buffer(func, tensor(function, id), false);
-    std::set<int> seen;
-    for (const Tensor& t : function.tensors) {
-      if (t.place == Tensor::Place::constant && seen.insert(t.constant).second) add_buffer(func, t, true);
-    }
+    name_tensors(function);
+    for (const int id : function.inputs) add_buffer(func, function, id, true);
+    for (const int id : function.outputs) add_buffer(func, function, id, false);
+    for (const int id : constant_tensors(function)) add_buffer(func, function, id, true);
     func.buffers.push_back({"arena", DType::u8, false, 64, fmt::format("{} bytes", function.arena_bytes)});
     for (const kernel::Symbol& symbol : program_.symbols) func.scalars.push_back({symbol.name, {DType::index, 1}});
     frame_of_.clear();
@@ -49,8 +49,30 @@ class Lowering {
     return function.tensors[static_cast<std::size_t>(id)];
   }
 
-  static void add_buffer(loop::Func& func, const Tensor& t, bool constant) {
-    func.buffers.push_back({t.name, t.type, constant, t.place == Tensor::Place::constant ? 64 : 0, shape_str(t.shape)});
+  // Tensors keep their names, but for the words of the loop IR.
+  void name_tensors(const kernel::Function& function) {
+    std::set<std::string> taken{"arena"};
+    for (const kernel::Symbol& symbol : program_.symbols) taken.insert(symbol.name);
+    for (const Tensor& t : function.tensors) {
+      if (!loop::is_reserved(t.name)) taken.insert(t.name);
+    }
+    tensor_names_.clear();
+    for (const Tensor& t : function.tensors) {
+      std::string name = t.name;
+      if (loop::is_reserved(name) || name == "arena") {
+        do name += "_";
+        while (!taken.insert(name).second);
+      }
+      tensor_names_.push_back(std::move(name));
+    }
+  }
+
+  const std::string& name_of(int id) const { return tensor_names_[static_cast<std::size_t>(id)]; }
+
+  void add_buffer(loop::Func& func, const kernel::Function& function, int id, bool constant) const {
+    const Tensor& t = tensor(function, id);
+    const std::int64_t align = t.place == Tensor::Place::constant ? 64 : 0;
+    func.buffers.push_back({name_of(id), t.type, constant, align, shape_str(t.shape)});
   }
 
   // The loops around a call, the function's own body first: a buffer is defined once, in the innermost one whose
@@ -65,15 +87,16 @@ class Lowering {
   std::string buffer(const kernel::Function& function, int id) {
     const Tensor& t = tensor(function, id);
     if (t.place == Tensor::Place::constant) {  // several tensors may name one constant
-      for (const Tensor& other : function.tensors) {
-        if (other.place == Tensor::Place::constant && other.constant == t.constant) return other.name;
-      }
+      const auto same = [&](const Tensor& other) {
+        return other.place == Tensor::Place::constant && other.constant == t.constant;
+      };
+      return name_of(static_cast<int>(std::ranges::find_if(function.tensors, same) - function.tensors.begin()));
     }
     const bool arena = t.place == Tensor::Place::arena;
-    if ((!arena && t.place != Tensor::Place::view) || frame_of_.contains(id)) return t.name;
+    if ((!arena && t.place != Tensor::Place::view) || frame_of_.contains(id)) return name_of(id);
     Stmt stmt;
     stmt.kind = Stmt::Kind::buffer;
-    stmt.name = t.name;
+    stmt.name = name_of(id);
     stmt.type = {t.type, 1};
     stmt.base = arena ? "arena" : buffer(function, t.base);
     stmt.address = loop::simplified(loop::dim_value(arena ? t.arena_offset : t.offset));
@@ -86,7 +109,7 @@ class Lowering {
     }
     frame_of_[id] = frame;
     frames_[frame].block->push_back(std::move(stmt));
-    return t.name;
+    return name_of(id);
   }
 
   void calls(const kernel::Function& function, const std::vector<Step>& steps, loop::Block& block) {
@@ -127,7 +150,7 @@ class Lowering {
     }
   }
 
-  // Equal loops are emitted once: the text without its name, comments and names of buffers' notes is the key.
+  // Equal loops are emitted once: the text, its names replaced by numbers, is the key.
   std::string kernel_function(const kernel::Kernel& kernel, const kernel::Schedule& schedule,
                               const KernelLayout& layout) {
     loop::Func func = lower_kernel(kernel, schedule, layout, "f");
@@ -148,13 +171,25 @@ class Lowering {
     return name;
   }
 
-  // Buffers by number, so that kernels that differ in the names of their tensors are equal.
-  static std::string normalized(loop::Func func) {
+  // Buffers and values by number, so that kernels that differ in the names of their tensors and stages are equal.
+  static std::string normalized(const loop::Func& func) {
     std::map<std::string, std::string> names;
-    for (std::size_t i = 0; i < func.buffers.size(); ++i) {
-      names[func.buffers[i].name] = fmt::format("b{}", i);
-      func.buffers[i].name = names[func.buffers[i].name];
-    }
+    const auto define = [&](const std::string& name) { names.try_emplace(name, fmt::format("v{}", names.size())); };
+    for (const loop::Buffer& buffer : func.buffers) define(buffer.name);
+    const std::function<void(const loop::Block&)> visit = [&](const loop::Block& block) {
+      for (const Stmt& stmt : block) {
+        const bool defines =
+            stmt.kind == Stmt::Kind::let || stmt.kind == Stmt::Kind::buffer || stmt.kind == Stmt::Kind::loop;
+        if (defines) define(stmt.name);
+        for (const loop::Carry& carry : stmt.carries) {
+          if (stmt.kind == Stmt::Kind::loop) define(carry.name);
+          define(carry.result);
+        }
+        visit(stmt.body);
+        visit(stmt.other);
+      }
+    };
+    visit(func.body);
     const std::string text = loop::print(func);
     std::string out;
     std::string word;
@@ -180,6 +215,7 @@ class Lowering {
   RangeOf range_of_;
   loop::Module module_;
   kernel::Schedule empty_;
+  std::vector<std::string> tensor_names_;  // of the function, in its loops
   std::vector<Frame> frames_;
   std::map<int, std::size_t> frame_of_;  // of the function's tensors
   std::set<std::string> names_;
@@ -187,15 +223,6 @@ class Lowering {
 };
 
 }  // namespace
-
-std::vector<int> constants_of(const kernel::Function& function) {
-  std::vector<int> out;
-  for (const Tensor& t : function.tensors) {
-    if (t.place == Tensor::Place::constant && std::find(out.begin(), out.end(), t.constant) == out.end())
-      out.push_back(t.constant);
-  }
-  return out;
-}
 
 loop::Module lower_program(const kernel::Program& program, const LowerOptions& options) {
   return Lowering(program, options).run();

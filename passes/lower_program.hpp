@@ -16,7 +16,4 @@ struct LowerOptions {
 /// scalars are the module's symbols.
 loop::Module lower_program(const kernel::Program& program, const LowerOptions& options = {});
 
-/// The constants that an entry takes, in the order of its buffers: indices into Program::constants.
-std::vector<int> constants_of(const kernel::Function& function);
-
 }  // namespace tusk

@@ -37,8 +37,8 @@ Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loo
     if (tensor(id).type != DType::boolean) std::ranges::fill(results.back().writable_bytes(), poison);
   }
   std::vector<Array> constants;
-  for (const int id : constants_of(function))
-    constants.push_back(program.constants[static_cast<std::size_t>(id)].value);
+  for (const int id : constant_tensors(function))
+    constants.push_back(program.constants[static_cast<std::size_t>(tensor(id).constant)].value);
   Array arena(DType::u8, {std::max<std::int64_t>(64, function.arena_bytes)});
   std::ranges::fill(arena.writable_bytes(), poison);
   std::vector<loop::BufferArg> buffers;

@@ -29,24 +29,15 @@ Expected<std::string> entry_arguments(const Parts& parts, const PackedFunction& 
   std::vector<std::string> arguments;
   for (const Field& field : f.inputs) arguments.push_back("io." + field.identifier);
   for (const Field& field : f.outputs) arguments.push_back("io." + field.identifier);
-  const std::vector<loop::Buffer>& buffers = f.entry->buffers;
-  for (std::size_t i = arguments.size(); i < buffers.size(); ++i) {
-    if (buffers[i].name == "arena") {
-      arguments.push_back("arena.bytes");
-      continue;
-    }
-    const auto tensor =
-        std::find_if(f.function->tensors.begin(), f.function->tensors.end(), [&](const kernel::Tensor& t) {
-          return t.place == kernel::Tensor::Place::constant && t.name == buffers[i].name;
-        });
-    if (tensor == f.function->tensors.end()) {
-      return error("codegen-cpp",
-                   fmt::format("`{}` of entry `{}` is no constant of its function", buffers[i].name, f.function->name));
-    }
-    const std::int64_t offset = parts.constants.at(tensor->constant).offset;
-    arguments.push_back(fmt::format("reinterpret_cast<const {}*>(weights.data{})", storage_name(tensor->type),
+  for (const int id : constant_tensors(*f.function)) {
+    const kernel::Tensor& tensor = f.function->tensors[static_cast<std::size_t>(id)];
+    const std::int64_t offset = parts.constants.at(tensor.constant).offset;
+    arguments.push_back(fmt::format("reinterpret_cast<const {}*>(weights.data{})", storage_name(tensor.type),
                                     offset == 0 ? "" : fmt::format(" + {}", offset)));
   }
+  arguments.push_back("arena.bytes");
+  if (arguments.size() != f.entry->buffers.size())
+    return error("codegen-cpp", fmt::format("entry `{}` does not take the buffers of its function", f.function->name));
   for (const loop::Scalar& scalar : f.entry->scalars) {
     const auto symbol = std::find_if(parts.symbols.begin(), parts.symbols.end(),
                                      [&](const PackedSymbol& s) { return s.symbol->name == scalar.name; });

@@ -1,6 +1,7 @@
 #include "ir/graph/infix.hpp"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <cmath>
 
 #include "ir/row/row.hpp"
@@ -133,10 +134,15 @@ class Parser {
   const Names& names_;
 };
 
-Operand emit(Builder& b, const Formula& f) {
+// A row of dims alone needs the shape of `like`: its first operand is filled into one.
+Operand emit(Builder& b, const Formula& f, const std::optional<Type>& like = {}) {
   if (f.row.empty()) return f.leaf;
   std::vector<Operand> operands;
-  for (const Formula& arg : f.args) operands.push_back(emit(b, arg));
+  for (const Formula& arg : f.args) operands.push_back(emit(b, arg, like));
+  const auto is_number = [](const Operand& x) {
+    return x.kind == Operand::Kind::literal || x.kind == Operand::Kind::dim;
+  };
+  if (like && std::ranges::all_of(operands, is_number)) operands[0] = b.map("add", {b.fill(*like, 0), operands[0]});
   return b.map(f.row, std::move(operands));
 }
 
@@ -154,16 +160,16 @@ std::optional<Operand> times(Builder& b, const Operand& dy, const Formula& f) {
   }
   if (f.row == "div") {
     const std::optional<Operand> left = times(b, dy, f.args[0]);
-    return left ? std::optional(b.map("div", {*left, emit(b, f.args[1])})) : std::nullopt;
+    return left ? std::optional(b.map("div", {*left, emit(b, f.args[1], b.type(dy))})) : std::nullopt;
   }
   if (f.row == "select") {
     const std::optional<Operand> yes = times(b, dy, f.args[1]);
     const std::optional<Operand> no = times(b, dy, f.args[2]);
     if (!yes && !no) return std::nullopt;
     const Operand zero = Operand::number(0.0);
-    return b.map("select", {emit(b, f.args[0]), yes.value_or(zero), no.value_or(zero)});
+    return b.map("select", {emit(b, f.args[0], b.type(dy)), yes.value_or(zero), no.value_or(zero)});
   }
-  return b.map("mul", {dy, emit(b, f)});
+  return b.map("mul", {dy, emit(b, f, b.type(dy))});
 }
 
 }  // namespace

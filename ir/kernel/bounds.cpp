@@ -123,13 +123,29 @@ Bounds bounds_of(const ExprRef& expr, const IndexBounds& indices, const RangeOf&
   return Interval(indices, range_of).of(expr);
 }
 
+namespace {
+
+// 2*a - 4*b + 3 is at least zero where a - 2*b + 1 is, which is whole as well.
+Dim without_common_factor(const Dim& dim) {
+  std::int64_t factor = 0;
+  for (const Dim::Term& term : dim.terms()) {
+    if (!term.factors.empty()) factor = std::gcd(factor, term.coefficient);
+  }
+  if (factor <= 1) return dim;
+  const Dim constant(dim.constant_term());
+  const std::optional<Dim> rest = (dim - constant).exact_div(Dim(factor));
+  return rest ? *rest + constant.floor_div(factor) : dim;
+}
+
+}  // namespace
+
 bool at_least_zero(const Dim& dim, const RangeOf& range_of) {
   // n - 2*(n // 2) >= 0 is lost when its two terms are bounded apart. c*(x // c) lies in x - c + 1 .. x; so, scaled by
   // all divisors, the sum can be bounded by one without divisions. A whole number that is above -1 is at least 0.
   constexpr int kDepth = 3;  // of divisions inside divisions
   constexpr std::int64_t kMostScale = 1 << 20;
   std::int64_t scale = 1;
-  Dim relaxed = dim;
+  Dim relaxed = without_common_factor(dim);
   for (int depth = 0;; ++depth) {
     if (relaxed.range(range_of).low > -scale) return true;
     if (depth == kDepth) return false;

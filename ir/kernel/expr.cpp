@@ -4,6 +4,7 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "ir/base/convert.hpp"
@@ -211,6 +212,17 @@ RangeOf Program::range_of() const {
     }
     return Range{0, 0};
   };
+}
+
+std::vector<int> constant_tensors(const Function& function) {
+  std::vector<int> out;
+  std::set<int> seen;
+  for (std::size_t i = 0; i < function.tensors.size(); ++i) {
+    const Tensor& tensor = function.tensors[i];
+    if (tensor.place == Tensor::Place::constant && seen.insert(tensor.constant).second)
+      out.push_back(static_cast<int>(i));
+  }
+  return out;
 }
 
 std::vector<Dim> dense_strides(const Shape& shape) {

@@ -51,14 +51,36 @@ std::int64_t block_of(const std::vector<Index>& indices) {
   return block;
 }
 
+// The greatest power of two that is at most n, at least 1.
+std::int64_t power_of_two_in(std::int64_t n) {
+  std::int64_t power = 1;
+  while (power * 2 <= n) power *= 2;
+  return power;
+}
+
+// Softmax, mean, layer normalization: one operand, its last axis is the one that is summed.
+bool is_contiguous(const Stage& stage) {
+  const Reduce& reduce = *stage.reduce;
+  if (reduce.kind == Reducer::dot || stage.expr->kind != Expr::Kind::load || stage.expr->operands.empty()) return false;
+  const std::optional<Affine> last = affine_of(stage.expr->operands.back());
+  return last && last->coefficient(reduce.indices.back().name) == Dim{1};
+}
+
+std::int64_t lanes_of(const Stage& stage) {
+  const std::int64_t terms = counted(stage.reduce->indices.back().extent);
+  if (terms >= 16 && is_contiguous(stage)) return 16;
+  const std::int64_t outputs = counted(stage.indices);
+  const std::int64_t lanes = outputs >= 64 ? 1 : outputs >= 16 ? 2 : outputs >= 8 ? 8 : 16;
+  return std::min(lanes, power_of_two_in(terms));
+}
+
 }  // namespace
 
 Order order_of(const Stage& stage) {
   if (!stage.reduce || stage.reduce->indices.empty()) return {};
   const Reduce& reduce = *stage.reduce;
   if (!is_ordered_by_rule(reduce.kind) || is_solved_by_data(reduce)) return {};
-  const std::int64_t outputs = counted(stage.indices);
-  return {outputs >= 64 ? 1 : outputs >= 8 ? 4 : 16, block_of(reduce.indices)};
+  return {lanes_of(stage), block_of(reduce.indices)};
 }
 
 }  // namespace tusk::kernel

@@ -76,4 +76,7 @@ struct Program {
   RangeOf range_of() const;
 };
 
+/// The constants that a function reads, each by the first tensor that names it: the order in which an entry takes them.
+std::vector<int> constant_tensors(const Function& function);
+
 }  // namespace tusk::kernel

@@ -130,6 +130,11 @@ class StageVerifier {
       return fail("order",
                   fmt::format("{} has one lane and no block", by_data ? "a reduction by data" : name_of(reduce.kind)));
     }
+    if (reduce.indices.size() == 1 && reduce.block % reduce.lanes != 0) {
+      return fail("order", fmt::format("a block of the index that goes to lanes holds whole groups of them: {} is no "
+                                       "multiple of {}",
+                                       reduce.block, reduce.lanes));
+    }
     return done();
   }
 

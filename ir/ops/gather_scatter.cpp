@@ -157,6 +157,10 @@ void gradient_scatter(GradContext& g) {
   if (g.op.variant == "set") g.dx[0] = g.b.add("scatter.set", {*g.dy[0], g.operand(1), g.b.fill(u, 0)}, g.op.attrs);
   // An update out of range is skipped, so its gradient is 0: gather clamps, therefore select.
   const auto axis = static_cast<std::size_t>(std::get<std::int64_t>(g.attr("axis")));
+  if (x.shape[axis] == Dim{0}) {  // all are
+    g.dx[2] = g.b.fill(u, 0);
+    return;
+  }
   const Operand read = g.b.add("gather", {*g.dy[0], g.operand(1)}, g.op.attrs);
   const Operand inside = g.b.map("and", {g.b.map("ge", {g.operand(1), Operand::number(kernel::literal_of_int(0))}),
                                          g.b.map("lt", {g.operand(1), Operand::of(x.shape[axis])})});

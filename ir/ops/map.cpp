@@ -190,6 +190,7 @@ const OpDef kMap = {
             "func f(%x: i64[4], %z: i64[4]) -> (%y) { %y = map.mul %x, %z }",
             "func f(%x: f32[]) -> (%y) { %y = map.exp %x }",
             "func f(%x: f32[3]) -> (%y) { %y = map.pow 2.75, %x }",
+            "func f(%x: f32[batch,2]) -> (%y) { %y = map.pow batch, %x }",
             "func f(%x: f32[3], %z: f32[3], %w: f32[3]) -> (%y) { %y = map.fma %x, %z, %w }",
         },
 };

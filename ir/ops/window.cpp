@@ -255,8 +255,9 @@ Expected<std::vector<Type>> infer_unwindow(const InferContext& c) {
   if (extent.size() != dy.shape.size())
     return c.fail("c1", fmt::format("extent needs {}", text::count_of(dy.shape.size(), "entry")));
   for (std::size_t i = 0; i < extent.size(); ++i) {
-    CHECK(
-        c.equal(positions(w, i, extent[i]), dy.shape[i], "c3", fmt::format("the number of windows along axis {}", i)));
+    const std::string what = fmt::format("the number of windows along axis {}", i);
+    CHECK(c.equal(positions(w, i, extent[i]), dy.shape[i], "c3", what));
+    CHECK(c.at_least(dy.shape[i], Dim(1), "c3", what));
   }
   if (c.operands.size() == 2) {
     const Type& tap = c.operands[1];

@@ -4,11 +4,13 @@
 #     run.sh EMIT_CASES WORK ci|full
 #
 # TUSK_CASES: how many random graphs, and kernels, beside the samples of all ops (ci: 200, full: 2000).
+# TUSK_ENGINES: a regular expression; only engines whose name has a match are run.
 set -euo pipefail
 emit=$1
 work=$2
 size=$3
 jobs=$(nproc)
+here=$(cd "$(dirname "$0")" && pwd)
 rm -rf "$work"
 mkdir -p "$work"
 
@@ -17,28 +19,47 @@ failed=0
 skipped=()
 
 has_flag() { grep -qw "$1" /proc/cpuinfo; }
+wanted() { [[ $1 =~ ${TUSK_ENGINES:-.} ]]; }
 
-# build_and_run NAME CASES RUNNER COMPILER FLAGS...
-build_and_run() {
-  local name=$1 cases=$2 runner=$3
-  shift 3
-  local out=$work/bin_$name
-  mkdir -p "$out"
-  local log=$out/log
-  : > "$log"
+# cases PROFILE: emits them once
+cases() {
+  [[ -d $work/$1 ]] || "$emit" "$work/$1" --profile "$1" --graphs "$count" --kernels "$count" --seed "${TUSK_SEED:-1}"
+}
+
+# build_all CASES OUT COMPILER FLAGS...: a program OUT/all_N of each batch; RUNNER, if set, runs it. Prints what fails.
+build_all() {
+  local batches=$1 out=$2
   # shellcheck disable=SC2016
-  printf '%s\n' "$cases"/all_*.cpp | xargs -P "$jobs" -n 1 sh -c '
+  printf '%s\n' "$batches"/all_*.cpp | xargs -P "$jobs" -n 1 sh -c '
     out=$0; runner=$1; compiler=$2; flags=$3; batch=$4
     program=$out/$(basename "$batch" .cpp)
-    $compiler $flags "$batch" -o "$program" 2> "$program.err" || { echo "$batch does not build"; head -20 "$program.err"; exit 1; }
+    $compiler $flags "$batch" -o "$program" 2> "$out.err.$$" || { echo "$batch does not build"; head -20 "$out.err.$$"; exit 1; }
+    rm -f "$out.err.$$"
+    [ "$runner" = none ] && exit 0
     $runner "$program" > "$program.log" 2>&1 || { echo "$batch fails"; cat "$program.log"; exit 1; }
-  ' "$out" "$runner" "$1" "$strict ${*:2}" >> "$log" 2>&1 || true
+  ' "$out" "$runner" "$3" "$strict ${*:4}" 2>&1 || true
+}
+
+# engine NAME PROFILE RUNNER COMPILER FLAGS...: RUNNER is a command before the program, "" for none, or avx512
+engine() {
+  local name=$2_$1 profile=$2 runner=$3
+  wanted "$name" || return 0
+  shift 3
+  local out=$work/bin_$name log=$work/$name.log start=$SECONDS
+  cases "$profile"
+  mkdir -p "$out"
+  if [[ $runner == avx512 ]]; then
+    runner=none build_all "$work/$profile" "$out" "$@" -static > "$log"
+    [[ -s $log ]] || AVX512_CACHE=$work.bochs "$here/run_avx512.sh" -t 7200 "$out" > "$log.run" 2>&1 || cat "$log.run" > "$log"
+  else
+    runner=$runner build_all "$work/$profile" "$out" "$@" > "$log"
+  fi
   if [[ -s $log ]]; then
     echo "FAILED  $name"
     sed 's/^/    /' "$log" | head -60
     failed=1
   else
-    echo "ok      $name"
+    echo "ok      $name ($((SECONDS - start)) s)"
   fi
   rm -rf "$out"
 }
@@ -47,31 +68,31 @@ x86=$([[ $(uname -m) == x86_64 ]] && echo yes || echo no)
 avx2="-mavx2 -mfma"
 avx512="-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma"
 
+# shellcheck disable=SC2086
 if [[ $size == ci ]]; then
-  "$emit" "$work/fma" --graphs "${TUSK_CASES:-200}" --kernels "${TUSK_CASES:-200}"
-  build_and_run gcc_O3_scalar "$work/fma" "" g++ -O3
-  build_and_run clang_O0_scalar "$work/fma" "" clang++ -O0
+  count=${TUSK_CASES:-200}
+  engine gcc_O3_scalar fma "" g++ -O3
+  engine clang_O0_scalar fma "" clang++ -O0
   if [[ $x86 == yes ]] && has_flag avx2; then
-    # shellcheck disable=SC2086
-    build_and_run gcc_O3_avx2 "$work/fma" "" g++ -O3 $avx2
+    engine gcc_O3_avx2 fma "" g++ -O3 $avx2
   else
     skipped+=(avx2)
   fi
 else
+  count=${TUSK_CASES:-2000}
   for profile in fma muladd; do
-    "$emit" "$work/$profile" --profile $profile --graphs "${TUSK_CASES:-2000}" --kernels "${TUSK_CASES:-2000}"
-    for compiler in g++ clang++; do
+    for compiler in gcc clang; do
+      command=$([[ $compiler == gcc ]] && echo g++ || echo clang++)
       for level in O0 O3; do
-        build_and_run "${profile}_${compiler}_${level}_scalar" "$work/$profile" "" $compiler -$level
+        engine ${compiler}_${level}_scalar $profile "" $command -$level
         if [[ $x86 == yes ]] && has_flag avx2; then
-          # shellcheck disable=SC2086
-          build_and_run "${profile}_${compiler}_${level}_avx2" "$work/$profile" "" $compiler -$level $avx2
+          engine ${compiler}_${level}_avx2 $profile "" $command -$level $avx2
         else
           skipped+=("${profile}_${compiler}_${level}_avx2")
         fi
-        if [[ $x86 == yes ]] && has_flag avx512f; then
-          # shellcheck disable=SC2086
-          build_and_run "${profile}_${compiler}_${level}_avx512" "$work/$profile" "" $compiler -$level $avx512
+        # Emulated where the machine has none.
+        if [[ $x86 == yes ]] && { has_flag avx512f || command -v apt-get > /dev/null; }; then
+          engine ${compiler}_${level}_avx512 $profile "$(has_flag avx512f || echo avx512)" $command -$level $avx512
         else
           skipped+=("${profile}_${compiler}_${level}_avx512")
         fi
@@ -79,7 +100,7 @@ else
     done
     for level in O0 O3; do
       if command -v aarch64-linux-gnu-g++ > /dev/null && command -v qemu-aarch64 > /dev/null; then
-        build_and_run "${profile}_gcc_${level}_aarch64" "$work/$profile" qemu-aarch64 aarch64-linux-gnu-g++ -$level -static
+        engine gcc_${level}_aarch64 $profile qemu-aarch64 aarch64-linux-gnu-g++ -$level -static
       else
         skipped+=("${profile}_gcc_${level}_aarch64")
       fi

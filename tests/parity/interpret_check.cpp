@@ -33,6 +33,7 @@ using namespace tusk;
 
 // Relative to the largest value of an output (models/README.md).
 constexpr double kTolerance = 2e-5;
+constexpr double kArenaTolerance = 1.02;  // of the lower bound
 
 struct Outcome {
   double worst = 0;  // largest difference / largest value, over all outputs
@@ -46,6 +47,12 @@ Expected<std::vector<Array>> run(const graph::Module& module, const graph::Funct
   if (!by_loops) return graph::interpret(module, function, std::move(inputs), symbols);
   TRY(const Ir ir, run_pipeline(module, {}));
   const auto& lowered = std::get<Lowered>(ir);
+  for (const kernel::Function& planned : lowered.program.functions) {
+    if (static_cast<double>(planned.arena_bytes) > kArenaTolerance * static_cast<double>(planned.arena_lower_bound)) {
+      return error("arena", fmt::format("the arena of `{}` has {} bytes, the lower bound is {}", planned.name,
+                                        planned.arena_bytes, planned.arena_lower_bound));
+    }
+  }
   return run_loops(lowered.program, lowered.loops, function.name, inputs, symbols);
 }
 

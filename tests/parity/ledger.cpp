@@ -3,8 +3,9 @@
 //     ledger ROOT LEDGER [--update]
 //
 // Each file below ROOT that LEDGER lists is compiled, the emitted C++ built and called as it was recorded. A line of
-// the ledger holds the file and its error, relative to the largest value of an output ("agrees"), or the text with
-// which the file is refused; a file that does neither fails. The bits are fixed, so the figures are compared as text.
+// the ledger holds the file, its error, relative to the largest value of an output ("agrees"), and the bytes of its
+// arena, which is at most 1.02 of the lower bound; or the text with which the file is refused; a file that does neither
+// fails. The bits are fixed, so the figures are compared as text.
 // Without ROOT, it says how many files it left out. --update writes the ledger, with all files below ROOT.
 #include <fmt/format.h>
 
@@ -35,6 +36,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr double kTolerance = 2e-5;
+constexpr double kArenaTolerance = 1.02;  // of the lower bound
 constexpr const char* kFolders[] = {"models", "goldens/guide", "goldens/layers", "goldens/legacy"};
 
 bool is_model(const fs::path& path) {
@@ -102,7 +104,16 @@ Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& record
     for (std::size_t k = 0; k < results.size(); ++k)
       worst = std::max(worst, relative_difference(results[k], call.outputs[k]));
   }
-  return Json{{"result", worst <= kTolerance ? "agrees" : "WRONG"}, {"error", fmt::format("{:.1e}", worst)}};
+  const Json manifest = Json::parse(files.at("manifest.json"));
+  const auto arena = manifest.at("arena_bytes").get<std::int64_t>();
+  // (An arena type has 64 bytes at least.)
+  const double bound = std::max(64.0, kArenaTolerance * manifest["functions"][0]["arena_lower_bound"].get<double>());
+  const bool fits = static_cast<double>(arena) <= bound;
+  return Json{{"result", worst > kTolerance ? "WRONG"
+                         : fits             ? "agrees"
+                                            : "ARENA TOO LARGE"},
+              {"error", fmt::format("{:.1e}", worst)},
+              {"arena", arena}};
 }
 
 // The text of a refusal, with the names of files alone.
@@ -190,7 +201,8 @@ int main(int argc, char** argv) {
   int wrong = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
     const auto result = found[i].at("result").get<std::string>();
-    const bool good = result != "WRONG" && result != "FAILED" && (update || found[i] == expected[i]);
+    const bool fails = result != "agrees" && result != "refused" && result != "read";
+    const bool good = !fails && (update || found[i] == expected[i]);
     if (good) continue;
     ++wrong;
     fmt::print("found    {}\n", found[i].dump());

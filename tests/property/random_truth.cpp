@@ -173,7 +173,7 @@ class Truth {
     if (std::abs(wanted) >= bound && std::abs(value) >= bound) return std::signbit(value) == std::signbit(wanted);
     if (adds_up(op)) {
       if (sum >= bound || sum >= 0.999999 * largest_of(register_type(type))) return true;
-      const double ulp = unit_of(register_type(type)) * (op.variant == "prod" ? 300 : 16);
+      const double ulp = unit_of(register_type(type)) * (op.variant == "prod" ? 300 : 8);
       return std::abs(value - wanted) <=
              ulp * sum + unit_of(type) * std::abs(wanted) + 4 * least_of(type) + (op.variant == "prod" ? 1e-30 : 0);
     }
