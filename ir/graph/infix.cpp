@@ -134,7 +134,7 @@ class Parser {
   const Names& names_;
 };
 
-// A row of dims alone needs the shape of `like`: its first operand is filled into one.
+// Where all operands that decide the type of a row are numbers, the first of them is spread over the shape of `like`.
 Operand emit(Builder& b, const Formula& f, const std::optional<Type>& like = {}) {
   if (f.row.empty()) return f.leaf;
   std::vector<Operand> operands;
@@ -142,7 +142,8 @@ Operand emit(Builder& b, const Formula& f, const std::optional<Type>& like = {})
   const auto is_number = [](const Operand& x) {
     return x.kind == Operand::Kind::literal || x.kind == Operand::Kind::dim;
   };
-  if (like && std::ranges::all_of(operands, is_number)) operands[0] = b.map("add", {b.fill(*like, 0), operands[0]});
+  const auto deciding = operands.begin() + (f.row == "select" ? 1 : 0);
+  if (like && std::all_of(deciding, operands.end(), is_number)) *deciding = b.map("add", {b.fill(*like, 0), *deciding});
   return b.map(f.row, std::move(operands));
 }
 
