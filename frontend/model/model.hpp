@@ -94,6 +94,10 @@ struct ModelOptions {
   std::string name = {};
 };
 
+struct PredictOptions {
+  std::int64_t batch_size = 32;
+};
+
 /// A handle; copies share the model.
 class Model : public Layer {
  public:
@@ -108,6 +112,10 @@ class Model : public Layer {
   const Layer& get_layer(std::string_view name) const;
   const Layer& get_layer(std::int64_t index) const;
   std::int64_t count_params() const;
+
+  /// Outputs for arrays with the dtypes and shapes of the inputs, in batches as in Keras; the bits do not depend on
+  /// their size. Compiles the model first, by the system's C++ compiler. Programs that call it link driver/, too.
+  std::vector<Array> predict(const std::vector<Array>& inputs, const PredictOptions& options = {}) const;
 
   FunctionalImpl& functional() const { return static_cast<FunctionalImpl&>(base()); }
 };

@@ -1,0 +1,84 @@
+// Model::predict: compiled by the system's compiler, batch by batch.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "frontend/layers/layers.hpp"
+#include "frontend/model/model.hpp"
+#include "frontend/model/to_module.hpp"
+#include "ir/base/compare.hpp"
+#include "ir/graph/interpret.hpp"
+
+namespace tusk {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Array counting(std::vector<std::int64_t> shape) {
+  Array array(DType::f32, std::move(shape));
+  for (std::int64_t i = 0; i < array.size(); ++i) array.set(i, 0.25 * static_cast<double>(i % 17) - 2);
+  return array;
+}
+
+bool same_bytes(const Array& a, const Array& b) {
+  return a.shape() == b.shape() && std::ranges::equal(a.bytes(), b.bytes());
+}
+
+std::string error_of(const Model& model, const std::vector<Array>& inputs, const PredictOptions& options = {}) {
+  try {
+    model.predict(inputs, options);
+  } catch (const Error& failure) {
+    return failure.what();
+  }
+  return "no error";
+}
+
+TEST(Predict, GivesTheSameBitsInBatchesOfAnySize) {
+  clear_session();
+  const Tensor left = Input({5}, {.name = "left"});
+  const Tensor right = Input({3}, {.name = "right"});
+  const Tensor both = layers::concatenate({layers::Dense(4, {.activation = "relu"})(left), right});
+  const Model model({left, right}, {layers::Dense(2)(both), both}, {.name = "both"});
+  const std::vector<Array> inputs{counting({71, 5}), counting({71, 3})};
+
+  const std::vector<Array> results = model.predict(inputs);
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_THAT(results[0].shape(), ElementsAre(71, 2));
+  EXPECT_THAT(results[1].shape(), ElementsAre(71, 7));
+  const graph::Module module = value_or_throw(to_module(model, {.dims = {{"batch", 1, 71, 1}}}));
+  const std::vector<Array> wanted =
+      value_or_throw(graph::interpret(module, module.functions[0], inputs, {{"batch", 71}}));
+  for (std::size_t k = 0; k < 2; ++k) EXPECT_LT(relative_difference(results[k], wanted[k]), 1e-6);
+
+  const std::vector<Array> by_one = model.predict(inputs, {.batch_size = 1});
+  for (std::size_t k = 0; k < 2; ++k) EXPECT_TRUE(same_bytes(results[k], by_one[k]));
+}
+
+TEST(Predict, TakesLongSequences) {
+  clear_session();
+  const Tensor x = Input({"time", 2});
+  const Model model({x}, {layers::Conv1D(3, 2, {.padding = "same"})(x)});
+  EXPECT_THAT(model.predict({counting({2, 1000, 2})})[0].shape(), ElementsAre(2, 1000, 3));
+}
+
+TEST(Predict, ChecksWhatItIsGiven) {
+  clear_session();
+  const Tensor x = Input({3}, {.name = "image"});
+  const Tensor z = Input({3}, {.name = "other"});
+  const Model model({x, z}, {layers::add({x, z})}, {.name = "sum"});
+  const Array three = counting({4, 3});
+  EXPECT_THAT(error_of(model, {three}), HasSubstr("sum: expected 2 arrays, found 1"));
+  EXPECT_THAT(error_of(model, {three, counting({4, 3, 1})}),
+              HasSubstr("sum: input `other` has shape [batch,3], found (4, 3, 1)"));
+  EXPECT_THAT(error_of(model, {three, counting({5, 3})}),
+              HasSubstr("sum: inputs have different numbers of samples: 4 and 5"));
+  EXPECT_THAT(error_of(model, {counting({0, 3}), counting({0, 3})}), HasSubstr("sum: there are no samples"));
+  EXPECT_THAT(error_of(model, {three, three}, {.batch_size = 0}), HasSubstr("batch_size is at least 1, found 0"));
+  EXPECT_THAT(error_of(model, {three, counting({4, 2})}), HasSubstr("other"));
+}
+
+}  // namespace
+}  // namespace tusk
