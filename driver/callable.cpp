@@ -1,7 +1,5 @@
 #include "ir/graph/callable.hpp"
 
-#include <fmt/format.h>
-
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
 #include "driver/temporary_folder.hpp"
@@ -23,8 +21,6 @@ class Compiled final : public Callable {
 }  // namespace
 
 Expected<std::shared_ptr<const Callable>> make_callable(Module module) {
-  if (module.functions.size() != 1 || module.functions[0].name != "predict")
-    return error("callable", fmt::format("a callable has one function, predict; found {}", module.functions.size()));
   CompileOptions options;
   options.profile = module.profile;
   options.self_test = false;

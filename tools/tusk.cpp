@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "driver/compile.hpp"
+#include "frontend/import/layer_list.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
 #include "tools/verify.hpp"
@@ -140,10 +141,15 @@ int main(int argc, char** argv) {
       ->required();
   verify_command->add_option("--model", verify.model, "the model's file: name the first layer that differs");
   verify_command->add_option("--rtol", verify.rtol, "allowed difference, of each output's largest value (2e-5)");
+  CLI::App* layers_command = app.add_subcommand("layers", "lists the layers that are supported");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
     return app.exit(problem) == 0 ? 0 : 1;
+  }
+  if (layers_command->parsed()) {
+    for (const std::string& name : supported_classes()) fmt::print("{}\n", name);
+    return 0;
   }
   const Status ok = verify_command->parsed() ? verify_folder(verify) : run_compile(flags);
   return ok ? 0 : fail(ok.problem());

@@ -168,22 +168,4 @@ void FieldReader::read(const json& found, std::string_view field, layers::Number
   value = layers::Numbers(std::move(numbers));
 }
 
-void FieldReader::read(const json& found, std::string_view field, layers::Padding2D& value) const {
-  if (found.is_number_integer()) {
-    value = layers::Padding2D(integer(found, field, ""));
-    return;
-  }
-  static constexpr std::string_view kWanted = "an integer, two of them or two pairs";
-  if (!found.is_array() || found.size() != 2) expected(found, field, kWanted);
-  if (!found[0].is_array()) {
-    const std::vector<std::int64_t> each = integers(found, field, kWanted);
-    value = layers::Padding2D({each[0], each[1]});
-    return;
-  }
-  const std::vector<std::int64_t> rows = integers(found[0], field, kWanted);
-  const std::vector<std::int64_t> columns = integers(found[1], field, kWanted);
-  if (rows.size() != 2 || columns.size() != 2) expected(found, field, kWanted);
-  value = layers::Padding2D({std::array{rows[0], rows[1]}, std::array{columns[0], columns[1]}});
-}
-
 }  // namespace tusk

@@ -62,7 +62,29 @@ class FieldReader {
   void read(const nlohmann::json& found, std::string_view field, std::vector<InputDim>& value) const;
   void read(const nlohmann::json& found, std::string_view field, Activation& value) const;
   void read(const nlohmann::json& found, std::string_view field, layers::Numbers& value) const;
-  void read(const nlohmann::json& found, std::string_view field, layers::Padding2D& value) const;
+  template <std::size_t axes>
+  void read(const nlohmann::json& found, std::string_view field, layers::Sides<axes>& value) const {
+    if (found.is_number_integer()) {
+      value = layers::Sides<axes>(integer(found, field, ""));
+      return;
+    }
+    constexpr std::string_view kWanted = "an integer, one for each axis or a pair for each";
+    if (!found.is_array() || found.empty()) expected(found, field, kWanted);
+    if (!found[0].is_array()) {
+      const std::vector<std::int64_t> each = integers(found, field, kWanted);
+      if (each.size() != (axes == 1 ? 2 : axes) && each.size() != axes) expected(found, field, kWanted);
+      value = layers::Sides<axes>(each.data(), each.size());
+      return;
+    }
+    std::array<std::array<std::int64_t, 2>, axes> sides;
+    if (found.size() != axes) expected(found, field, kWanted);
+    for (std::size_t i = 0; i < axes; ++i) {
+      const std::vector<std::int64_t> pair = integers(found[i], field, kWanted);
+      if (pair.size() != 2) expected(found, field, kWanted);
+      sides[i] = {pair[0], pair[1]};
+    }
+    value = layers::Sides<axes>(sides);
+  }
   // The file has the values that initializers gave.
   void read(const nlohmann::json&, std::string_view, Initializer&) const {}
   template <FixedText... words>

@@ -48,8 +48,8 @@ const KnownLayer* layer_class(std::string_view class_name);
 std::string near_class(std::string_view class_name);
 /// True for layers of Keras, supported or not.
 bool is_keras_class(std::string_view class_name);
-/// The supported ones, joined by commas.
-std::string supported_classes();
+/// The supported ones.
+std::vector<std::string> supported_classes();
 
 void register_layer(KnownLayer layer);
 /// Lets files name a custom layer, as keras.saving.register_keras_serializable(package) does.

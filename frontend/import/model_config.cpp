@@ -96,10 +96,9 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
     }
     problem.note(fmt::format("{} x {}: {}", names.size(), reason, fmt::join(names, ", ")));
   }
-  problem.note("supported are " + supported_classes());
   problem.note(
-      "rewrite the model with these, cut it in front of the first other layer, or write the layer in C++ "
-      "(register_layer)");
+      "`tusk layers` lists those that are supported: rewrite the model with them, cut it in front of the first other "
+      "layer, or write the layer in C++ (register_layer)");
   throw Error(std::move(problem));
 }
 

@@ -125,20 +125,21 @@ Shape kernel_shape(const PerAxis<axes>& size, std::int64_t in, std::int64_t out)
 }
 
 /// Each channel on its own; `multiplier` results of each.
-template <class Config>
+template <std::size_t axes, class Config>
 Tensor depthwise(const Config& config, const Tensor& x, const Variable& kernel, const Variable& bias) {
   const std::vector<WindowAxis> windows = windows_of(config, config.kernel_size, x.shape());
   const Shape image = counts(windows);
-  const std::int64_t channels = kernel.shape()[2];
-  const std::int64_t multiplier = kernel.shape()[3];
+  const std::int64_t channels = kernel.shape()[axes];
+  const std::int64_t multiplier = kernel.shape()[axes + 1];
   if (multiplier == 1) {
-    const Tensor plain = emit::reshape(kernel, {config.kernel_size[0], config.kernel_size[1], channels});
-    return contract_windows(x, plain, bias, config.data_format, {{"c"}, {"c"}, {"c"}, {channels}}, windows, image,
-                            false);
+    Shape plain(config.kernel_size.begin(), config.kernel_size.end());
+    plain.emplace_back(channels);
+    return contract_windows(x, emit::reshape(kernel, plain), bias, config.data_format,
+                            {{"c"}, {"c"}, {"c"}, {channels}}, windows, image, false);
   }
   const Channels names{{"c"}, {"c", "m"}, {"c", "m"}, {channels, multiplier}};
   const Tensor y = contract_windows(x, kernel, bias, config.data_format, names, windows, image, false);
-  return with_channels(y, config.data_format, 2, {channels * multiplier});
+  return with_channels(y, config.data_format, axes, {channels * multiplier});
 }
 
 }  // namespace
@@ -185,10 +186,11 @@ template struct ConvImpl<1>;
 template struct ConvImpl<2>;
 template struct ConvImpl<3>;
 
-// --- DepthwiseConv2D
+// --- DepthwiseConv1D, DepthwiseConv2D
 
-void DepthwiseConv2DImpl::build(const Shape& in) {
-  check_window_fields<2>(config, in.size(), [&](auto field, std::int64_t value) { check_field(field, value); });
+template <std::size_t axes>
+void DepthwiseConvImpl<axes>::build(const Shape& in) {
+  check_window_fields<axes>(config, in.size(), [&](auto field, std::int64_t value) { check_field(field, value); });
   check_field("depth_multiplier", config.depth_multiplier);
   const std::int64_t channels = known_dim(in, channel_axis(config.data_format));
   kernel_ = add_weight("kernel", kernel_shape(config.kernel_size, channels, config.depth_multiplier),
@@ -198,39 +200,54 @@ void DepthwiseConv2DImpl::build(const Shape& in) {
   }
 }
 
-Tensor DepthwiseConv2DImpl::call(Tensor x, const Call&) {
-  return config.activation(depthwise(config, emit::to_float(x), kernel_, bias_));
+template <std::size_t axes>
+Tensor DepthwiseConvImpl<axes>::call(Tensor x, const Call&) {
+  return config.activation(depthwise<axes>(config, emit::to_float(x), kernel_, bias_));
 }
 
-// --- SeparableConv2D
+template struct DepthwiseConvImpl<1>;
+template struct DepthwiseConvImpl<2>;
 
-void SeparableConv2DImpl::build(const Shape& in) {
-  check_window_fields<2>(config, in.size(), [&](auto field, std::int64_t value) { check_field(field, value); });
+// --- SeparableConv1D, SeparableConv2D
+
+template <std::size_t axes>
+void SeparableConvImpl<axes>::build(const Shape& in) {
+  check_window_fields<axes>(config, in.size(), [&](auto field, std::int64_t value) { check_field(field, value); });
   check_field("filters", config.filters);
   check_field("depth_multiplier", config.depth_multiplier);
   const std::int64_t channels = known_dim(in, channel_axis(config.data_format));
   depthwise_ = add_weight("depthwise_kernel", kernel_shape(config.kernel_size, channels, config.depth_multiplier),
                           {.initializer = config.depthwise_initializer});
-  pointwise_ = add_weight("pointwise_kernel", {1, 1, channels * config.depth_multiplier, config.filters},
-                          {.initializer = config.pointwise_initializer});
+  pointwise_ =
+      add_weight("pointwise_kernel", kernel_shape(PerAxis<axes>(1), channels * config.depth_multiplier, config.filters),
+                 {.initializer = config.pointwise_initializer});
   if (config.use_bias) bias_ = add_weight("bias", {config.filters}, {.initializer = config.bias_initializer});
 }
 
-Tensor SeparableConv2DImpl::call(Tensor x, const Call&) {
-  const Tensor each = depthwise(config, emit::to_float(x), depthwise_, {});
+template <std::size_t axes>
+Tensor SeparableConvImpl<axes>::call(Tensor x, const Call&) {
+  const Tensor each = depthwise<axes>(config, emit::to_float(x), depthwise_, {});
   const std::size_t first = first_spatial(config.data_format);
-  const Shape image{each.shape()[first], each.shape()[first + 1]};
-  const std::vector<WindowAxis> points{{1, 1, 1, image[0], 0, 0}, {1, 1, 1, image[1], 0, 0}};
+  Shape image;
+  std::vector<WindowAxis> points;
+  for (std::size_t i = 0; i < axes; ++i) {
+    image.push_back(each.shape()[first + i]);
+    points.push_back({1, 1, 1, image.back(), 0, 0});
+  }
   const Channels names{{"c"}, {"c", "o"}, {"o"}, {config.filters}};
   return config.activation(contract_windows(each, pointwise_, bias_, config.data_format, names, points, image, false));
 }
 
-// --- Conv2DTranspose
+template struct SeparableConvImpl<1>;
+template struct SeparableConvImpl<2>;
 
-void Conv2DTransposeImpl::build(const Shape& in) {
-  check_window_fields<2>(config, in.size(), [&](auto field, std::int64_t value) { check_field(field, value); });
+// --- Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+
+template <std::size_t axes>
+void ConvTransposeImpl<axes>::build(const Shape& in) {
+  check_window_fields<axes>(config, in.size(), [&](auto field, std::int64_t value) { check_field(field, value); });
   check_field("filters", config.filters);
-  for (std::size_t i = 0; i < 2 && config.output_padding; ++i) {
+  for (std::size_t i = 0; i < axes && config.output_padding; ++i) {
     check_field("output_padding", (*config.output_padding)[i], 0);
     if ((*config.output_padding)[i] >= config.strides[i]) {
       fail("field-value", fmt::format("output_padding is {}, expected less than strides, which is {}",
@@ -243,10 +260,11 @@ void Conv2DTransposeImpl::build(const Shape& in) {
   if (config.use_bias) bias_ = add_weight("bias", {config.filters}, {.initializer = config.bias_initializer});
 }
 
-Tensor Conv2DTransposeImpl::call(Tensor input, const Call&) {
+template <std::size_t axes>
+Tensor ConvTransposeImpl<axes>::call(Tensor input, const Call&) {
   const Tensor x = emit::to_float(input);
   std::vector<WindowAxis> windows;
-  for (std::size_t i = 0; i < 2; ++i) {
+  for (std::size_t i = 0; i < axes; ++i) {
     const Dim& extent = x.shape()[first_spatial(config.data_format) + i];
     const std::int64_t stride = config.strides[i];
     const std::int64_t reach = (config.kernel_size[i] - 1) * config.dilation_rate[i] + 1;
@@ -268,5 +286,9 @@ Tensor Conv2DTransposeImpl::call(Tensor input, const Call&) {
   return config.activation(
       contract_windows(x, kernel_, bias_, config.data_format, names, windows, counts(windows), true));
 }
+
+template struct ConvTransposeImpl<1>;
+template struct ConvTransposeImpl<2>;
+template struct ConvTransposeImpl<3>;
 
 }  // namespace tusk::layers

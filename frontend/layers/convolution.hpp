@@ -1,4 +1,4 @@
-// Convolutions: Conv1D to Conv3D, DepthwiseConv2D, SeparableConv2D, Conv2DTranspose.
+// Convolutions: Conv1D to Conv3D, DepthwiseConv1D and 2D, SeparableConv1D and 2D, Conv1DTranspose to Conv3DTranspose.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,19 @@
 
 namespace tusk::layers {
 
+/// Causal: the padding lies in front, so no result reads a later element.
+template <std::size_t axes>
+using ConvPadding = std::conditional_t<axes == 1, OneOf<"valid", "same", "causal">, OneOf<"valid", "same">>;
+
 /// Kernel [size..., channels / groups, filters] in both data formats.
 template <std::size_t axes>
 struct ConvImpl : LayerBase {
   static constexpr std::string_view class_name = axes == 1 ? "Conv1D" : axes == 2 ? "Conv2D" : "Conv3D";
-  using Padding = std::conditional_t<axes == 1, OneOf<"valid", "same", "causal">, OneOf<"valid", "same">>;
   struct Config {
     std::int64_t filters = 0;
     PerAxis<axes> kernel_size = 1;
     PerAxis<axes> strides = 1;
-    Padding padding = "valid";
+    ConvPadding<axes> padding = "valid";
     DataFormat data_format = "channels_last";
     PerAxis<axes> dilation_rate = 1;
     std::int64_t groups = 1;
@@ -60,15 +63,17 @@ using Conv1D = LayerOf<ConvImpl<1>>;
 using Conv2D = LayerOf<ConvImpl<2>>;
 using Conv3D = LayerOf<ConvImpl<3>>;
 
-/// Kernel [h, w, channels, multiplier]; output channel c*multiplier + m.
-struct DepthwiseConv2DImpl : LayerBase {
+/// Kernel [size..., channels, multiplier]; output channel c*multiplier + m.
+template <std::size_t axes>
+struct DepthwiseConvImpl : LayerBase {
+  static constexpr std::string_view class_name = axes == 1 ? "DepthwiseConv1D" : "DepthwiseConv2D";
   struct Config {
-    PerAxis<2> kernel_size = 1;
-    PerAxis<2> strides = 1;
-    OneOf<"valid", "same"> padding = "valid";
+    PerAxis<axes> kernel_size = 1;
+    PerAxis<axes> strides = 1;
+    ConvPadding<axes> padding = "valid";
     std::int64_t depth_multiplier = 1;
     DataFormat data_format = "channels_last";
-    PerAxis<2> dilation_rate = 1;
+    PerAxis<axes> dilation_rate = 1;
     tusk::Activation activation = {};
     bool use_bias = true;
     Initializer depthwise_initializer = "glorot_uniform";
@@ -97,17 +102,20 @@ struct DepthwiseConv2DImpl : LayerBase {
  private:
   Variable kernel_, bias_;
 };
-using DepthwiseConv2D = LayerOf<DepthwiseConv2DImpl>;
+using DepthwiseConv1D = LayerOf<DepthwiseConvImpl<1>>;
+using DepthwiseConv2D = LayerOf<DepthwiseConvImpl<2>>;
 
 /// A depthwise convolution, then one of size 1 over the channels.
-struct SeparableConv2DImpl : LayerBase {
+template <std::size_t axes>
+struct SeparableConvImpl : LayerBase {
+  static constexpr std::string_view class_name = axes == 1 ? "SeparableConv1D" : "SeparableConv2D";
   struct Config {
     std::int64_t filters = 0;
-    PerAxis<2> kernel_size = 1;
-    PerAxis<2> strides = 1;
-    OneOf<"valid", "same"> padding = "valid";
+    PerAxis<axes> kernel_size = 1;
+    PerAxis<axes> strides = 1;
+    ConvPadding<axes> padding = "valid";
     DataFormat data_format = "channels_last";
-    PerAxis<2> dilation_rate = 1;
+    PerAxis<axes> dilation_rate = 1;
     std::int64_t depth_multiplier = 1;
     tusk::Activation activation = {};
     bool use_bias = true;
@@ -139,18 +147,22 @@ struct SeparableConv2DImpl : LayerBase {
  private:
   Variable depthwise_, pointwise_, bias_;
 };
-using SeparableConv2D = LayerOf<SeparableConv2DImpl>;
+using SeparableConv1D = LayerOf<SeparableConvImpl<1>>;
+using SeparableConv2D = LayerOf<SeparableConvImpl<2>>;
 
-/// Kernel [h, w, filters, channels]: every element of x adds a kernel to the output, `strides` apart.
-struct Conv2DTransposeImpl : LayerBase {
+/// Kernel [size..., filters, channels]: every element of x adds a kernel to the output, `strides` apart.
+template <std::size_t axes>
+struct ConvTransposeImpl : LayerBase {
+  static constexpr std::string_view kNames[] = {"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"};
+  static constexpr std::string_view class_name = kNames[axes - 1];
   struct Config {
     std::int64_t filters = 0;
-    PerAxis<2> kernel_size = 1;
-    PerAxis<2> strides = 1;
+    PerAxis<axes> kernel_size = 1;
+    PerAxis<axes> strides = 1;
     OneOf<"valid", "same"> padding = "valid";
-    std::optional<PerAxis<2>> output_padding = {};
+    std::optional<PerAxis<axes>> output_padding = {};
     DataFormat data_format = "channels_last";
-    PerAxis<2> dilation_rate = 1;
+    PerAxis<axes> dilation_rate = 1;
     tusk::Activation activation = {};
     bool use_bias = true;
     Initializer kernel_initializer = "glorot_uniform";
@@ -178,6 +190,8 @@ struct Conv2DTransposeImpl : LayerBase {
  private:
   Variable kernel_, bias_;
 };
-using Conv2DTranspose = LayerOf<Conv2DTransposeImpl>;
+using Conv1DTranspose = LayerOf<ConvTransposeImpl<1>>;
+using Conv2DTranspose = LayerOf<ConvTransposeImpl<2>>;
+using Conv3DTranspose = LayerOf<ConvTransposeImpl<3>>;
 
 }  // namespace tusk::layers

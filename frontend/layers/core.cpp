@@ -36,12 +36,6 @@ Tensor DenseImpl::call(Tensor input, const Call&) {
 
 Tensor ActivationImpl::call(Tensor x, const Call&) { return config.activation(x); }
 
-Tensor DropoutImpl::call(Tensor x, const Call& how) {
-  if (config.rate < 0 || config.rate > 1) fail("field-value", fmt::format("rate is {}, expected 0 to 1", config.rate));
-  if (how.training) fail("layer-training", "Dropout is called with training = true, which this release cannot compile");
-  return x;
-}
-
 Tensor RescalingImpl::call(Tensor input, const Call&) {
   const Tensor x = emit::to_float(input);
   const auto term = [&](std::string_view field, const Numbers& numbers) -> emit::Arg {

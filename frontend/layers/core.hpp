@@ -1,4 +1,4 @@
-// Dense, Activation, Dropout, Rescaling.
+// Dense, Activation, Rescaling.
 #pragma once
 
 #include <cstdint>
@@ -51,22 +51,6 @@ struct ActivationImpl : LayerBase {
   Tensor call(Tensor x, const Call& call) override;
 };
 using Activation = LayerOf<ActivationImpl>;
-
-/// The identity, unless it is trained.
-struct DropoutImpl : LayerBase {
-  struct Config {
-    double rate = 0;
-    std::string name = {};
-  } config;
-  static constexpr std::tuple positional{&Config::rate};
-  static void fields(auto& f, Config& c) {
-    f("rate", c.rate);
-    f.ignored("noise_shape");
-    f.ignored("seed");
-  }
-  Tensor call(Tensor x, const Call& call) override;
-};
-using Dropout = LayerOf<DropoutImpl>;
 
 /// A number, or one for each element of the last axis.
 struct Numbers {

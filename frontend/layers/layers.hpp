@@ -1,9 +1,11 @@
 // All layers.
 #pragma once
 
+#include "frontend/layers/activation_layers.hpp"
 #include "frontend/layers/convolution.hpp"
 #include "frontend/layers/core.hpp"
 #include "frontend/layers/merging.hpp"
+#include "frontend/layers/noise.hpp"
 #include "frontend/layers/normalization.hpp"
 #include "frontend/layers/pooling.hpp"
 #include "frontend/layers/reshaping.hpp"

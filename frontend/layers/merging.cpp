@@ -8,7 +8,8 @@
 
 namespace tusk::layers {
 
-std::vector<Tensor> AddImpl::call_all(const std::vector<Tensor>& inputs, const Call&) {
+template <FixedText keras_name, FixedText row>
+std::vector<Tensor> ElementwiseMergeImpl<keras_name, row>::call_all(const std::vector<Tensor>& inputs, const Call&) {
   std::size_t rank = 0;
   for (const Tensor& input : inputs) rank = std::max(rank, input.shape().size());
   std::vector<Tensor> aligned = inputs;
@@ -19,10 +20,22 @@ std::vector<Tensor> AddImpl::call_all(const std::vector<Tensor>& inputs, const C
     x = emit::reshape(x, std::move(shape));
   }
   aligned = emit::broadcast_together(std::move(aligned));
-  Tensor sum = aligned.front();
-  for (std::size_t i = 1; i < aligned.size(); ++i) sum = emit::map("add", {sum, aligned[i]});
-  return {sum};
+  constexpr bool is_mean = row.view() == "mean";
+  if (is_mean) aligned.front() = emit::to_float(aligned.front());
+  Tensor result = aligned.front();
+  for (std::size_t i = 1; i < aligned.size(); ++i) {
+    result = emit::map(is_mean ? "add" : row.view(), {result, is_mean ? emit::to_float(aligned[i]) : aligned[i]});
+  }
+  if (is_mean) result = emit::map("div", {result, static_cast<double>(aligned.size())});
+  return {result};
 }
+
+template struct ElementwiseMergeImpl<"Add", "add">;
+template struct ElementwiseMergeImpl<"Subtract", "sub">;
+template struct ElementwiseMergeImpl<"Multiply", "mul">;
+template struct ElementwiseMergeImpl<"Average", "mean">;
+template struct ElementwiseMergeImpl<"Maximum", "max">;
+template struct ElementwiseMergeImpl<"Minimum", "min">;
 
 std::vector<Tensor> ConcatenateImpl::call_all(const std::vector<Tensor>& inputs, const Call&) {
   const std::int64_t axis = emit::axis_of(inputs.front(), config.axis);
@@ -45,6 +58,38 @@ std::vector<Tensor> ConcatenateImpl::call_all(const std::vector<Tensor>& inputs,
   }
   if (parts.size() == 1) return {inputs.front()};
   return {emit::op("concat", parts, {{{"axis", axis}}})};
+}
+
+std::vector<Tensor> DotImpl::call_all(const std::vector<Tensor>& inputs, const Call&) {
+  if (config.axes.empty() || config.axes.size() > 2)
+    fail("field-value", fmt::format("axes has {} numbers, expected one or two", config.axes.size()));
+  Tensor x[2];
+  std::int64_t axis[2];
+  for (std::size_t i = 0; i < 2; ++i) {
+    x[i] = emit::to_float(inputs[i]);
+    if (x[i].rank() < 2 || x[i].rank() > 5)
+      fail("layer-rank", fmt::format("Dot needs ranks of 2 to 5, found {}", keras_shape(x[i].shape())));
+    axis[i] = emit::axis_of(x[i], config.axes[config.axes.size() == 1 ? 0 : i]);
+    if (axis[i] == 0) fail("field-value", "axes names the batch");
+    if (config.normalize) x[i] = emit::normalized(x[i], {axis[i]}, 1e-7);
+  }
+  const Dim& left = x[0].shape()[static_cast<std::size_t>(axis[0])];
+  const Dim& right = x[1].shape()[static_cast<std::size_t>(axis[1])];
+  if (left.is_constant() && right.is_constant() && !(left == right)) {
+    fail("dot-shapes", fmt::format("axis {} of {} and axis {} of {} differ", axis[0], keras_shape(x[0].shape()),
+                                   axis[1], keras_shape(x[1].shape())));
+  }
+  graph::ContractSpec spec;
+  spec.y = {"n"};
+  for (std::size_t i = 0; i < 2; ++i) {
+    std::vector<std::string>& names = i == 0 ? spec.a : spec.b;
+    for (std::int64_t k = 0; k < x[i].rank(); ++k) {
+      names.push_back(k == 0 ? "n" : k == axis[i] ? "k" : fmt::format("{}{}", i == 0 ? "p" : "q", k));
+      if (k != 0 && k != axis[i]) spec.y.push_back(names.back());
+    }
+  }
+  const Tensor y = emit::contract(x[0], x[1], std::nullopt, std::move(spec));
+  return {y.rank() == 1 ? emit::reshape(y, {y.shape()[0], Dim(1)}) : y};
 }
 
 }  // namespace tusk::layers

@@ -11,7 +11,7 @@
 namespace tusk::layers {
 namespace {
 
-/// Attributes of a `window` op over all axes of x, of which two are pooled.
+/// Attributes of a `window` op over all axes of x, of which those from `first` are pooled.
 graph::Attrs window_attrs(std::size_t rank, std::size_t first, const std::vector<WindowAxis>& windows) {
   emit::Ints size(rank, 1);
   emit::Ints stride(rank, 1);
@@ -29,51 +29,61 @@ graph::Attrs window_attrs(std::size_t rank, std::size_t first, const std::vector
 
 /// How many of the window's elements are no padding, for every window: what an average divides by.
 Tensor counts_like(const Tensor& sums, const Shape& from, std::size_t first, const std::vector<WindowAxis>& windows) {
+  emit::Ints axes;
+  for (std::size_t i = 0; i < windows.size(); ++i) axes.push_back(static_cast<std::int64_t>(first + i));
   // A table, unless the extents are unknown or many.
-  const auto is_known = [](const WindowAxis& w) {
-    return w.count.is_constant() && w.before.is_constant() && w.count.constant() <= 1024;
-  };
-  const auto first_axis = static_cast<std::int64_t>(first);
-  if (std::ranges::all_of(windows, is_known)) {
-    std::vector<std::int64_t> counts[2];
-    for (std::size_t i = 0; i < 2; ++i) {
+  Dim positions(1);
+  for (const WindowAxis& w : windows) positions *= w.count;
+  const bool is_known = positions.is_constant() && positions.constant() <= std::int64_t{1} << 20 &&
+                        std::ranges::all_of(windows, [](const WindowAxis& w) { return w.before.is_constant(); });
+  if (is_known) {
+    std::vector<std::int64_t> counts{1};
+    std::vector<std::int64_t> shape;
+    for (std::size_t i = 0; i < windows.size(); ++i) {
       const WindowAxis& w = windows[i];
-      for (std::int64_t p = 0; p < w.count.constant(); ++p) {
-        const std::int64_t begin = p * w.stride - w.before.constant();
-        counts[i].push_back(std::min(begin + w.size, from[first + i].constant()) - std::max<std::int64_t>(begin, 0));
+      std::vector<std::int64_t> next;
+      for (const std::int64_t outer : counts) {
+        for (std::int64_t p = 0; p < w.count.constant(); ++p) {
+          const std::int64_t begin = p * w.stride - w.before.constant();
+          next.push_back(outer *
+                         (std::min(begin + w.size, from[first + i].constant()) - std::max<std::int64_t>(begin, 0)));
+        }
       }
+      counts = std::move(next);
+      shape.push_back(w.count.constant());
     }
-    Array array(DType::f32, {static_cast<std::int64_t>(counts[0].size()), static_cast<std::int64_t>(counts[1].size())});
-    std::int64_t at = 0;
-    for (const std::int64_t rows : counts[0]) {
-      for (const std::int64_t columns : counts[1]) array.set(at++, static_cast<double>(rows * columns));
-    }
-    return emit::broadcast(emit::constant("count", array), sums.shape(), {first_axis, first_axis + 1}, "count");
+    Array array(DType::f32, shape);
+    for (std::int64_t i = 0; i < array.size(); ++i)
+      array.set(i, static_cast<double>(counts[static_cast<std::size_t>(i)]));
+    return emit::broadcast(emit::constant("count", array), sums.shape(), axes, "count");
   }
   // The same windows over ones.
-  const Shape image{from[first], from[first + 1]};
-  const Tensor ones = emit::broadcast(emit::constant("one", Array::splat(DType::f32, {}, 1)), image, {}, "ones");
-  const Tensor count = emit::op("window.sum", {ones}, window_attrs(2, 0, windows), "count");
-  return emit::broadcast(count, sums.shape(), {first_axis, first_axis + 1}, "count");
+  const auto image = from.begin() + static_cast<std::ptrdiff_t>(first);
+  const Tensor ones = emit::broadcast(emit::constant("one", Array::splat(DType::f32, {}, 1)),
+                                      Shape(image, image + static_cast<std::ptrdiff_t>(windows.size())), {}, "ones");
+  const Tensor count = emit::op("window.sum", {ones}, window_attrs(windows.size(), 0, windows), "count");
+  return emit::broadcast(count, sums.shape(), axes, "count");
 }
 
 }  // namespace
 
-template <bool average>
-void Pooling2DImpl<average>::build(const Shape& in) {
-  if (in.size() != 4) fail("layer-rank", fmt::format("{} needs rank 4, found {}", class_name, keras_shape(in)));
+template <Pool pool, std::size_t axes>
+void PoolingImpl<pool, axes>::build(const Shape& in) {
+  check_rank(in, axes + 2);
   for (const std::int64_t size : config.pool_size) check_field("pool_size", size);
   for (const std::int64_t stride : config.strides.value_or(config.pool_size)) check_field("strides", stride);
 }
 
-template <bool average>
-Tensor Pooling2DImpl<average>::call(Tensor input, const Call&) {
+template <Pool pool, std::size_t axes>
+Tensor PoolingImpl<pool, axes>::call(Tensor input, const Call&) {
+  constexpr bool average = pool == Pool::average;
   const Tensor x = average ? emit::to_float(input) : input;
-  const PerAxis<2> strides = config.strides.value_or(config.pool_size);
+  const PerAxis<axes> strides = config.strides.value_or(config.pool_size);
   const std::size_t first = first_spatial(config.data_format);
   std::vector<WindowAxis> windows;
   bool padded = false;
-  for (std::size_t i = 0; i < 2; ++i) {
+  std::int64_t elements = 1;
+  for (std::size_t i = 0; i < axes; ++i) {
     const Dim& extent = x.shape()[first + i];
     windows.push_back(window_axis(extent, config.pool_size[i], strides[i], 1, config.padding.str()));
     const WindowAxis& window = windows.back();
@@ -81,36 +91,91 @@ Tensor Pooling2DImpl<average>::call(Tensor input, const Call&) {
       fail("layer-window", fmt::format("pool_size {} does not fit into an axis of {}", window.size, extent.str()));
     }
     padded = padded || !(window.before + window.after == Dim(0));
+    elements *= window.size;
   }
-  const graph::Attrs attrs = window_attrs(4, first, windows);
+  const graph::Attrs attrs = window_attrs(axes + 2, first, windows);
   if (!average) return emit::op("window.max", {x}, attrs);
   const Tensor sums = emit::op("window.sum", {x}, attrs);
   if (padded) return emit::map("div", {sums, counts_like(sums, x.shape(), first, windows)});
-  return emit::map("div", {sums, static_cast<double>(config.pool_size[0] * config.pool_size[1])});
+  return emit::map("div", {sums, static_cast<double>(elements)});
 }
 
-template struct Pooling2DImpl<false>;
-template struct Pooling2DImpl<true>;
-
-template <bool average>
-void GlobalPooling2DImpl<average>::build(const Shape& in) {
-  if (in.size() != 4) fail("layer-rank", fmt::format("{} needs rank 4, found {}", class_name, keras_shape(in)));
+template <Pool pool, std::size_t axes>
+void GlobalPoolingImpl<pool, axes>::build(const Shape& in) {
+  check_rank(in, axes + 2);
 }
 
-template <bool average>
-Tensor GlobalPooling2DImpl<average>::call(Tensor input, const Call&) {
+template <Pool pool, std::size_t axes>
+Tensor GlobalPoolingImpl<pool, axes>::call(Tensor input, const Call&) {
+  constexpr bool average = pool == Pool::average;
   const Tensor x = average ? emit::to_float(input) : input;
-  const std::size_t first = first_spatial(config.data_format);
-  const auto axis = static_cast<std::int64_t>(first);
-  Tensor y = emit::reduce(average ? "sum" : "max", x, {axis, axis + 1});
-  if (average) y = emit::map("div", {y, x.shape()[first] * x.shape()[first + 1]});
-  if (!config.keepdims) return y;
-  Shape shape = x.shape();
-  shape[first] = shape[first + 1] = Dim(1);
-  return emit::reshape(y, std::move(shape));
+  emit::Ints all;
+  Shape kept = x.shape();
+  for (std::size_t i = 0; i < axes; ++i) {
+    const std::size_t axis = first_spatial(config.data_format) + i;
+    all.push_back(static_cast<std::int64_t>(axis));
+    kept[axis] = Dim(1);
+  }
+  const Tensor y = average ? emit::mean(x, all) : emit::reduce("max", x, all);
+  return config.keepdims ? emit::reshape(y, std::move(kept)) : y;
 }
 
-template struct GlobalPooling2DImpl<false>;
-template struct GlobalPooling2DImpl<true>;
+template <Pool pool, std::size_t axes>
+void AdaptivePoolingImpl<pool, axes>::build(const Shape& in) {
+  check_rank(in, axes + 2);
+  for (const std::int64_t size : config.output_size) check_field("output_size", size);
+}
+
+// Axis by axis: as many elements are gathered for each window as the longest one has. A shorter one gets its first
+// element again, which changes no maximum, and has no weight in an average.
+template <Pool pool, std::size_t axes>
+Tensor AdaptivePoolingImpl<pool, axes>::call(Tensor input, const Call&) {
+  Tensor x = pool == Pool::average ? emit::to_float(input) : input;
+  for (std::size_t k = 0; k < axes; ++k) {
+    const std::size_t axis = first_spatial(config.data_format) + k;
+    const std::int64_t n = known_dim(x.shape(), static_cast<std::int64_t>(axis));
+    const std::int64_t size = config.output_size[k];
+    const auto begin = [&](std::int64_t i) { return i * n / size; };
+    const auto length = [&](std::int64_t i) { return ((i + 1) * n + size - 1) / size - begin(i); };
+    std::int64_t longest = 1;
+    for (std::int64_t i = 0; i < size; ++i) longest = std::max(longest, length(i));
+    Array index(DType::i32, {size, longest});
+    Array weight(DType::f32, {size, longest});
+    for (std::int64_t i = 0; i < size; ++i) {
+      for (std::int64_t t = 0; t < longest; ++t) {
+        const bool inside = t < length(i);
+        index.set_int(i * longest + t, begin(i) + (inside ? t : 0));
+        weight.set(i * longest + t, inside ? 1.0 / static_cast<double>(length(i)) : 0.0);
+      }
+    }
+    const Tensor read = emit::op("gather", {x, emit::constant("index", std::move(index))},
+                                 {{{"axis", static_cast<std::int64_t>(axis)}, {"batch", std::int64_t{0}}}});
+    const auto tap = static_cast<std::int64_t>(axis) + 1;
+    if (pool == Pool::max) {
+      x = emit::reduce("max", read, {tap});
+      continue;
+    }
+    graph::ContractSpec spec;
+    for (std::int64_t i = 0; i < read.rank(); ++i) {
+      spec.a.push_back(i == tap - 1 ? "p" : i == tap ? "t" : fmt::format("n{}", i));
+      if (i != tap) spec.y.push_back(spec.a.back());
+    }
+    spec.b = {"p", "t"};
+    x = emit::contract(read, emit::constant("weight", std::move(weight)), std::nullopt, std::move(spec));
+  }
+  return x;
+}
+
+#define TUSK_POOL(pool, axes)                    \
+  template struct PoolingImpl<pool, axes>;       \
+  template struct GlobalPoolingImpl<pool, axes>; \
+  template struct AdaptivePoolingImpl<pool, axes>
+TUSK_POOL(Pool::max, 1);
+TUSK_POOL(Pool::max, 2);
+TUSK_POOL(Pool::max, 3);
+TUSK_POOL(Pool::average, 1);
+TUSK_POOL(Pool::average, 2);
+TUSK_POOL(Pool::average, 3);
+#undef TUSK_POOL
 
 }  // namespace tusk::layers

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "frontend/layers/windows.hpp"
 #include "frontend/model/trace.hpp"
 
@@ -23,22 +25,105 @@ Tensor ReshapeImpl::call(Tensor x, const Call&) {
   return emit::reshape(x, emit::reshaped(x.shape(), config.target_shape));
 }
 
-void ZeroPadding2DImpl::build(const Shape& in) {
-  if (in.size() != 4) fail("layer-rank", fmt::format("ZeroPadding2D needs rank 4, found {}", keras_shape(in)));
-  for (std::size_t i = 0; i < 2; ++i) {
+Tensor PermuteImpl::call(Tensor x, const Call&) {
+  emit::Ints perm{0};
+  perm.insert(perm.end(), config.dims.begin(), config.dims.end());
+  emit::Ints sorted = perm;
+  std::ranges::sort(sorted);
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    if (sorted.size() == x.shape().size() && sorted[i] == static_cast<std::int64_t>(i)) continue;
+    fail("field-value",
+         fmt::format("dims is ({}), expected each of 1 to {} once", fmt::join(config.dims, ", "), x.rank() - 1));
+  }
+  return emit::transpose(x, std::move(perm));
+}
+
+void RepeatVectorImpl::build(const Shape& in) {
+  check_field("n", config.n);
+  check_rank(in, 2);
+}
+
+Tensor RepeatVectorImpl::call(Tensor x, const Call&) {
+  return emit::broadcast(x, {x.shape()[0], Dim(config.n), x.shape()[1]}, {0, 2});
+}
+
+template <std::size_t axes>
+void ZeroPaddingImpl<axes>::build(const Shape& in) {
+  check_rank(in, axes + 2);
+  for (std::size_t i = 0; i < axes; ++i) {
     for (const std::int64_t cells : config.padding[i]) check_field("padding", cells, 0);
   }
 }
 
-Tensor ZeroPadding2DImpl::call(Tensor x, const Call&) {
-  Shape low(4, Dim(0));
-  Shape high(4, Dim(0));
-  for (std::size_t i = 0; i < 2; ++i) {
+template <std::size_t axes>
+Tensor ZeroPaddingImpl<axes>::call(Tensor x, const Call&) {
+  Shape low(axes + 2, Dim(0));
+  Shape high(axes + 2, Dim(0));
+  for (std::size_t i = 0; i < axes; ++i) {
     low[first_spatial(config.data_format) + i] = Dim(config.padding[i][0]);
     high[first_spatial(config.data_format) + i] = Dim(config.padding[i][1]);
   }
-  return emit::op("pad", {x},
-                  {{{"low", low}, {"high", high}, {"inner", emit::Ints(4, 0)}, {"value", kernel::literal_of(0.0)}}});
+  return emit::op(
+      "pad", {x},
+      {{{"low", low}, {"high", high}, {"inner", emit::Ints(axes + 2, 0)}, {"value", kernel::literal_of(0.0)}}});
 }
+
+template struct ZeroPaddingImpl<1>;
+template struct ZeroPaddingImpl<2>;
+template struct ZeroPaddingImpl<3>;
+
+template <std::size_t axes>
+void CroppingImpl<axes>::build(const Shape& in) {
+  check_rank(in, axes + 2);
+  for (std::size_t i = 0; i < axes; ++i) {
+    for (const std::int64_t cells : config.cropping[i]) check_field("cropping", cells, 0);
+  }
+}
+
+template <std::size_t axes>
+Tensor CroppingImpl<axes>::call(Tensor x, const Call&) {
+  Shape start(axes + 2, Dim(0));
+  Shape limit = x.shape();
+  for (std::size_t i = 0; i < axes; ++i) {
+    const std::size_t axis = first_spatial(config.data_format) + i;
+    const auto& [before, after] = config.cropping[i];
+    if (limit[axis].is_constant() && limit[axis].constant() <= before + after) {
+      fail("layer-window",
+           fmt::format("cropping of {} and {} leaves nothing of an axis of {}", before, after, limit[axis].str()));
+    }
+    start[axis] = Dim(before);
+    limit[axis] = limit[axis] - Dim(after);
+  }
+  return emit::op("slice", {x}, {{{"start", start}, {"limit", limit}, {"step", emit::Ints(axes + 2, 1)}}});
+}
+
+template struct CroppingImpl<1>;
+template struct CroppingImpl<2>;
+template struct CroppingImpl<3>;
+
+template <std::size_t axes>
+void UpSamplingImpl<axes>::build(const Shape& in) {
+  check_rank(in, axes + 2);
+  for (const std::int64_t size : config.size) check_field("size", size);
+}
+
+template <std::size_t axes>
+Tensor UpSamplingImpl<axes>::call(Tensor x, const Call&) {
+  const std::size_t first = first_spatial(config.data_format);
+  if (config.interpolation == "nearest") {
+    for (std::size_t i = 0; i < axes; ++i) x = repeated(x, first + i, config.size[i]);
+    return x;
+  }
+  for (std::size_t i = 0; i < axes; ++i) {
+    const std::size_t axis = first + i;
+    x = resized(x, axis, known_dim(x.shape(), static_cast<std::int64_t>(axis)) * config.size[i], config.interpolation,
+                false);
+  }
+  return x;
+}
+
+template struct UpSamplingImpl<1>;
+template struct UpSamplingImpl<2>;
+template struct UpSamplingImpl<3>;
 
 }  // namespace tusk::layers

@@ -31,7 +31,8 @@ class OneOf {
  public:
   static constexpr std::array<std::string_view, sizeof...(words)> kWords = {words.view()...};
 
-  consteval OneOf(const char* word) : index_(index_of(word)) {  // NOLINT: strings where Keras has strings
+  template <std::size_t size>  // an array, since 0 is a pointer, too
+  consteval OneOf(const char (&word)[size]) : index_(index_of(word)) {  // NOLINT: strings where Keras has strings
     if (index_ == kWords.size()) throw "this word is not one of those that the field takes";
   }
   static OneOf named(std::string_view word) {

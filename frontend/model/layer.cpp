@@ -40,6 +40,11 @@ void LayerBase::check_field(std::string_view field, std::int64_t value, std::int
   if (value > kMaxField) fail("field-value", fmt::format("{} is {}, expected at most {}", field, value, kMaxField));
 }
 
+void LayerBase::check_rank(const Shape& in, std::size_t rank) const {
+  if (in.size() != rank)
+    fail("layer-rank", fmt::format("{} needs rank {}, found {}", class_name_, rank, keras_shape(in)));
+}
+
 std::int64_t LayerBase::known_dim(const Shape& shape, std::int64_t axis) const {
   const std::int64_t i = axis < 0 ? axis + static_cast<std::int64_t>(shape.size()) : axis;
   const Dim& extent = shape.at(static_cast<std::size_t>(i));

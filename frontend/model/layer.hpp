@@ -76,6 +76,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   [[noreturn]] void fail(std::string code, std::string message) const;
   /// The field of the configuration must be at least `least` (and plausible).
   void check_field(std::string_view field, std::int64_t value, std::int64_t least = 1) const;
+  void check_rank(const Shape& in, std::size_t rank) const;
   /// The extent of an axis that the weights depend on.
   std::int64_t known_dim(const Shape& shape, std::int64_t axis) const;
 

@@ -38,7 +38,7 @@ bool begins_with_batch(const graph::Type& type) {
 }  // namespace
 
 std::vector<Array> Model::predict(const std::vector<Array>& inputs, const PredictOptions& options) const {
-  const auto fail = [&](std::string text) { return Error(error("predict", name() + ": " + std::move(text))); };
+  const auto fail = [&](std::string text) { return Error(error("predict-arrays", name() + ": " + std::move(text))); };
   if (options.batch_size < 1) throw fail(fmt::format("batch_size is at least 1, found {}", options.batch_size));
   graph::Module module = value_or_throw(to_module(*this));
   const graph::Function& function = module.functions[0];

@@ -165,6 +165,26 @@ Tensor contract(const Tensor& a, const Tensor& b, const std::optional<Tensor>& i
 
 Tensor constant(std::string_view name, Array value) { return Trace::current().constant(name, std::move(value)); }
 
+Tensor spread(const Tensor& reduced, const Shape& shape, const Ints& axes, std::string_view suffix) {
+  Ints dims;
+  for (std::int64_t axis = 0; axis < static_cast<std::int64_t>(shape.size()); ++axis) {
+    if (std::ranges::find(axes, axis) == axes.end()) dims.push_back(axis);
+  }
+  return broadcast(reduced, shape, std::move(dims), suffix);
+}
+
+Tensor mean(const Tensor& x, const Ints& axes) {
+  Dim count(1);
+  for (const std::int64_t axis : axes) count *= x.shape()[static_cast<std::size_t>(axis)];
+  return map("div", {reduce("sum", x, axes), count});
+}
+
+Tensor normalized(const Tensor& x, const Ints& axes, double epsilon) {
+  const Tensor squares = reduce("sum", map("mul", {x, x}), axes);
+  const Tensor factor = map("rsqrt", {map("max", {squares, epsilon * epsilon})});
+  return map("mul", {x, spread(factor, x.shape(), axes)});
+}
+
 Tensor to_float(const Tensor& x) { return is_float(x.dtype()) ? x : cast(x, DType::f32); }
 
 std::int64_t axis_of(const Tensor& x, std::int64_t axis) {

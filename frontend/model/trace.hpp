@@ -90,6 +90,12 @@ Tensor cast(const Tensor& x, DType to);
 Tensor contract(const Tensor& a, const Tensor& b, const std::optional<Tensor>& init, graph::ContractSpec spec);
 Tensor constant(std::string_view name, Array value);
 
+/// What a reduction over `axes` of a tensor of `shape` gave, over those axes again.
+Tensor spread(const Tensor& reduced, const Shape& shape, const Ints& axes, std::string_view suffix = {});
+Tensor mean(const Tensor& x, const Ints& axes);
+/// x / sqrt(max(sum of squares over axes, epsilon^2))
+Tensor normalized(const Tensor& x, const Ints& axes, double epsilon);
+
 /// Integers and bools as f32: what Keras' layers compute with.
 Tensor to_float(const Tensor& x);
 /// The axis counted from 0; refuses one that the tensor does not have.

@@ -70,7 +70,7 @@ TEST(Predict, ChecksWhatItIsGiven) {
   const Tensor z = Input({3}, {.name = "other"});
   const Model model({x, z}, {layers::add({x, z})}, {.name = "sum"});
   const Array three = counting({4, 3});
-  EXPECT_THAT(error_of(model, {three}), HasSubstr("sum: expected 2 arrays, found 1"));
+  EXPECT_THAT(error_of(model, {three}), HasSubstr("sum: expected 2 arrays, found 1 [predict-arrays]"));
   EXPECT_THAT(error_of(model, {three, counting({4, 3, 1})}),
               HasSubstr("sum: input `other` has shape [batch,3], found (4, 3, 1)"));
   EXPECT_THAT(error_of(model, {three, counting({5, 3})}),

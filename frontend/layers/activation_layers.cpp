@@ -1,0 +1,56 @@
+#include "frontend/layers/activation_layers.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "frontend/model/trace.hpp"
+
+namespace tusk::layers {
+
+Tensor ReLUImpl::call(Tensor x, const Call&) {
+  const auto check = [&](std::string_view field, double value) {
+    if (value < 0) fail("field-value", fmt::format("{} is {}, expected 0 or more", field, value));
+  };
+  check("negative_slope", config.negative_slope);
+  check("threshold", config.threshold);
+  check("max_value", config.max_value.value_or(0));
+  activations::ReluOptions options{.negative_slope = config.negative_slope, .threshold = config.threshold};
+  if (config.max_value) options.max_value = *config.max_value;
+  return activations::relu(x, options);
+}
+
+Tensor LeakyReLUImpl::call(Tensor x, const Call&) { return activations::leaky_relu(x, config.negative_slope); }
+
+void PReLUImpl::build(const Shape& in) {
+  Shape shape(in.begin() + 1, in.end());
+  for (const std::int64_t axis : config.shared_axes) {
+    if (axis < 1 || axis >= static_cast<std::int64_t>(in.size())) {
+      fail("field-value",
+           fmt::format("shared_axes has {}, which is no axis of {} behind the batch", axis, keras_shape(in)));
+    }
+    shape[static_cast<std::size_t>(axis) - 1] = Dim(1);
+  }
+  alpha_ = add_weight("alpha", shape, {.initializer = config.alpha_initializer});
+}
+
+Tensor PReLUImpl::call(Tensor input, const Call&) {
+  const Tensor x = emit::to_float(input);
+  emit::Ints axes;
+  for (std::int64_t axis = 1; axis < x.rank(); ++axis) axes.push_back(axis);
+  const Tensor alpha = emit::broadcast(alpha_, x.shape(), axes, "alpha");
+  const Tensor below = emit::map("mul", {alpha, emit::map("relu", {emit::map("neg", {x})})});
+  return emit::map("sub", {emit::map("relu", {x}), below});
+}
+
+Tensor ELUImpl::call(Tensor x, const Call&) { return activations::elu(x, {.alpha = config.alpha}); }
+
+Tensor SoftmaxImpl::call(Tensor input, const Call&) {
+  const Tensor x = emit::to_float(input);
+  emit::Ints axes;
+  for (const std::int64_t axis : config.axis) axes.push_back(emit::axis_of(x, axis));
+  std::ranges::sort(axes);
+  return emit::op("softmax", {x}, {{{"axes", axes}}});
+}
+
+}  // namespace tusk::layers

@@ -1,0 +1,107 @@
+#include "frontend/layers/resize.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <vector>
+
+#include "frontend/model/trace.hpp"
+
+namespace tusk::layers {
+namespace {
+
+// The kernels, as functions of a distance in samples: triangle; Keys' cubic with a = -0.5; sinc windowed by a wider
+// one.
+double lanczos(double x, double radius) {
+  if (x == 0) return 1;
+  if (std::abs(x) >= radius) return 0;
+  const double pi_x = std::numbers::pi * x;
+  return radius * std::sin(pi_x) * std::sin(pi_x / radius) / (pi_x * pi_x);
+}
+
+double kernel(Interpolation interpolation, double x) {
+  x = std::abs(x);
+  if (interpolation == "bilinear") return std::max(0.0, 1 - x);
+  if (interpolation == "lanczos3") return lanczos(x, 3);
+  if (interpolation == "lanczos5") return lanczos(x, 5);
+  if (x >= 2) return 0;
+  return x >= 1 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : (1.5 * x - 2.5) * x * x + 1;
+}
+
+double radius_of(Interpolation interpolation) {
+  return interpolation == "bilinear" ? 1 : interpolation == "bicubic" ? 2 : interpolation == "lanczos3" ? 3 : 5;
+}
+
+// What each sample reads: as many elements for each, with their weights.
+struct Taps {
+  std::int64_t count = 0;
+  Array index, weight;  // [size, count]
+};
+
+Taps taps_of(std::int64_t extent, std::int64_t size, Interpolation interpolation, bool antialias) {
+  const double ratio = static_cast<double>(extent) / static_cast<double>(size);
+  const double scale = antialias ? std::max(ratio, 1.0) : 1.0;
+  const double reach = radius_of(interpolation) * scale;
+  Taps taps;
+  taps.count = std::min(extent, static_cast<std::int64_t>(std::ceil(2 * reach)) + 1);
+  taps.index = Array(DType::i32, {size, taps.count});
+  taps.weight = Array(DType::f32, {size, taps.count});
+  std::vector<double> weights(static_cast<std::size_t>(taps.count));
+  for (std::int64_t i = 0; i < size; ++i) {
+    const double at = (static_cast<double>(i) + 0.5) * ratio - 0.5;
+    const auto first =
+        std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(at - reach)), 0, extent - taps.count);
+    double sum = 0;
+    for (std::int64_t t = 0; t < taps.count; ++t) {
+      double& weight = weights[static_cast<std::size_t>(t)];
+      weight = kernel(interpolation, (at - static_cast<double>(first + t)) / scale);
+      sum += weight;
+    }
+    for (std::int64_t t = 0; t < taps.count; ++t) {
+      taps.index.set_int(i * taps.count + t, first + t);
+      taps.weight.set(i * taps.count + t, weights[static_cast<std::size_t>(t)] / sum);
+    }
+  }
+  return taps;
+}
+
+}  // namespace
+
+Tensor repeated(const Tensor& x, std::size_t axis, std::int64_t times) {
+  if (times == 1) return x;
+  Shape wide = x.shape();
+  wide.insert(wide.begin() + static_cast<std::ptrdiff_t>(axis) + 1, Dim(times));
+  emit::Ints dims;
+  for (std::int64_t i = 0; i < x.rank(); ++i) dims.push_back(i <= static_cast<std::int64_t>(axis) ? i : i + 1);
+  Shape shape = x.shape();
+  shape[axis] *= Dim(times);
+  return emit::reshape(emit::broadcast(x, std::move(wide), std::move(dims)), std::move(shape));
+}
+
+Tensor resized(const Tensor& x, std::size_t axis, std::int64_t size, Interpolation interpolation, bool antialias) {
+  const std::int64_t extent = x.dim(static_cast<std::int64_t>(axis));
+  const auto gathered = [&](Array index) {
+    return emit::op("gather", {x, emit::constant("index", std::move(index))},
+                    {{{"axis", static_cast<std::int64_t>(axis)}, {"batch", std::int64_t{0}}}});
+  };
+  if (interpolation == "nearest") {
+    Array index(DType::i32, {size});
+    for (std::int64_t i = 0; i < size; ++i) index.set_int(i, (2 * i + 1) * extent / (2 * size));
+    return gathered(std::move(index));
+  }
+  if (extent == size) return emit::to_float(x);
+  Taps taps = taps_of(extent, size, interpolation, antialias);
+  const Tensor read = emit::to_float(gathered(std::move(taps.index)));
+  graph::ContractSpec spec;
+  for (std::int64_t i = 0; i < read.rank(); ++i) {
+    const auto at = static_cast<std::int64_t>(axis);
+    spec.a.push_back(i == at ? "p" : i == at + 1 ? "t" : fmt::format("n{}", i));
+    if (i != at + 1) spec.y.push_back(spec.a.back());
+  }
+  spec.b = {"p", "t"};
+  return emit::contract(read, emit::constant("weight", std::move(taps.weight)), std::nullopt, std::move(spec));
+}
+
+}  // namespace tusk::layers

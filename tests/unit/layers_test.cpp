@@ -1,0 +1,83 @@
+// Layers as a user meets them: shapes, and what is refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "frontend/layers/layers.hpp"
+#include "frontend/model/model.hpp"
+
+namespace tusk {
+namespace {
+
+using testing::HasSubstr;
+
+class Layers : public testing::Test {
+ protected:
+  void SetUp() override { clear_session(); }
+};
+
+template <class Code>
+std::string error_of(Code code) {
+  try {
+    code();
+  } catch (const Error& failure) {
+    return failure.what();
+  }
+  return "no error";
+}
+
+std::string shape_of(const Tensor& x) { return keras_shape(x.shape()); }
+
+TEST_F(Layers, ShapesAreThoseOfKeras) {
+  const Tensor image = Input({8, 7, 6});
+  const Tensor volume = Input({4, 5, 6, 2});
+  const Tensor series = Input({None, 3});
+  EXPECT_EQ(shape_of(layers::Permute({3, 1, 2})(image)), "(None, 6, 8, 7)");
+  EXPECT_EQ(shape_of(layers::RepeatVector(4)(Input({3}))), "(None, 4, 3)");
+  EXPECT_EQ(shape_of(layers::Cropping2D({{1, 2}, {0, 3}})(image)), "(None, 5, 4, 6)");
+  EXPECT_EQ(shape_of(layers::Cropping1D({0, 2})(Input({9, 3}))), "(None, 7, 3)");
+  EXPECT_EQ(shape_of(layers::ZeroPadding3D({1, 0, 2})(volume)), "(None, 6, 5, 10, 2)");
+  EXPECT_EQ(shape_of(layers::UpSampling1D(3)(Input({4, 3}))), "(None, 12, 3)");
+  EXPECT_EQ(shape_of(layers::UpSampling2D({2, 3}, {.interpolation = "bilinear"})(image)), "(None, 16, 21, 6)");
+  EXPECT_EQ(shape_of(layers::Conv3DTranspose(4, 3, {.strides = 2, .padding = "same"})(volume)), "(None, 8, 10, 12, 4)");
+  EXPECT_EQ(shape_of(layers::SeparableConv1D(5, 3)(Input({9, 3}))), "(None, 7, 5)");
+  EXPECT_EQ(shape_of(layers::DepthwiseConv1D(3, {.depth_multiplier = 2})(Input({9, 3}))), "(None, 7, 6)");
+  EXPECT_EQ(shape_of(layers::AdaptiveAveragePooling2D({3, 2})(image)), "(None, 3, 2, 6)");
+  EXPECT_EQ(shape_of(layers::GlobalMaxPooling3D({.keepdims = true})(volume)), "(None, 1, 1, 1, 2)");
+  EXPECT_EQ(shape_of(layers::GlobalAveragePooling1D()(series)), "(None, 3)");
+  EXPECT_EQ(shape_of(layers::dot({Input({4, 3}), Input({5, 3})}, {2})), "(None, 4, 5)");
+  EXPECT_EQ(shape_of(layers::dot({Input({3}), Input({3})}, {1})), "(None, 1)");
+  EXPECT_EQ(shape_of(layers::maximum({Input({4, 3}), Input({3})})), "(None, 4, 3)");
+}
+
+TEST_F(Layers, RefuseWhatKerasRefuses) {
+  const Tensor image = Input({8, 7, 6});
+  EXPECT_THAT(error_of([&] {
+                layers::Permute({1, 2})(image);
+              }),
+              HasSubstr("dims is (1, 2), expected each of 1 to 3 once"));
+  EXPECT_THAT(error_of([&] { layers::RepeatVector(2)(image); }),
+              HasSubstr("RepeatVector needs rank 2, found (None, 8, 7, 6)"));
+  EXPECT_THAT(error_of([&] {
+                layers::Cropping2D({{4, 4}, {0, 0}})(image);
+              }),
+              HasSubstr("cropping of 4 and 4 leaves nothing of an axis of 8"));
+  EXPECT_THAT(error_of([&] { layers::PReLU({.shared_axes = {4}})(image); }),
+              HasSubstr("shared_axes has 4, which is no axis of (None, 8, 7, 6) behind the batch"));
+  EXPECT_THAT(error_of([&] { layers::ReLU(-1.0)(image); }), HasSubstr("max_value is -1, expected 0 or more"));
+  EXPECT_THAT(error_of([&] { layers::GaussianNoise(-1.0)(image); }), HasSubstr("stddev is -1, expected 0 or more"));
+  EXPECT_THAT(error_of([&] {
+                layers::dot({Input({3}), Input({4})}, {1});
+              }),
+              HasSubstr("axis 1 of (None, 3) and axis 1 of (None, 4) differ [dot-shapes]"));
+  EXPECT_THAT(error_of([&] { layers::dot({Input({3}), Input({3})}, {0}); }), HasSubstr("axes names the batch"));
+  EXPECT_THAT(error_of([&] { layers::subtract({Input({3})}); }), HasSubstr("input"));
+  EXPECT_THAT(error_of([&] {
+                layers::UpSampling2D(2, {.interpolation = "bilinear"})(Input({None, 4, 3}));
+              }),
+              HasSubstr("must be known"));
+}
+
+}  // namespace
+}  // namespace tusk
