@@ -164,7 +164,7 @@ double EvalContext::choose(const Row& row, const double (&x)[3]) const {
                      row.basic == Basic::trunc || row.basic == Basic::rint || row.name == "sign" ||
                      row.name == "floordiv";
   if (steps && std::abs(y) < 0x1p53) return static_cast<double>(choice(static_cast<std::int64_t>(y)));
-  if (row.name == "mod" && x[1] != 0) {
+  if (row.name == "mod" && x[1] != 0 && std::abs(x[0] / x[1]) < 0x1p53) {
     return x[0] - x[1] * static_cast<double>(choice(static_cast<std::int64_t>(std::floor(x[0] / x[1]))));
   }
   return y;

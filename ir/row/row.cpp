@@ -43,6 +43,44 @@ double mulhi(double a, double b) {
   return static_cast<double>(static_cast<std::int64_t>(product >> 32));
 }
 
+long double digamma_of_positive(long double a) {
+  long double sum = 0;
+  for (; a < 24; ++a) sum -= 1 / a;
+  constexpr long double kTerms[] = {1 / 12.0L,  -1 / 120.0L,     1 / 252.0L, -1 / 240.0L,
+                                    1 / 132.0L, -691 / 32760.0L, 1 / 12.0L};
+  const long double z = 1 / (a * a);
+  long double series = 0;
+  long double power = z;
+  for (const long double term : kTerms) {
+    series += term * power;
+    power *= z;
+  }
+  return sum + (std::log(a) - 0.5L / a - series);
+}
+
+// By upward recurrence to Bernoulli's series. In long double, which keeps digits near the zero at 1.46.
+double digamma(double a) {
+  constexpr long double kPi = std::numbers::pi_v<long double>;
+  if (a <= 0 && a == std::floor(a)) return std::nan("");
+  if (a < 0) {
+    const auto x = static_cast<long double>(a);
+    const long double d = x - std::round(x);  // cot is odd, and cot(x) is tan(pi/2 - x)
+    const long double cot =
+        std::fabs(d) < 0.25L ? 1 / std::tan(kPi * d) : std::copysign(std::tan(kPi * (0.5L - std::fabs(d))), d);
+    return static_cast<double>(digamma_of_positive(1 - x) - kPi * cot);
+  }
+  return static_cast<double>(digamma_of_positive(a));
+}
+
+// a b less the nearest multiple of c.
+double product_modulo(double a, double b, double c) {
+  const __int128 product = static_cast<__int128>(saturate<std::int64_t>(a)) * saturate<std::int64_t>(b);
+  const auto modulus = saturate<std::int64_t>(c);
+  if (modulus == 0) return 0;
+  const auto rest = static_cast<double>(static_cast<std::int64_t>(product % modulus));
+  return rest - c * std::nearbyint(rest / c);
+}
+
 std::int64_t whole(double a) { return saturate<std::int64_t>(a); }
 double real(std::int64_t a) { return static_cast<double>(a); }
 
@@ -228,9 +266,12 @@ std::vector<Row> table() {
       // Rows with a body.
       body("relu", 1, 0.5, TUSK_OF_A(0 > a ? 0 : a), {"select(y > 0, 1, 0)"}, "max(0, a)", number),
       body("sign", 1, 0.5, TUSK_OF_A(sign(a)), {"0"}, "1, -1, or a where that is 0 or NaN", number),
+      inner(body("product_modulo", 3, 0.5, TUSK_OF_ABC(product_modulo(a, b, c)), {},
+                 "a b less the nearest multiple of c, exact; for mod", integer)),
       body("mod", 2, 0.5, TUSK_OF_AB(floor_mod(a, b)), {"1", "-floordiv(a, b)"},
-           "remainder with the sign of b (as in Python)", number),
-      body("floordiv", 2, 0.5, TUSK_OF_AB(floor_div(a, b)), {"0", "0"}, "floor(a / b) (as in Python)", number),
+           "a less floor(a / b) b, exact but where b is added to a tiny a; the sign of b (as in Python)", number),
+      body("floordiv", 2, 0.5, TUSK_OF_AB(floor_div(a, b)), {"0", "0"},
+           "floor(a / b), of the exact quotient (as in Python)", number),
       body("rsqrt", 1, 1.5, TUSK_OF_A(1 / std::sqrt(a)), {"-0.5 * y * y * y"}, "1 / sqrt(a)"),
       body("exp", 1, 1, TUSK_OF_A(std::exp(a)), {"y"}, "e^a; no denormal results (N8)"),
       body("exp2", 1, 1, TUSK_OF_A(std::exp2(a)), {"y * 0.6931471805599453"}, "2^a"),
@@ -260,8 +301,10 @@ std::vector<Row> table() {
       body("erf", 1, 1.1, TUSK_OF_A(std::erf(a)), {"1.1283791670955126 * exp(-(a * a))"}, "error function"),
       body("erfc", 1, 3, TUSK_OF_A(std::erfc(a)), {"-1.1283791670955126 * exp(-(a * a))"}, "1 - erf(a)"),
       body("erfinv", 1, 4.1, TUSK_OF_A(erfinv(a)), {"0.8862269254527580 * exp(y * y)"}, "inverse of erf"),
-      body("lgamma", 1, 14, TUSK_OF_A(std::lgamma(a)), {},
+      body("lgamma", 1, 14, TUSK_OF_A(std::lgamma(a)), {"digamma(a)"},
            "log |gamma(a)|; its ULP are those of max(|y|, 1) where a < 0"),
+      body("digamma", 1, 3, TUSK_OF_A(digamma(a)), {},
+           "derivative of lgamma; NaN at 0, -1, -2, ...; its ULP are those of max(|y|, log(1 - a), 1) where a < 0"),
       body("pow", 2, 2.1, TUSK_OF_AB(std::pow(a, b)),
            {"b * pow(a, b - 1)", "select(a > 0, y * log(select(a > 0, a, 1)), 0)"},
            "a^b; its derivative in b is 0 where a <= 0"),

@@ -73,7 +73,8 @@ struct Row {
   /// For each operand a factor of dy in terms of a, b, c (operands) and y (result), as infix text ("y * (1 - y)"); ""
   /// is zero. Empty table entry (no text at all for a differentiable domain) means: not differentiable.
   std::string_view derivative[3] = {};
-  /// Worst error of the body, in units of the last place (docs/performance.md); 0 for a basic row, which rounds once.
+  /// Worst error of the f32 body, in units of the last place; 0 for a basic row, which rounds once. Bodies of f64 are
+  /// within 2 (docs/performance.md).
   double ulp = 0;
   std::string_view doc;
   bool inner = false;  // serves the bodies of other rows only

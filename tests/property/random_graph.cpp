@@ -22,14 +22,7 @@ constexpr std::int64_t kMostAtLargest = 1 << 16;  // elements with the largest s
 constexpr std::size_t kMostParams = 7;
 constexpr std::int64_t kExtents[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 17};
 
-// What stands here is known to be wrong: a generator or a comparison that asks known_fault(name) leaves it out.
-constexpr std::array<std::string_view, 1> kKnownFaults = {
-    "mod-of-huge",  // quotients beyond the digits of a float
-};
-
 }  // namespace
-
-bool known_fault(std::string_view name) { return std::ranges::find(kKnownFaults, name) != kKnownFaults.end(); }
 
 std::vector<std::int64_t> static_shape(const Shape& shape, const Symbols& symbols) {
   std::vector<std::int64_t> out;

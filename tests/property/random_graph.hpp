@@ -16,8 +16,6 @@
 
 namespace tusk::random_tests {
 
-/// Faults of the compiler that are known and not mended yet: the generators keep away from them. Empty it to see them.
-bool known_fault(std::string_view name);
 
 struct GraphCase {
   std::uint64_t seed = 0;
