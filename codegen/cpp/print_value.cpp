@@ -289,6 +289,10 @@ Text ValuePrinter::row(const Value& value) {
   }
 }
 
+bool ValuePrinter::reads(const ValueRef& value) {
+  return value->kind == Value::Kind::load || std::ranges::any_of(value->operands, reads);
+}
+
 // Rows on scalars that have an operator in C++; all others are calls.
 Text ValuePrinter::scalar_operator(const Value& value) {
   const ValueRef& a = value.operands[0];
@@ -299,8 +303,12 @@ Text ValuePrinter::scalar_operator(const Value& value) {
   };
   switch (value.row->basic) {
     case Basic::select: {
-      std::string yes = operand(value.operands[1], Level::logical_or);
+      // Loads in a branch become loads under a mask, and GCC 12 takes the mask of other elements where a condition is
+      // narrower than what it chooses (-O3 -mavx2). As arguments they are read in any case.
+      const bool eager = reads(value.operands[1]) || reads(value.operands[2]);
+      std::string yes = eager ? top(value.operands[1]) : operand(value.operands[1], Level::logical_or);
       if (is_literal(value.operands[1]) && value.type.element == DType::index) yes = "std::int64_t{" + yes + "}";
+      if (eager) return {fmt::format("tusk::select({}, {}, {})", top(a), yes, top(value.operands[2]))};
       return {fmt::format("{} ? {} : {}", operand(a, Level::logical_or), yes,
                           operand(value.operands[2], Level::logical_or)),
               Level::choice};

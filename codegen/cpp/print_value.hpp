@@ -52,6 +52,7 @@ class ValuePrinter {
   Text print(const loop::ValueRef& value);
   Text literal(const loop::Type& type, const loop::Literal& value);
   Text row(const loop::Value& value);
+  static bool reads(const loop::ValueRef& value);  // a buffer
   Text scalar_operator(const loop::Value& value);
   Text index_division(const loop::Value& value);
   Text convert(const loop::Value& value);

@@ -176,6 +176,7 @@ const OpDef kMap = {
             "func f(%x: f32[4], %z: f32[4]) -> (%y) { %y = map.mul %x, %z }",
             "func f(%x: f32[4], %z: f32[4]) -> (%y) { %y = map.max %x, %z }",
             "func f(%x: f32[batch,5], %z: f32[batch,5]) -> (%y) { %c = map.gt %x, 0  %y = map.select %c, %z, 0.5 }",
+            "func f(%x: f32[5,8], %z: u8[5,8]) -> (%y) { %c = map.eq %z, 0  %y = map.select %c, %x, 0.0 }",
             "func f(%x: f32[batch,5]) -> (%y) { %y = map.div %x, batch }",
             "func f(%x: f32[7]) -> (%y) { %y = map.sigmoid %x }",
             "func f(%x: f32[7]) -> (%y) { %y = map.tanh %x }",

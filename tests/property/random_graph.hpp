@@ -16,7 +16,6 @@
 
 namespace tusk::random_tests {
 
-
 struct GraphCase {
   std::uint64_t seed = 0;
   graph::Module module;
