@@ -203,8 +203,9 @@ std::string_view bit_protection() {
 #elif defined(_MSC_VER)
 #pragma fp_contract(off)
 #endif
-#ifdef __GNUC__  // a model may compare a tensor with itself
+#ifdef __GNUC__  // a model may compare a tensor with itself, or with what its type cannot hold
 #pragma GCC diagnostic ignored "-Wtautological-compare"
+#pragma GCC diagnostic ignored "-Wtype-limits"
 #endif
 #ifdef __FAST_MATH__
 #error "-ffast-math changes results; compile this file without it"

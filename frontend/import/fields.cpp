@@ -126,6 +126,12 @@ void FieldReader::read(const json& found, std::string_view field, std::vector<st
   value = found.is_number_integer() ? std::vector{integer(found, field, "")} : integers(found, field, "integers");
 }
 
+void FieldReader::read(const json& found, std::string_view field, Axes& value) const {
+  std::vector<std::int64_t> list;
+  read(found, field, list);
+  value = Axes(std::move(list));
+}
+
 void FieldReader::read(const json& found, std::string_view field, std::vector<InputDim>& value) const {
   if (!found.is_array() || found.empty()) expected(found, field, "a list that begins with the batch");
   value.clear();
@@ -161,11 +167,24 @@ void FieldReader::read(const json& found, std::string_view field, Activation& va
 }
 
 void FieldReader::read(const json& found, std::string_view field, layers::Numbers& value) const {
-  const json list = found.is_array() ? found : json::array({found});
-  std::vector<double> numbers(list.size());
-  if (list.empty()) expected(found, field, "a number or a list of them");
-  for (std::size_t i = 0; i < list.size(); ++i) read(list[i], field, numbers[i]);
+  const json list = found.is_array() ? found.flatten() : json::array({found});
+  std::vector<double> numbers;
+  for (const json& number : list) read(number, field, numbers.emplace_back());
+  if (numbers.empty()) expected(found, field, "a number or a list of them");
   value = layers::Numbers(std::move(numbers));
+}
+
+void FieldReader::read(const json& found, std::string_view field, layers::OutputShape& value) const {
+  const json list = found.is_array() ? found : json::array({found});
+  std::vector<std::optional<std::int64_t>> extents;
+  for (const json& entry : list) {
+    if (entry.is_null()) {
+      extents.emplace_back();
+    } else {
+      extents.emplace_back(integer(entry, field, "integers or null"));
+    }
+  }
+  value = layers::OutputShape(std::move(extents));
 }
 
 }  // namespace tusk

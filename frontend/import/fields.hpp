@@ -59,9 +59,11 @@ class FieldReader {
   void read(const nlohmann::json& found, std::string_view field, double& value) const;
   void read(const nlohmann::json& found, std::string_view field, std::string& value) const;
   void read(const nlohmann::json& found, std::string_view field, std::vector<std::int64_t>& value) const;
+  void read(const nlohmann::json& found, std::string_view field, Axes& value) const;
   void read(const nlohmann::json& found, std::string_view field, std::vector<InputDim>& value) const;
   void read(const nlohmann::json& found, std::string_view field, Activation& value) const;
   void read(const nlohmann::json& found, std::string_view field, layers::Numbers& value) const;
+  void read(const nlohmann::json& found, std::string_view field, layers::OutputShape& value) const;
   template <std::size_t axes>
   void read(const nlohmann::json& found, std::string_view field, layers::Sides<axes>& value) const {
     if (found.is_number_integer()) {

@@ -13,33 +13,41 @@
 namespace tusk {
 namespace {
 
-/// The tree that the weights are found by: the file's own, with what the layers of the model want.
-LayerWeights wanted(const SavedModel& saved, const ConfiguredModel& configured) {
-  LayerWeights tree = layer_tree(saved.config);
+/// Says in the file's own tree what the layers of the model want.
+void want(LayerWeights& tree, const ConfiguredModel& configured, bool frozen) {
   for (LayerWeights& layer : tree.layers) {
     const auto found = configured.layers.find(layer.name);
     if (found == configured.layers.end()) continue;
     layer.any = false;
-    const bool frozen = configured.frozen.at(layer.name);
+    const bool is_frozen = frozen || configured.frozen.at(layer.name);
+    if (const auto inner = configured.inner.find(layer.name); inner != configured.inner.end()) {
+      want(layer, *inner->second, is_frozen);
+      continue;
+    }
     for (const Variable& variable : found->second.weights()) {
-      layer.variables.push_back({variable.name(), variable.shape(), variable.trainable() && !frozen});
+      layer.variables.push_back({variable.name(), variable.shape(), variable.trainable() && !is_frozen});
     }
   }
-  return tree;
+}
+
+void assign(const LayerWeights& tree, const ConfiguredModel& configured) {
+  for (const LayerWeights& layer : tree.layers) {
+    if (const auto inner = configured.inner.find(layer.name); inner != configured.inner.end()) {
+      assign(layer, *inner->second);
+    } else if (const auto found = configured.layers.find(layer.name); found != configured.layers.end()) {
+      found->second.set_weights(layer.arrays);
+    }
+  }
 }
 
 Status fill(SavedModel& saved, const ConfiguredModel& configured) {
-  LayerWeights tree = wanted(saved, configured);
+  LayerWeights tree = layer_tree(saved.config);
+  want(tree, configured, false);
   CHECK(saved.weights.fill(tree));
-  for (const LayerWeights& layer : tree.layers) {
-    const auto found = configured.layers.find(layer.name);
-    if (found == configured.layers.end()) continue;
-    const Layer& of = found->second;
-    CHECK(catch_errors([&] {
-      of.set_weights(layer.arrays);
-      return Done{};
-    }));
-  }
+  CHECK(catch_errors([&] {
+    assign(tree, configured);
+    return Done{};
+  }));
   const std::vector<std::string> unused = saved.weights.unused();
   if (unused.empty()) return done();
   Diagnostic problem = error("weights-unused", fmt::format("{} arrays of the file belong to no layer", unused.size()));

@@ -42,10 +42,22 @@ struct CallConfig {
 struct LayerConfig {
   std::string name, class_name;
   const json* config = nullptr;
+  const json* envelope = nullptr;
   std::vector<CallConfig> calls;
 };
 
 // --- what is in the file
+
+/// The layers of a model among layers: those of its configuration, which early versions wrote as a bare list.
+const json* layers_of(const json& envelope) {
+  const std::string class_name = text_of(envelope, "class_name");
+  if (class_name != "Functional" && class_name != "Model" && class_name != "Sequential") return nullptr;
+  const auto config = envelope.find("config");
+  if (config == envelope.end()) return nullptr;
+  if (config->is_array() && class_name == "Sequential") return &*config;
+  if (!config->is_object() || !config->contains("layers") || !(*config)["layers"].is_array()) return nullptr;
+  return &(*config)["layers"];
+}
 
 /// A class as register_layer knows it, or "" with the reason why there is none.
 struct ClassOf {
@@ -71,7 +83,7 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
             "(register_layer), or rewrite it in Keras with layers such as Rescaling"};
   }
   if (class_name == "Functional" || class_name == "Model" || class_name == "Sequential") {
-    return {{}, fmt::format("{} inside of a model", class_name)};
+    return {{}, fmt::format("{} without layers", class_name)};
   }
   if (is_keras_class(class_name)) return {{}, class_name};
   return {{}, fmt::format("{}, which is unknown{}", class_name, near_class(class_name))};
@@ -100,6 +112,32 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
       "`tusk layers` lists those that are supported: rewrite the model with them, cut it in front of the first other "
       "layer, or write the layer in C++ (register_layer)");
   throw Error(std::move(problem));
+}
+
+std::string joined(const std::string& path, const std::string& name) {
+  return path.empty() ? name : fmt::format("{}/{}", path, name);
+}
+
+/// The name of a layer: its own, or that of its configuration.
+std::string name_of(const json& envelope) {
+  const std::string name = text_of(envelope, "name");
+  if (!name.empty() || !envelope.contains("config") || !envelope["config"].is_object()) return name;
+  return text_of(envelope["config"], "name");
+}
+
+/// Layers that are not supported, also those of models inside: the reason, and the layer's path.
+void find_unsupported(const json& layers, const std::string& path,
+                      std::vector<std::pair<std::string, std::string>>& out) {
+  for (const json& envelope : layers) {
+    if (!envelope.is_object()) continue;
+    const std::string at = joined(path, name_of(envelope));
+    if (const json* inner = layers_of(envelope)) {
+      find_unsupported(*inner, at, out);
+      continue;
+    }
+    const ClassOf found = class_of(envelope, text_of(envelope, "class_name"));
+    if (found.known.empty()) out.emplace_back(found.why, at);
+  }
 }
 
 // --- calls
@@ -191,68 +229,90 @@ void find_ends(const json& value, const char* what, Ends& ends) {
 
 // --- building
 
+/// Layers that occur in several models are one object, known by class and name.
+struct Made {
+  Layer layer;
+  std::shared_ptr<ConfiguredModel> inner;
+};
+using MadeLayers = std::map<std::string, Made>;
+
 class Reader {
  public:
-  Reader(const json& model, int keras_major) : model_(model), keras_major_(keras_major) {}
+  /// `path`: of the model, among the layers of another one.
+  Reader(const json& model, int keras_major, MadeLayers& made, std::string path)
+      : model_(model), keras_major_(keras_major), made_(made), path_(std::move(path)) {}
 
   ConfiguredModel read() {
     const std::string class_name = text_of(model_, "class_name");
-    const json& config = model_["config"];
-    if (class_name == "Sequential" && config.is_array()) {
-      fail("model-class",
-           "the Sequential model is a bare list of layers, as Keras before 2.2.3 wrote it, which is not "
-           "supported in this release; load it with Keras 2 and save it again");
-    }
     const bool sequential = class_name == "Sequential";
-    if (!config.is_object() || !config.contains("layers") || !config["layers"].is_array() ||
-        (!sequential && !config.contains("output_layers"))) {
-      fail("model-class", fmt::format("the model is of class {}, whose code is not in the file; only Functional and "
-                                      "Sequential models can be read",
-                                      in_quotes(class_name)));
+    const json bare = model_["config"].is_array() ? json{{"layers", model_["config"]}} : json();
+    const json& config = bare.is_null() ? model_["config"] : bare;
+    if (layers_of(model_) == nullptr || (!sequential && !config.contains("output_layers"))) {
+      fail("model-class",
+           fmt::format("the model is of class {}, whose code is not in the file; only Functional and "
+                       "Sequential models can be read",
+                       in_quotes(class_name)),
+           path_);
+    }
+    if (path_.empty()) {
+      std::vector<std::pair<std::string, std::string>> unsupported;
+      find_unsupported(config["layers"], {}, unsupported);
+      if (!unsupported.empty()) refuse(unsupported);
     }
     read_layers(config["layers"], sequential);
-    const std::string name = text_of(config, "name");
+    const std::string name = path_.empty() ? text_of(config, "name") : name_of(model_);
     sequential ? build_sequential(config, name) : build_functional(config, name);
     return std::move(out_);
   }
 
  private:
   void read_layers(const json& list, bool sequential) {
-    std::vector<std::pair<std::string, std::string>> unsupported;
-    std::vector<std::string> classes;
     for (const json& envelope : list) {
-      if (!envelope.is_object() || !envelope.contains("config") || !envelope["config"].is_object()) {
-        fail("model-config", fmt::format("{} is no layer", json_text(envelope)));
+      const bool is_model = envelope.is_object() && layers_of(envelope) != nullptr;
+      if (!is_model && (!envelope.is_object() || !envelope.contains("config") || !envelope["config"].is_object())) {
+        fail("model-config", fmt::format("{} is no layer", json_text(envelope)), path_);
       }
       LayerConfig layer;
       layer.config = &envelope["config"];
+      layer.envelope = &envelope;
       layer.class_name = text_of(envelope, "class_name");
-      layer.name = text_of(envelope, "name");
-      if (layer.name.empty()) layer.name = text_of(*layer.config, "name");
-      if (layer.name.empty()) fail("model-config", fmt::format("a layer of class {} has no name", layer.class_name));
+      layer.name = name_of(envelope);
+      if (layer.name.empty()) {
+        fail("model-config", fmt::format("a layer of class {} has no name", layer.class_name), path_);
+      }
       if (!index_.emplace(layer.name, configs_.size()).second) {
         fail("model-names", fmt::format("two layers are named {}; names must differ", in_quotes(layer.name)),
-             layer.name);
+             joined(path_, layer.name));
       }
-      const ClassOf found = class_of(envelope, layer.class_name);
-      if (found.known.empty()) unsupported.emplace_back(found.why, layer.name);
-      classes.push_back(found.known);
       if (const auto nodes = envelope.find("inbound_nodes");
-          !sequential && unsupported.empty() && nodes != envelope.end() && nodes->is_array()) {
-        for (const json& node : *nodes) layer.calls.push_back(call_of(node, layer.name));
+          !sequential && nodes != envelope.end() && nodes->is_array()) {
+        for (const json& node : *nodes) layer.calls.push_back(call_of(node, joined(path_, layer.name)));
       }
       configs_.push_back(std::move(layer));
     }
-    if (!unsupported.empty()) refuse(unsupported);
-    for (std::size_t i = 0; i < configs_.size(); ++i) {
-      const LayerConfig& layer = configs_[i];
-      json config = *layer.config;
-      FieldReader fields(config, layer.name, layer.class_name, keras_major_);
-      layers_.push_back(layer_class(classes[i])->make(fields));
-      out_.layers.emplace(layer.name, layers_.back());
-      const auto trainable = config.find("trainable");
-      out_.frozen[layer.name] = trainable != config.end() && *trainable == false;
+    for (const LayerConfig& layer : configs_) {
+      const Made made = make(layer);
+      layers_.push_back(made.layer);
+      out_.layers.emplace(layer.name, made.layer);
+      if (made.inner) out_.inner.emplace(layer.name, made.inner);
+      const bool frozen =
+          layer.config->is_object() && layer.config->contains("trainable") && (*layer.config)["trainable"] == false;
+      out_.frozen[layer.name] = frozen;
     }
+  }
+
+  Made make(const LayerConfig& layer) {
+    Made& known = made_[fmt::format("{}/{}", layer.class_name, layer.name)];
+    if (known.layer.shared() && layer.envelope->contains("shared_object_id")) return known;
+    const std::string path = joined(path_, layer.name);
+    if (layers_of(*layer.envelope) != nullptr) {
+      auto inner = std::make_shared<ConfiguredModel>(Reader(*layer.envelope, keras_major_, made_, path).read());
+      return known = {inner->model, inner};
+    }
+    json config = *layer.config;
+    FieldReader fields(config, path, layer.class_name, keras_major_);
+    const Layer made = layer_class(class_of(*layer.envelope, layer.class_name).known)->make(fields);
+    return known = {made, nullptr};
   }
 
   static InputLayerImpl* as_input(const Layer& layer) { return dynamic_cast<InputLayerImpl*>(&layer.base()); }
@@ -280,7 +340,7 @@ class Reader {
   Tensor undeclared_input(const json& config) {
     const json& first = *configs_[0].config;
     json shape;
-    if (first.contains("batch_input_shape")) {
+    if (first.is_object() && first.contains("batch_input_shape")) {
       shape = first["batch_input_shape"];
     } else if (config.contains("build_input_shape")) {
       shape = config["build_input_shape"];
@@ -297,10 +357,16 @@ class Reader {
   }
 
   void build_functional(const json& config, const std::string& name) {
+    Ends inputs;
+    Ends outputs;
+    if (!config.contains("input_layers")) fail("model-config", "the model has no input_layers", path_);
+    find_ends(config["input_layers"], "input_layers", inputs);
+    find_ends(config["output_layers"], "output_layers", outputs);
+    count_nodes_from_zero(inputs, outputs);
     check_references();
     results_.resize(configs_.size());
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-      if (InputLayerImpl* input = as_input(layers_[i])) results_[i].push_back(input->make());
+      if (InputLayerImpl* input = as_input(layers_[i])) results_[i].push_back({input->make()});
     }
     std::size_t open = 0;
     for (const LayerConfig& layer : configs_) open += layer.calls.size();
@@ -314,14 +380,43 @@ class Reader {
       }
     }
     if (open > 0) fail_cycle();
-    Ends inputs;
-    Ends outputs;
-    if (!config.contains("input_layers")) fail("model-config", "the model has no input_layers");
-    find_ends(config["input_layers"], "input_layers", inputs);
-    find_ends(config["output_layers"], "output_layers", outputs);
     out_.model = Model(tensors_of(inputs, "an input"), tensors_of(outputs, "an output"), {.name = name});
     rename(out_.model.functional().input_names, inputs.keys);
     rename(out_.model.functional().output_names, outputs.keys);
+  }
+
+  /// A model has a node from its making, so its calls may be counted from 1: in Keras 2 wherever they are named (a
+  /// Sequential one only if it began with an InputLayer, which no longer shows), in Keras 3 at the ends of the model
+  /// around it, for a Functional one.
+  void count_nodes_from_zero(Ends& inputs, Ends& outputs) {
+    for (const LayerConfig& layer : configs_) {
+      if (layers_of(*layer.envelope) == nullptr) continue;
+      std::vector<Reference*> calls;
+      std::vector<Reference*> ends;
+      for (LayerConfig& reader : configs_) {
+        for (CallConfig& call : reader.calls) {
+          for (Reference& reference : call.inputs) {
+            if (reference.layer == layer.name) calls.push_back(&reference);
+          }
+        }
+      }
+      for (Ends* list : {&inputs, &outputs}) {
+        for (Reference& reference : list->references) {
+          if (reference.layer == layer.name) ends.push_back(&reference);
+        }
+      }
+      const bool functional = layer.class_name != "Sequential";
+      bool from_one = functional;
+      if (keras_major_ < 3) {
+        calls.insert(calls.end(), ends.begin(), ends.end());
+        const auto named = [&](std::int64_t node) {
+          return std::ranges::any_of(calls, [&](const Reference* reference) { return reference->node == node; });
+        };
+        from_one = named(static_cast<std::int64_t>(layer.calls.size())) || (functional && !named(0));
+        ends = calls;
+      }
+      for (Reference* reference : ends) reference->node -= from_one ? 1 : 0;
+    }
   }
 
   static void rename(std::vector<std::string>& names, const std::vector<std::string>& keys) {
@@ -355,7 +450,8 @@ class Reader {
                        in_quotes(reference.layer), nodes),
            layer);
     }
-    if (reference.tensor != 0) {
+    const bool is_model = layers_of(*source.envelope) != nullptr;  // others are checked when they have been called
+    if (reference.tensor < 0 || (reference.tensor > 0 && !is_model)) {
       fail("graph-reference",
            fmt::format("{} refers to result {} of layer {}, which has 1", who, reference.tensor,
                        in_quotes(reference.layer)),
@@ -364,9 +460,15 @@ class Reader {
   }
 
   const Tensor* find(const Reference& reference) const {
-    const std::vector<Tensor>& made = results_[index_.find(reference.layer)->second];
+    const std::vector<std::vector<Tensor>>& made = results_[index_.find(reference.layer)->second];
     const auto node = static_cast<std::size_t>(reference.node);
-    return node < made.size() ? &made[node] : nullptr;
+    if (node >= made.size()) return nullptr;
+    const auto tensor = static_cast<std::size_t>(reference.tensor);
+    if (tensor < made[node].size()) return &made[node][tensor];
+    fail("graph-reference",
+         fmt::format("something reads result {} of layer {}, which has {}", reference.tensor,
+                     in_quotes(reference.layer), made[node].size()),
+         joined(path_, reference.layer));
   }
 
   /// The next call of a layer, if what it reads is there.
@@ -378,7 +480,7 @@ class Reader {
       if (input == nullptr) return false;
       inputs.push_back(*input);
     }
-    results_[i].push_back(layers_[i](inputs, call.how));
+    results_[i].push_back(layers_[i](inputs, call.how).results());
     return true;
   }
 
@@ -411,15 +513,20 @@ class Reader {
 
   const json& model_;
   int keras_major_;
+  MadeLayers& made_;
+  std::string path_;
   ConfiguredModel out_;
   std::vector<LayerConfig> configs_;
   std::map<std::string, std::size_t, std::less<>> index_;  // by name
   std::vector<Layer> layers_;
-  std::vector<std::vector<Tensor>> results_;  // of each layer, one for each call
+  std::vector<std::vector<std::vector<Tensor>>> results_;  // of each layer, of each call
 };
 
 }  // namespace
 
-ConfiguredModel model_from_config(const json& config, int keras_major) { return Reader(config, keras_major).read(); }
+ConfiguredModel model_from_config(const json& config, int keras_major) {
+  MadeLayers made;
+  return Reader(config, keras_major, made, {}).read();
+}
 
 }  // namespace tusk

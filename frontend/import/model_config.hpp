@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -11,12 +12,13 @@ namespace tusk {
 
 struct ConfiguredModel {
   Model model;
-  std::map<std::string, Layer, std::less<>> layers;  // by name
-  std::map<std::string, bool, std::less<>> frozen;   // layers that were not trainable
+  std::map<std::string, Layer, std::less<>> layers;                            // by name
+  std::map<std::string, bool, std::less<>> frozen;                             // layers that were not trainable
+  std::map<std::string, std::shared_ptr<ConfiguredModel>, std::less<>> inner;  // layers that are models
 };
 
-/// Functional and Sequential, as Keras 2 and 3 write them. Throws an Error: one that lists every layer that is not
-/// supported, or the first thing that is wrong.
+/// Functional and Sequential, one inside of the other or not, as Keras 2 and 3 write them. Throws an Error: one that
+/// lists every layer that is not supported, or the first thing that is wrong.
 ConfiguredModel model_from_config(const nlohmann::json& config, int keras_major);
 
 }  // namespace tusk

@@ -48,7 +48,7 @@ Tensor ELUImpl::call(Tensor x, const Call&) { return activations::elu(x, {.alpha
 Tensor SoftmaxImpl::call(Tensor input, const Call&) {
   const Tensor x = emit::to_float(input);
   emit::Ints axes;
-  for (const std::int64_t axis : config.axis) axes.push_back(emit::axis_of(x, axis));
+  for (const std::int64_t axis : config.axis.list()) axes.push_back(emit::axis_of(x, axis));
   std::ranges::sort(axes);
   return emit::op("softmax", {x}, {{{"axes", axes}}});
 }

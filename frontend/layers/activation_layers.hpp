@@ -80,7 +80,8 @@ using ELU = LayerOf<ELUImpl>;
 /// Over one axis, or over several together.
 struct SoftmaxImpl : LayerBase {
   struct Config {
-    std::vector<std::int64_t> axis = {-1};
+    DesignatedOnly designated = DesignatedOnly();
+    Axes axis = -1;
     std::string name = {};
   } config;
   static void fields(auto& f, Config& c) { f("axis", c.axis); }

@@ -153,7 +153,7 @@ using SeparableConv2D = LayerOf<SeparableConvImpl<2>>;
 /// Kernel [size..., filters, channels]: every element of x adds a kernel to the output, `strides` apart.
 template <std::size_t axes>
 struct ConvTransposeImpl : LayerBase {
-  static constexpr std::string_view kNames[] = {"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"};
+  static constexpr std::string_view kNames[3] = {"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"};
   static constexpr std::string_view class_name = kNames[axes - 1];
   struct Config {
     std::int64_t filters = 0;

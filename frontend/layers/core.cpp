@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 #include "frontend/model/trace.hpp"
 
 namespace tusk::layers {
@@ -32,6 +35,105 @@ Tensor DenseImpl::call(Tensor input, const Call&) {
     init = emit::broadcast(bias_, std::move(shape), {x.rank() - 1}, "bias");
   }
   return config.activation(emit::contract(x, kernel_, init, std::move(spec)));
+}
+
+void EinsumDenseImpl::build(const Shape& in) {
+  const auto refuse = [&](std::string why) { fail("einsum-equation", "`" + config.equation + "`: " + std::move(why)); };
+  const std::size_t comma = config.equation.find(',');
+  const std::size_t arrow = config.equation.find("->");
+  if (comma == std::string::npos || arrow == std::string::npos || arrow < comma)
+    refuse("expected an equation like `abc,cd->abd`");
+  const std::string parts[] = {config.equation.substr(0, comma), config.equation.substr(comma + 1, arrow - comma - 1),
+                               config.equation.substr(arrow + 2)};
+  // An ellipsis stands for the axes of x that have no letter.
+  std::vector<std::string>* const names[] = {&spec_.a, &spec_.b, &spec_.y};
+  std::size_t elided = 0;
+  for (std::size_t k = 0; k < 3; ++k) {
+    std::string letters = parts[k];
+    std::erase(letters, ' ');
+    const std::size_t dots = letters.find("...");
+    const std::size_t count = letters.size() - (dots == std::string::npos ? 0 : 3);
+    if (k == 0 && (count > in.size() || (dots == std::string::npos && count != in.size())))
+      refuse(fmt::format("the input {} has another rank", keras_shape(in)));
+    if (k == 0) elided = in.size() - count;
+    names[k]->clear();
+    for (std::size_t i = 0; i < letters.size(); ++i) {
+      if (i == dots && k != 1) {
+        for (std::size_t e = 0; e < elided; ++e) names[k]->push_back(fmt::format("e{}", e));
+        i += 2;
+        continue;
+      }
+      const bool is_letter = (letters[i] >= 'a' && letters[i] <= 'z') || (letters[i] >= 'A' && letters[i] <= 'Z');
+      if (!is_letter) refuse(fmt::format("`{}` is no letter", letters[i]));
+      // Names of indices are words of small letters: A is a_.
+      std::string name(1, static_cast<char>(letters[i] | 0x20));
+      if (letters[i] < 'a') name += "_upper";
+      if (std::ranges::find(*names[k], name) != names[k]->end()) refuse("a letter stands twice in one operand");
+      names[k]->push_back(std::move(name));
+    }
+  }
+  // The extents of y: the batch, then those that are given for letters, those of x elsewhere.
+  std::map<std::string, Dim> extents;
+  for (std::size_t i = 0; i < in.size(); ++i) extents[spec_.a[i]] = in[i];
+  std::size_t given = 0;
+  for (std::size_t i = 1; i < spec_.y.size(); ++i) {
+    const std::string& name = spec_.y[i];
+    if (name.size() > 1 && name[0] == 'e' && name != "e_upper") continue;
+    if (given >= config.output_shape.extents.size()) refuse("output_shape has too few extents");
+    const std::optional<std::int64_t> extent = config.output_shape.extents[given++];
+    if (!extent) continue;
+    check_field("output_shape", *extent);
+    if (extents.contains(name) && extents[name].is_constant() && !(extents[name] == Dim(*extent))) {
+      refuse(fmt::format("output_shape gives {} for an axis that has {}", *extent, extents[name].str()));
+    }
+    extents.try_emplace(name, *extent);
+  }
+  if (given != config.output_shape.extents.size()) refuse("output_shape has too many extents");
+  Shape kernel;
+  for (const std::string& name : spec_.b) {
+    if (!extents.contains(name)) refuse("a letter of the kernel is in neither the input nor the output");
+    if (!extents[name].is_constant()) refuse("an extent of the kernel is unknown");
+    kernel.push_back(extents[name]);
+  }
+  for (const std::string& name : spec_.y) {
+    const bool known =
+        std::ranges::find(spec_.a, name) != spec_.a.end() || std::ranges::find(spec_.b, name) != spec_.b.end();
+    if (!known) refuse("a letter of the output is in neither the input nor the kernel");
+  }
+  kernel_ = add_weight("kernel", kernel, {.initializer = config.kernel_initializer});
+  if (config.bias_axes.empty()) return;
+  Shape bias;
+  for (std::size_t i = 0; i < spec_.y.size(); ++i) {
+    const std::string& name = spec_.y[i];
+    const auto in_bias = [&](char letter) {
+      return name == std::string(1, static_cast<char>(letter | 0x20)) + (letter < 'a' ? "_upper" : "");
+    };
+    const bool has = std::ranges::any_of(config.bias_axes, in_bias);
+    if (!has && bias.empty()) continue;
+    if (has && (!extents.contains(name) || !extents[name].is_constant())) refuse("an extent of the bias is unknown");
+    bias.push_back(has ? extents[name] : Dim(1));
+    bias_dims_.push_back(static_cast<std::int64_t>(i));
+  }
+  if (bias.empty()) refuse("bias_axes names no axis of the output");
+  bias_ = add_weight("bias", bias, {.initializer = config.bias_initializer});
+}
+
+Tensor EinsumDenseImpl::call(Tensor input, const Call&) {
+  const Tensor y = emit::contract(emit::to_float(input), kernel_, std::nullopt, spec_);
+  if (!bias_) return config.activation(y);
+  return config.activation(emit::map("add", {y, emit::broadcast(bias_, y.shape(), bias_dims_, "bias")}));
+}
+
+void EmbeddingImpl::build(const Shape&) {
+  check_field("input_dim", config.input_dim);
+  check_field("output_dim", config.output_dim);
+  embeddings_ =
+      add_weight("embeddings", {config.input_dim, config.output_dim}, {.initializer = config.embeddings_initializer});
+}
+
+Tensor EmbeddingImpl::call(Tensor x, const Call&) {
+  const Tensor ids = x.dtype() == DType::i32 || x.dtype() == DType::i64 ? x : emit::cast(x, DType::i32);
+  return emit::op("gather", {embeddings_, ids}, {{{"axis", std::int64_t{0}}, {"batch", std::int64_t{0}}}});
 }
 
 Tensor ActivationImpl::call(Tensor x, const Call&) { return config.activation(x); }

@@ -1,8 +1,9 @@
-// Dense, Activation, Rescaling.
+// Dense, EinsumDense, Embedding, Activation, Identity, Rescaling.
 #pragma once
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -40,6 +41,85 @@ struct DenseImpl : LayerBase {
   Variable kernel_, bias_;
 };
 using Dense = LayerOf<DenseImpl>;
+
+/// The extents of an output behind the batch; None is that of the input.
+struct OutputShape {
+  std::vector<std::optional<std::int64_t>> extents;
+  OutputShape(std::int64_t extent) : extents{extent} {}  // NOLINT: Keras takes either
+  OutputShape(std::initializer_list<std::int64_t> list) : extents(list.begin(), list.end()) {}
+  explicit OutputShape(std::vector<std::optional<std::int64_t>> list) : extents(std::move(list)) {}
+};
+
+/// y = activation(einsum(equation, x, kernel) + bias): "abc,cd->abd", "...x,xy->...y". The kernel has the extents of
+/// its letters in x or in y; the bias those of `bias_axes` in y, 1 for the other axes behind the first of them.
+struct EinsumDenseImpl : LayerBase {
+  struct Config {
+    std::string equation = {};
+    OutputShape output_shape = 0;
+    tusk::Activation activation = {};
+    std::string bias_axes = {};
+    Initializer kernel_initializer = "glorot_uniform";
+    Initializer bias_initializer = "zeros";
+    std::string name = {};
+  } config;
+  static constexpr std::tuple positional{&Config::equation, &Config::output_shape};
+  static void fields(auto& f, Config& c) {
+    f("equation", c.equation);
+    f("output_shape", c.output_shape);
+    f("activation", c.activation);
+    f("bias_axes", c.bias_axes);
+    f("kernel_initializer", c.kernel_initializer);
+    f("bias_initializer", c.bias_initializer);
+    f.only("lora_rank", nullptr);
+    f.only("quantization_config", nullptr);
+    f.ignored("lora_alpha");
+  }
+  void build(const Shape& in) override;
+  Tensor call(Tensor x, const Call& call) override;
+
+ private:
+  graph::ContractSpec spec_;
+  Variable kernel_, bias_;
+  std::vector<std::int64_t> bias_dims_;  // axes of y
+};
+using EinsumDense = LayerOf<EinsumDenseImpl>;
+
+/// Row x[...] of a table: integers below input_dim become vectors of output_dim elements. Others are clamped.
+struct EmbeddingImpl : LayerBase {
+  struct Config {
+    std::int64_t input_dim = 0;
+    std::int64_t output_dim = 0;
+    Initializer embeddings_initializer = "random_uniform";
+    std::string name = {};
+  } config;
+  static constexpr std::tuple positional{&Config::input_dim, &Config::output_dim};
+  static void fields(auto& f, Config& c) {
+    f("input_dim", c.input_dim);
+    f("output_dim", c.output_dim);
+    f("embeddings_initializer", c.embeddings_initializer);
+    f.only("mask_zero", false);
+    f.only("lora_rank", nullptr);
+    f.only("quantization_config", nullptr);
+    f.ignored("lora_alpha");
+    f.ignored("input_length");  // Keras 2
+    f.ignored("sparse");
+  }
+  void build(const Shape& in) override;
+  Tensor call(Tensor x, const Call& call) override;
+
+ private:
+  Variable embeddings_;
+};
+using Embedding = LayerOf<EmbeddingImpl>;
+
+struct IdentityImpl : LayerBase {
+  struct Config {
+    std::string name = {};
+  } config;
+  static void fields(auto&, Config&) {}
+  Tensor call(Tensor x, const Call&) override { return x; }
+};
+using Identity = LayerOf<IdentityImpl>;
 
 struct ActivationImpl : LayerBase {
   struct Config {

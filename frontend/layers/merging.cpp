@@ -61,15 +61,16 @@ std::vector<Tensor> ConcatenateImpl::call_all(const std::vector<Tensor>& inputs,
 }
 
 std::vector<Tensor> DotImpl::call_all(const std::vector<Tensor>& inputs, const Call&) {
-  if (config.axes.empty() || config.axes.size() > 2)
-    fail("field-value", fmt::format("axes has {} numbers, expected one or two", config.axes.size()));
+  const std::vector<std::int64_t>& axes = config.axes.list();
+  if (axes.empty() || axes.size() > 2)
+    fail("field-value", fmt::format("axes has {} numbers, expected one or two", axes.size()));
   Tensor x[2];
   std::int64_t axis[2];
   for (std::size_t i = 0; i < 2; ++i) {
     x[i] = emit::to_float(inputs[i]);
     if (x[i].rank() < 2 || x[i].rank() > 5)
       fail("layer-rank", fmt::format("Dot needs ranks of 2 to 5, found {}", keras_shape(x[i].shape())));
-    axis[i] = emit::axis_of(x[i], config.axes[config.axes.size() == 1 ? 0 : i]);
+    axis[i] = emit::axis_of(x[i], axes[axes.size() == 1 ? 0 : i]);
     if (axis[i] == 0) fail("field-value", "axes names the batch");
     if (config.normalize) x[i] = emit::normalized(x[i], {axis[i]}, 1e-7);
   }

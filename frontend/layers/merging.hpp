@@ -50,7 +50,7 @@ using Concatenate = LayerOf<ConcatenateImpl>;
 /// batch): what is left of the first, then of the second. normalize: both are divided by their L2 norm first.
 struct DotImpl : LayerBase {
   struct Config {
-    std::vector<std::int64_t> axes = {-1};
+    Axes axes = -1;
     bool normalize = false;
     std::string name = {};
   } config;
@@ -75,7 +75,7 @@ inline Tensor minimum(const std::vector<Tensor>& tensors) { return Minimum()(ten
 inline Tensor concatenate(const std::vector<Tensor>& tensors, ConcatenateImpl::Config config = {}) {
   return Concatenate(std::move(config))(tensors);
 }
-inline Tensor dot(const std::vector<Tensor>& tensors, std::vector<std::int64_t> axes, DotImpl::Config config = {}) {
+inline Tensor dot(const std::vector<Tensor>& tensors, Axes axes, DotImpl::Config config = {}) {
   return Dot(std::move(axes), std::move(config))(tensors);
 }
 

@@ -7,18 +7,16 @@
 namespace tusk::layers {
 
 void BatchNormalizationImpl::build(const Shape& in) {
-  const auto rank = static_cast<std::int64_t>(in.size());
-  if (config.axis < -rank || config.axis >= rank || config.axis == 0 || config.axis == -rank) {
-    fail("field-value",
-         fmt::format("axis is {}, which is no axis of {} behind the batch", config.axis, keras_shape(in)));
-  }
-  const std::int64_t channels = known_dim(in, config.axis);
+  const std::int64_t channels = known_dim(in, axes_behind_batch(in, {config.axis}).front());
   if (config.scale) gamma_ = add_weight("gamma", {channels}, {.initializer = config.gamma_initializer});
   if (config.center) beta_ = add_weight("beta", {channels}, {.initializer = config.beta_initializer});
   moving_mean_ =
       add_weight("moving_mean", {channels}, {.initializer = config.moving_mean_initializer, .trainable = false});
   moving_variance_ = add_weight("moving_variance", {channels},
                                 {.initializer = config.moving_variance_initializer, .trainable = false});
+  if (!config.renorm) return;
+  for (const char* name : {"moving_stddev", "renorm_mean", "renorm_stddev"})
+    add_weight(name, {channels}, {.initializer = "ones", .trainable = false});
 }
 
 Tensor BatchNormalizationImpl::call(Tensor input, const Call& how) {
@@ -32,6 +30,128 @@ Tensor BatchNormalizationImpl::call(Tensor input, const Call& how) {
   if (beta_) args.emplace_back(beta_);
   return emit::op("normalize", args,
                   {{{"axes", axes}, {"scale_axes", axes}, {"epsilon", kernel::literal_of(config.epsilon)}}});
+}
+
+// --- LayerNormalization
+
+void LayerNormalizationImpl::build(const Shape& in) {
+  Shape shape;
+  for (const std::int64_t axis : axes_behind_batch(in, config.axis.list())) shape.emplace_back(known_dim(in, axis));
+  if (config.scale) gamma_ = add_weight("gamma", shape, {.initializer = config.gamma_initializer});
+  if (config.center) beta_ = add_weight("beta", shape, {.initializer = config.beta_initializer});
+}
+
+Tensor LayerNormalizationImpl::call(Tensor input, const Call&) {
+  const Tensor x = emit::to_float(input);
+  const emit::Ints over = axes_behind_batch(x.shape(), config.axis.list());
+  const auto [mean, variance] = emit::moments(x, over);
+  std::vector<emit::Arg> args{x, mean, variance};
+  if (gamma_ || beta_) args.push_back(gamma_ ? emit::Arg(gamma_) : emit::Arg(1.0));
+  if (beta_) args.emplace_back(beta_);
+  return emit::op(
+      "normalize", args,
+      {{{"axes", emit::other_axes(x, over)}, {"scale_axes", over}, {"epsilon", kernel::literal_of(config.epsilon)}}});
+}
+
+// --- GroupNormalization
+
+void GroupNormalizationImpl::build(const Shape& in) {
+  const std::int64_t axis = axes_behind_batch(in, {config.axis}).front();
+  const std::int64_t channels = known_dim(in, axis);
+  if (config.groups == -1) config.groups = channels;
+  check_field("groups", config.groups);
+  if (channels % config.groups != 0) {
+    fail("field-value", fmt::format("groups is {}, which must divide the {} input channels", config.groups, channels));
+  }
+  if (config.scale) gamma_ = add_weight("gamma", {channels}, {.initializer = config.gamma_initializer});
+  if (config.center) beta_ = add_weight("beta", {channels}, {.initializer = config.beta_initializer});
+}
+
+Tensor GroupNormalizationImpl::call(Tensor input, const Call&) {
+  const Tensor x = emit::to_float(input);
+  const std::int64_t axis = emit::axis_of(x, config.axis);
+  Shape split = x.shape();
+  Dim& channels = split[static_cast<std::size_t>(axis)];
+  const Dim each(channels.constant() / config.groups);
+  channels = Dim(config.groups);
+  split.insert(split.begin() + axis + 1, each);
+  const Tensor grouped = emit::reshape(x, std::move(split));
+  const emit::Ints kept{0, axis};
+  const auto [mean, variance] = emit::moments(grouped, emit::other_axes(grouped, kept));
+  const Tensor unscaled =
+      emit::op("normalize", {grouped, mean, variance},
+               {{{"axes", kept}, {"scale_axes", kept}, {"epsilon", kernel::literal_of(config.epsilon)}}});
+  Tensor y = emit::reshape(unscaled, x.shape());
+  if (gamma_) y = emit::map("mul", {y, emit::broadcast(gamma_, x.shape(), {axis}, "gamma")});
+  if (beta_) y = emit::map("add", {y, emit::broadcast(beta_, x.shape(), {axis}, "beta")});
+  return y;
+}
+
+// --- UnitNormalization
+
+Tensor UnitNormalizationImpl::call(Tensor input, const Call&) {
+  const Tensor x = emit::to_float(input);
+  return emit::normalized(x, axes_behind_batch(x.shape(), config.axis.list()), 1e-12);
+}
+
+// --- RMSNormalization
+
+void RMSNormalizationImpl::build(const Shape& in) {
+  const std::int64_t axis = axes_behind_batch(in, {config.axis}).front();
+  if (axis + 1 != static_cast<std::int64_t>(in.size()))
+    fail("field-value", fmt::format("axis is {}, expected the last one", config.axis));
+  scale_ = add_weight("scale", {known_dim(in, -1)}, {.initializer = "ones"});
+}
+
+Tensor RMSNormalizationImpl::call(Tensor input, const Call&) {
+  const Tensor x = emit::to_float(input);
+  const emit::Ints last{x.rank() - 1};
+  const Tensor squares = emit::mean(emit::map("mul", {x, x}), last);
+  const Tensor factor = emit::map("rsqrt", {emit::map("add", {squares, config.epsilon})});
+  const Tensor scaled = emit::map("mul", {x, emit::spread(factor, x.shape(), last)});
+  return emit::map("mul", {scaled, emit::broadcast(scale_, x.shape(), last, "scale")});
+}
+
+// --- Normalization
+
+void NormalizationImpl::build(const Shape& in) {
+  if (config.mean.has_value() != config.variance.has_value())
+    fail("field-value", "mean and variance are given together, or neither");
+  if (config.mean) return;
+  Shape shape;
+  if (!config.axis.list().empty()) {
+    for (const std::int64_t axis : axes_behind_batch(in, config.axis.list())) shape.emplace_back(known_dim(in, axis));
+  }
+  mean_ = add_weight("mean", shape, {.initializer = "zeros", .trainable = false});
+  variance_ = add_weight("variance", shape, {.initializer = "ones", .trainable = false});
+  count_ = add_weight("count", {}, {.initializer = "zeros", .trainable = false});
+}
+
+Tensor NormalizationImpl::call(Tensor input, const Call&) {
+  const Tensor x = emit::to_float(input);
+  const emit::Ints axes = config.axis.list().empty() ? emit::Ints{} : axes_behind_batch(x.shape(), config.axis.list());
+  Shape kept;
+  for (const std::int64_t axis : axes) kept.push_back(x.shape()[static_cast<std::size_t>(axis)]);
+  // Given moments are one number, or one for each element of the axes.
+  const auto moment = [&](std::string_view field, const std::optional<Numbers>& given, const Variable& weight) {
+    if (!given) return Tensor(weight);
+    const auto count = static_cast<std::int64_t>(given->values.size());
+    if (count != 1 && !(product(kept) == Dim(count))) {
+      fail("field-value", fmt::format("{} has {} numbers, the axes of {} have another number of elements", field, count,
+                                      keras_shape(x.shape())));
+    }
+    Array array(DType::f32, {count});
+    for (std::int64_t i = 0; i < count; ++i) array.set(i, given->values[static_cast<std::size_t>(i)]);
+    const Tensor constant = emit::constant(field, array);
+    if (count > 1 || product(kept) == Dim(1)) return emit::reshape(constant, kept);
+    return emit::broadcast(emit::reshape(constant, {}), kept, {});
+  };
+  const Tensor mean = emit::broadcast(moment("mean", config.mean, mean_), x.shape(), axes, "mean");
+  const Tensor deviation =
+      emit::map("max", {emit::map("sqrt", {moment("variance", config.variance, variance_)}), 1e-7});
+  const Tensor spread = emit::broadcast(deviation, x.shape(), axes, "deviation");
+  if (config.invert) return emit::map("add", {mean, emit::map("mul", {x, spread})});
+  return emit::map("div", {emit::map("sub", {x, mean}), spread});
 }
 
 }  // namespace tusk::layers

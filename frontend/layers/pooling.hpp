@@ -16,7 +16,7 @@ enum class Pool : std::uint8_t { max, average };
 /// An average with padding "same" divides by the elements that are no padding.
 template <Pool pool, std::size_t axes>
 struct PoolingImpl : LayerBase {
-  static constexpr std::string_view kNames[][3] = {{"MaxPooling1D", "MaxPooling2D", "MaxPooling3D"},
+  static constexpr std::string_view kNames[2][3] = {{"MaxPooling1D", "MaxPooling2D", "MaxPooling3D"},
                                                    {"AveragePooling1D", "AveragePooling2D", "AveragePooling3D"}};
   static constexpr std::string_view class_name = kNames[pool == Pool::average][axes - 1];
   struct Config {
@@ -46,7 +46,7 @@ using AveragePooling3D = LayerOf<PoolingImpl<Pool::average, 3>>;
 
 template <Pool pool, std::size_t axes>
 struct GlobalPoolingImpl : LayerBase {
-  static constexpr std::string_view kNames[][3] = {
+  static constexpr std::string_view kNames[2][3] = {
       {"GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D"},
       {"GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"}};
   static constexpr std::string_view class_name = kNames[pool == Pool::average][axes - 1];
@@ -72,7 +72,7 @@ using GlobalAveragePooling3D = LayerOf<GlobalPoolingImpl<Pool::average, 3>>;
 /// `output_size` windows along an axis of n elements: window i is floor(i*n/size) .. ceil((i+1)*n/size) - 1.
 template <Pool pool, std::size_t axes>
 struct AdaptivePoolingImpl : LayerBase {
-  static constexpr std::string_view kNames[][3] = {
+  static constexpr std::string_view kNames[2][3] = {
       {"AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D"},
       {"AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D"}};
   static constexpr std::string_view class_name = kNames[pool == Pool::average][axes - 1];

@@ -91,7 +91,7 @@ class Sides {
 
 template <std::size_t axes>
 struct ZeroPaddingImpl : LayerBase {
-  static constexpr std::string_view kNames[] = {"ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"};
+  static constexpr std::string_view kNames[3] = {"ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"};
   static constexpr std::string_view class_name = kNames[axes - 1];
   struct Config {
     Sides<axes> padding = 1;
@@ -113,7 +113,7 @@ using ZeroPadding3D = LayerOf<ZeroPaddingImpl<3>>;
 
 template <std::size_t axes>
 struct CroppingImpl : LayerBase {
-  static constexpr std::string_view kNames[] = {"Cropping1D", "Cropping2D", "Cropping3D"};
+  static constexpr std::string_view kNames[3] = {"Cropping1D", "Cropping2D", "Cropping3D"};
   static constexpr std::string_view class_name = kNames[axes - 1];
   struct Config {
     Sides<axes> cropping = axes == 2 ? 0 : 1;  // Keras' defaults
@@ -136,7 +136,7 @@ using Cropping3D = LayerOf<CroppingImpl<3>>;
 /// Every element `size` times along each axis; in two dimensions, also by interpolation.
 template <std::size_t axes>
 struct UpSamplingImpl : LayerBase {
-  static constexpr std::string_view kNames[] = {"UpSampling1D", "UpSampling2D", "UpSampling3D"};
+  static constexpr std::string_view kNames[3] = {"UpSampling1D", "UpSampling2D", "UpSampling3D"};
   static constexpr std::string_view class_name = kNames[axes - 1];
   struct Config {
     PerAxis<axes> size = 2;

@@ -9,6 +9,8 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "frontend/model/error.hpp"
 #include "ir/text/suggest.hpp"
@@ -31,7 +33,7 @@ class OneOf {
  public:
   static constexpr std::array<std::string_view, sizeof...(words)> kWords = {words.view()...};
 
-  template <std::size_t size>  // an array, since 0 is a pointer, too
+  template <std::size_t size>                                           // an array, since 0 is a pointer, too
   consteval OneOf(const char (&word)[size]) : index_(index_of(word)) {  // NOLINT: strings where Keras has strings
     if (index_ == kWords.size()) throw "this word is not one of those that the field takes";
   }
@@ -77,6 +79,24 @@ class PerAxis {
 
  private:
   std::array<std::int64_t, axes> values_;
+};
+
+/// One axis or several; negative ones count from the end.
+class Axes {
+ public:
+  Axes(std::int64_t axis) : list_{axis} {}                         // NOLINT: Keras takes either
+  Axes(std::initializer_list<std::int64_t> list) : list_(list) {}  // NOLINT
+  explicit Axes(std::vector<std::int64_t> list) : list_(std::move(list)) {}
+  const std::vector<std::int64_t>& list() const { return list_; }
+
+ private:
+  std::vector<std::int64_t> list_;
+};
+
+/// The first field of a Config whose next one takes a list: from {.axis = {1, 2}} alone GCC 12 would also make a handle
+/// to copy.
+struct DesignatedOnly {
+  explicit DesignatedOnly() = default;
 };
 
 using DataFormat = OneOf<"channels_last", "channels_first">;

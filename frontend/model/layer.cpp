@@ -45,6 +45,22 @@ void LayerBase::check_rank(const Shape& in, std::size_t rank) const {
     fail("layer-rank", fmt::format("{} needs rank {}, found {}", class_name_, rank, keras_shape(in)));
 }
 
+std::vector<std::int64_t> LayerBase::axes_behind_batch(const Shape& shape,
+                                                       const std::vector<std::int64_t>& axes) const {
+  const auto rank = static_cast<std::int64_t>(shape.size());
+  std::vector<std::int64_t> out;
+  for (const std::int64_t axis : axes) {
+    out.push_back(axis < 0 ? axis + rank : axis);
+    if (out.back() < 1 || out.back() >= rank) {
+      fail("field-value", fmt::format("axis is {}, which is no axis of {} behind the batch", axis, keras_shape(shape)));
+    }
+  }
+  std::ranges::sort(out);
+  if (out.empty() || std::ranges::adjacent_find(out) != out.end())
+    fail("field-value", fmt::format("axis is ({}), expected different axes", fmt::join(axes, ", ")));
+  return out;
+}
+
 std::int64_t LayerBase::known_dim(const Shape& shape, std::int64_t axis) const {
   const std::int64_t i = axis < 0 ? axis + static_cast<std::int64_t>(shape.size()) : axis;
   const Dim& extent = shape.at(static_cast<std::size_t>(i));

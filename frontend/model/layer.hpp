@@ -1,6 +1,7 @@
 // Layers: the base of built-in and custom ones, and the handles that users hold.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -77,6 +78,8 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   /// The field of the configuration must be at least `least` (and plausible).
   void check_field(std::string_view field, std::int64_t value, std::int64_t least = 1) const;
   void check_rank(const Shape& in, std::size_t rank) const;
+  /// Axes counted from 0, sorted; refuses the batch, axes that there are not, and an axis given twice.
+  std::vector<std::int64_t> axes_behind_batch(const Shape& shape, const std::vector<std::int64_t>& axes) const;
   /// The extent of an axis that the weights depend on.
   std::int64_t known_dim(const Shape& shape, std::int64_t axis) const;
 
@@ -188,7 +191,8 @@ class LayerOf : public Layer {
   Impl* operator->() const { return &**this; }
 
  private:
-  explicit LayerOf(std::shared_ptr<Impl> layer) : Layer(std::move(layer)) {}
+  template <std::same_as<std::shared_ptr<Impl>> Pointer>  // no number 0
+  explicit LayerOf(Pointer layer) : Layer(std::move(layer)) {}
 
   template <std::size_t i, class T>
   static Config with(Config config, T value) {

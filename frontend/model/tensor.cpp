@@ -70,6 +70,15 @@ std::vector<Tensor> Tensor::unpack_all(std::size_t count) const {
   return out;
 }
 
+std::vector<Tensor> Tensor::results() const {
+  const Result* of = result();
+  if (of == nullptr) return {*this};
+  std::vector<Tensor> out;
+  for (std::size_t i = 0; i < of->node->outputs.size(); ++i)
+    out.push_back(Tensor(Result{of->node, static_cast<int>(i)}));
+  return out;
+}
+
 // Without recursion: the chain of calls behind an output may be as long as it likes.
 Node::~Node() {
   std::vector<Tensor> last = std::move(inputs);

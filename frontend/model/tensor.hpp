@@ -81,6 +81,9 @@ class Tensor {
     return out;
   }
 
+  /// All results of a call, of which this is one or the whole.
+  std::vector<Tensor> results() const;
+
   // --- for the front end
   struct Result {  // of a call; index -1: all results of a call that has several
     std::shared_ptr<const Node> node;

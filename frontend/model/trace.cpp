@@ -165,12 +165,28 @@ Tensor contract(const Tensor& a, const Tensor& b, const std::optional<Tensor>& i
 
 Tensor constant(std::string_view name, Array value) { return Trace::current().constant(name, std::move(value)); }
 
-Tensor spread(const Tensor& reduced, const Shape& shape, const Ints& axes, std::string_view suffix) {
-  Ints dims;
-  for (std::int64_t axis = 0; axis < static_cast<std::int64_t>(shape.size()); ++axis) {
-    if (std::ranges::find(axes, axis) == axes.end()) dims.push_back(axis);
+namespace {
+
+Ints other_axes(std::size_t rank, const Ints& axes) {
+  Ints out;
+  for (std::int64_t axis = 0; axis < static_cast<std::int64_t>(rank); ++axis) {
+    if (std::ranges::find(axes, axis) == axes.end()) out.push_back(axis);
   }
-  return broadcast(reduced, shape, std::move(dims), suffix);
+  return out;
+}
+
+}  // namespace
+
+Ints other_axes(const Tensor& x, const Ints& axes) { return other_axes(x.shape().size(), axes); }
+
+std::pair<Tensor, Tensor> moments(const Tensor& x, const Ints& axes) {
+  const std::vector<Tensor> both =
+      Trace::current().add("batch_moments", {Trace::current().operand(x)}, {{{"axes", axes}}}, {});
+  return {both[0], both[1]};
+}
+
+Tensor spread(const Tensor& reduced, const Shape& shape, const Ints& axes, std::string_view suffix) {
+  return broadcast(reduced, shape, other_axes(shape.size(), axes), suffix);
 }
 
 Tensor mean(const Tensor& x, const Ints& axes) {

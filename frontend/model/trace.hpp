@@ -93,6 +93,9 @@ Tensor constant(std::string_view name, Array value);
 /// What a reduction over `axes` of a tensor of `shape` gave, over those axes again.
 Tensor spread(const Tensor& reduced, const Shape& shape, const Ints& axes, std::string_view suffix = {});
 Tensor mean(const Tensor& x, const Ints& axes);
+/// Mean and variance (of the population) over axes.
+std::pair<Tensor, Tensor> moments(const Tensor& x, const Ints& axes);
+Ints other_axes(const Tensor& x, const Ints& axes);
 /// x / sqrt(max(sum of squares over axes, epsilon^2))
 Tensor normalized(const Tensor& x, const Ints& axes, double epsilon);
 

@@ -401,7 +401,7 @@ TEST_F(Frontend, OneErrorListsAllUnsupportedLayers) {
   for (const char* part :
        {"7 layers are not supported", "2 x LSTM: \"l1\", \"l2\"",
         "Densest, which is unknown; did you mean `Dense`?: \"d\"", "Python bytecode, which is never decoded",
-        "Sequential inside of a model: \"inner\"", "operation Multiply (keras.src.ops.numpy): \"multiply\"",
+        "Sequential without layers: \"inner\"", "operation Multiply (keras.src.ops.numpy): \"multiply\"",
         "custom layer qkeras>QDense", "`tusk layers` lists those that are supported"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
@@ -444,7 +444,11 @@ TEST_F(Frontend, Keras2ConfigurationsAreRead) {
   EXPECT_THAT(error_of([&] {
                 model_from_config({{"class_name", "Sequential"}, {"config", json::array()}}, 2);
               }),
-              HasSubstr("bare list"));
+              HasSubstr("the model has no layers"));
+  const json dense = {{"class_name", "Dense"},
+                      {"config", {{"name", "d"}, {"units", 3}, {"batch_input_shape", {nullptr, 4}}}}};
+  const ConfiguredModel bare = model_from_config({{"class_name", "Sequential"}, {"config", json::array({dense})}}, 2);
+  EXPECT_EQ(keras_shape(bare.model.outputs()[0].shape()), "(None, 3)");
   EXPECT_THAT(error_of([&] {
                 model_from_config({{"class_name", "MLP"}, {"config", json::object()}}, 3);
               }),

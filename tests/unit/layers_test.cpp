@@ -48,6 +48,12 @@ TEST_F(Layers, ShapesAreThoseOfKeras) {
   EXPECT_EQ(shape_of(layers::GlobalAveragePooling1D()(series)), "(None, 3)");
   EXPECT_EQ(shape_of(layers::dot({Input({4, 3}), Input({5, 3})}, {2})), "(None, 4, 5)");
   EXPECT_EQ(shape_of(layers::dot({Input({3}), Input({3})}, {1})), "(None, 1)");
+  EXPECT_EQ(shape_of(layers::EinsumDense("abc,cde->abde", layers::OutputShape({std::nullopt, 2, 5}),
+                                         {.bias_axes = "de"})(Input({7, 3}))),
+            "(None, 7, 2, 5)");
+  EXPECT_EQ(shape_of(layers::EinsumDense("...x,xy->...y", 4)(image)), "(None, 8, 7, 4)");
+  EXPECT_EQ(shape_of(layers::Embedding(100, 5)(Input({None}, {.dtype = "int32"}))), "(None, None, 5)");
+  EXPECT_EQ(shape_of(layers::GroupNormalization(3)(image)), "(None, 8, 7, 6)");
   EXPECT_EQ(shape_of(layers::maximum({Input({4, 3}), Input({3})})), "(None, 4, 3)");
 }
 
@@ -72,11 +78,42 @@ TEST_F(Layers, RefuseWhatKerasRefuses) {
               }),
               HasSubstr("axis 1 of (None, 3) and axis 1 of (None, 4) differ [dot-shapes]"));
   EXPECT_THAT(error_of([&] { layers::dot({Input({3}), Input({3})}, {0}); }), HasSubstr("axes names the batch"));
+  EXPECT_THAT(error_of([&] { layers::EinsumDense("abc,cd->abd", 8)(Input({4})); }),
+              HasSubstr("`abc,cd->abd`: the input (None, 4) has another rank [einsum-equation]"));
+  EXPECT_THAT(error_of([&] {
+                layers::EinsumDense("abc,cd->abd", 4)(Input({4, 4}));
+              }),
+              HasSubstr("output_shape has too few extents"));
+  EXPECT_THAT(error_of([&] { layers::EinsumDense("ab,bc->ad", 8)(Input({4})); }),
+              HasSubstr("a letter of the kernel is in neither the input nor the output"));
+  EXPECT_THAT(error_of([&] { layers::EinsumDense("ab", 8)(Input({4})); }), HasSubstr("expected an equation"));
+  EXPECT_THAT(error_of([&] { layers::LayerNormalization({.axis = 0})(image); }),
+              HasSubstr("axis is 0, which is no axis of (None, 8, 7, 6) behind the batch"));
+  EXPECT_THAT(error_of([&] {
+                layers::LayerNormalization({.axis = {-1, 3}})(image);
+              }),
+              HasSubstr("axis is (-1, 3), expected different axes"));
+  EXPECT_THAT(error_of([&] { layers::GroupNormalization(4)(image); }),
+              HasSubstr("groups is 4, which must divide the 6 input channels"));
   EXPECT_THAT(error_of([&] { layers::subtract({Input({3})}); }), HasSubstr("input"));
   EXPECT_THAT(error_of([&] {
                 layers::UpSampling2D(2, {.interpolation = "bilinear"})(Input({None, 4, 3}));
               }),
               HasSubstr("must be known"));
+}
+
+// A model is a layer: called on another tensor, shared, with several results.
+TEST_F(Layers, ModelsAreLayers) {
+  const Tensor x = Input({4});
+  const Tensor h = layers::Dense(3)(x);
+  const Model inner({x}, {h, layers::Dense(2)(h)}, {.name = "inner"});
+  const Tensor a = Input({4});
+  const Tensor b = Input({4});
+  const auto [a0, a1] = inner(a).unpack<2>();
+  const auto [b0, b1] = inner(b).unpack<2>();
+  const Model outer({a, b}, {layers::add({a1, b1}), layers::concatenate({a0, b0})}, {.name = "outer"});
+  EXPECT_EQ(outer.weights().size(), 4U);
+  EXPECT_EQ(shape_of(outer.outputs()[1]), "(None, 6)");
 }
 
 }  // namespace
