@@ -148,20 +148,14 @@ Tensor AdaptivePoolingImpl<pool, axes>::call(Tensor input, const Call&) {
         weight.set(i * longest + t, inside ? 1.0 / static_cast<double>(length(i)) : 0.0);
       }
     }
-    const Tensor read = emit::op("gather", {x, emit::constant("index", std::move(index))},
-                                 {{{"axis", static_cast<std::int64_t>(axis)}, {"batch", std::int64_t{0}}}});
-    const auto tap = static_cast<std::int64_t>(axis) + 1;
-    if (pool == Pool::max) {
-      x = emit::reduce("max", read, {tap});
+    const auto at = static_cast<std::int64_t>(axis);
+    if (pool == Pool::average) {
+      x = emit::weighted_gather(x, at, std::move(index), std::move(weight));
       continue;
     }
-    graph::ContractSpec spec;
-    for (std::int64_t i = 0; i < read.rank(); ++i) {
-      spec.a.push_back(i == tap - 1 ? "p" : i == tap ? "t" : fmt::format("n{}", i));
-      if (i != tap) spec.y.push_back(spec.a.back());
-    }
-    spec.b = {"p", "t"};
-    x = emit::contract(read, emit::constant("weight", std::move(weight)), std::nullopt, std::move(spec));
+    const Tensor read = emit::op("gather", {x, emit::constant("index", std::move(index))},
+                                 {{{"axis", at}, {"batch", std::int64_t{0}}}});
+    x = emit::reduce("max", read, {at + 1});
   }
   return x;
 }

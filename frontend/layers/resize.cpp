@@ -82,26 +82,16 @@ Tensor repeated(const Tensor& x, std::size_t axis, std::int64_t times) {
 
 Tensor resized(const Tensor& x, std::size_t axis, std::int64_t size, Interpolation interpolation, bool antialias) {
   const std::int64_t extent = x.dim(static_cast<std::int64_t>(axis));
-  const auto gathered = [&](Array index) {
-    return emit::op("gather", {x, emit::constant("index", std::move(index))},
-                    {{{"axis", static_cast<std::int64_t>(axis)}, {"batch", std::int64_t{0}}}});
-  };
+  const auto at = static_cast<std::int64_t>(axis);
   if (interpolation == "nearest") {
     Array index(DType::i32, {size});
     for (std::int64_t i = 0; i < size; ++i) index.set_int(i, (2 * i + 1) * extent / (2 * size));
-    return gathered(std::move(index));
+    return emit::op("gather", {x, emit::constant("index", std::move(index))},
+                    {{{"axis", at}, {"batch", std::int64_t{0}}}});
   }
   if (extent == size) return emit::to_float(x);
   Taps taps = taps_of(extent, size, interpolation, antialias);
-  const Tensor read = emit::to_float(gathered(std::move(taps.index)));
-  graph::ContractSpec spec;
-  for (std::int64_t i = 0; i < read.rank(); ++i) {
-    const auto at = static_cast<std::int64_t>(axis);
-    spec.a.push_back(i == at ? "p" : i == at + 1 ? "t" : fmt::format("n{}", i));
-    if (i != at + 1) spec.y.push_back(spec.a.back());
-  }
-  spec.b = {"p", "t"};
-  return emit::contract(read, emit::constant("weight", std::move(taps.weight)), std::nullopt, std::move(spec));
+  return emit::weighted_gather(x, at, std::move(taps.index), std::move(taps.weight));
 }
 
 }  // namespace tusk::layers

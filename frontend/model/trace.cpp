@@ -201,6 +201,18 @@ Tensor normalized(const Tensor& x, const Ints& axes, double epsilon) {
   return map("mul", {x, spread(factor, x.shape(), axes)});
 }
 
+Tensor weighted_gather(const Tensor& x, std::int64_t axis, Array index, Array weight) {
+  const Tensor read =
+      to_float(op("gather", {x, constant("index", std::move(index))}, {{{"axis", axis}, {"batch", std::int64_t{0}}}}));
+  graph::ContractSpec spec;
+  for (std::int64_t i = 0; i < read.rank(); ++i) {
+    spec.a.push_back(i == axis ? "p" : i == axis + 1 ? "t" : fmt::format("n{}", i));
+    if (i != axis + 1) spec.y.push_back(spec.a.back());
+  }
+  spec.b = {"p", "t"};
+  return contract(read, constant("weight", std::move(weight)), std::nullopt, std::move(spec));
+}
+
 Tensor to_float(const Tensor& x) { return is_float(x.dtype()) ? x : cast(x, DType::f32); }
 
 std::int64_t axis_of(const Tensor& x, std::int64_t axis) {

@@ -99,6 +99,9 @@ Ints other_axes(const Tensor& x, const Ints& axes);
 /// x / sqrt(max(sum of squares over axes, epsilon^2))
 Tensor normalized(const Tensor& x, const Ints& axes, double epsilon);
 
+/// An axis of x anew: element p is the sum of weight[p,t] * x[index[p,t]] over t.
+Tensor weighted_gather(const Tensor& x, std::int64_t axis, Array index, Array weight);
+
 /// Integers and bools as f32: what Keras' layers compute with.
 Tensor to_float(const Tensor& x);
 /// The axis counted from 0; refuses one that the tensor does not have.

@@ -88,6 +88,15 @@ def named_in_and_out(zebra, apple):
     return keras.Model({"zebra": zebra, "apple": apple}, {"second": Dense(2, name="p")(h), "first": Dense(3, name="q")(h)})
 
 
+def nested(a, b):
+    x = Input((4,))
+    h = Dense(3, activation="relu", name="hidden")(x)
+    inner = keras.Model(x, [h, BatchNormalization()(Dense(2)(h))], name="inner")
+    tail = keras.Sequential([Dense(5, activation="tanh"), Dense(2)], name="tail")
+    (h_a, y_a), (h_b, y_b) = inner(a), inner(b)
+    return [Add()([y_a, y_b]), tail(Concatenate()([h_a, h_b]))]
+
+
 def called(model, *shape):                                   # built by data: Keras notes the batch of that data in the file
     model(np.zeros(shape, "float32"))
     return model
@@ -167,6 +176,32 @@ case("concatenate", {"a": (2, 3, 4), "b": (2, 3, 4)}, lambda a, b: [Concatenate(
 case("concatenate_uneven", {"a": (3, 1), "b": (3, 5), "c": (3, 2)}, lambda a, b, c: Concatenate(axis=2)([a, b, c]))
 case("rescaling", {"x": (3, 4, 3)}, lambda x: [Rescaling(1 / 255)(x), Rescaling(1 / 127.5, offset=-1)(x), Rescaling([0.1, 0.2, 0.4], offset=[-1.0, 0.0, 2.0])(x)], data="pixels")
 # ---- whole graphs
+# ---- layers of the same families, several in each model
+
+L = keras.layers
+case("activation_layers", {"x": (3, 8)}, lambda x: [L.ReLU(6, 0.1, 0.5)(x), L.LeakyReLU()(x), L.LeakyReLU(0.05)(x), L.PReLU()(x), L.PReLU(shared_axes=[1])(x), L.ELU(0.7)(x)], data="wide")
+case("softmax_layer", {"x": (3, 4, 5)}, lambda x: [L.Softmax()(x), L.Softmax(axis=1)(x), L.Softmax(axis=[1, 3])(x)])
+case("merges", {"a": (3, 4), "b": (3, 4), "c": (4,)}, lambda a, b, c: [L.Subtract()([a, b]), L.Multiply()([a, b, c]), L.Average()([a, b, a]), L.Maximum()([a, b]), L.Minimum()([a, b, c])], note="a tensor of lower rank gets an axis behind the batch")
+case("dot", {"a": (3, 4), "b": (5, 4)}, lambda a, b: [L.Dot(axes=2)([a, b]), L.Dot(axes=(2, 2), normalize=True)([a, b]), L.Dot(axes=1)([L.Flatten()(a), L.Flatten()(a)])])
+case("pooling1d", {"x": (11, 3)}, lambda x: [L.MaxPooling1D(3, strides=2, padding="same")(x), L.AveragePooling1D(4, padding="same")(x), L.MaxPooling1D()(x), L.GlobalMaxPooling1D(keepdims=True)(x), L.GlobalAveragePooling1D()(x)])
+case("global_pooling3d", {"x": (5, 4, 6, 2)}, lambda x: [L.GlobalMaxPooling3D()(x), L.GlobalAveragePooling3D(keepdims=True)(x)], note="no windows: TensorFlow has no kernels in double for them, by which goldens are recorded")
+case("adaptive_pooling", {"x": (7, 9, 2)}, lambda x: [L.AdaptiveAveragePooling2D((3, 4))(x), L.AdaptiveMaxPooling2D((5, 2))(x)], note="windows of different lengths that overlap")
+case("conv1d_transpose", {"x": (5, 3)}, lambda x: [L.Conv1DTranspose(4, 3, strides=2, padding="same")(x), L.Conv1DTranspose(2, 2, strides=3, use_bias=False)(x)])
+case("conv3d_transpose", {"x": (2, 3, 2, 2)}, lambda x: L.Conv3DTranspose(3, (2, 3, 1), strides=(2, 1, 2), padding="same", activation="relu")(x))
+case("depthwise_conv1d", {"x": (9, 3)}, lambda x: [L.DepthwiseConv1D(3, depth_multiplier=2, padding="same")(x), L.SeparableConv1D(4, 3, strides=2)(x)])
+case("cropping", {"x": (7, 6, 2)}, lambda x: [L.Cropping2D(((1, 2), (0, 3)))(x), L.Cropping2D((2, 1))(x), L.Permute((3, 1, 2))(x)])
+case("padding_and_cropping1d", {"x": (6, 2)}, lambda x: [L.ZeroPadding1D((0, 3))(x), L.Cropping1D((2, 1))(x), L.UpSampling1D(3)(x)])
+case("padding_and_cropping3d", {"x": (3, 4, 3, 2)}, lambda x: [L.ZeroPadding3D((1, 0, 2))(x), L.Cropping3D(((0, 1), (1, 1), (1, 0)))(x), L.UpSampling3D((2, 1, 2))(x)])
+case("up_sampling2d", {"x": (4, 5, 2)}, lambda x: [L.UpSampling2D((2, 3))(x), L.UpSampling2D((3, 2), interpolation="bilinear")(x), L.UpSampling2D(2, interpolation="lanczos3")(x)])
+case("repeat_vector", {"x": (4,)}, lambda x: L.RepeatVector(3)(L.Identity()(x)))
+case("layer_normalization", {"x": (3, 4, 5)}, lambda x: [L.LayerNormalization()(x), L.LayerNormalization(axis=[1, 3], epsilon=0.1)(x), L.LayerNormalization(center=False)(x), L.LayerNormalization(scale=False)(x)])
+case("group_normalization", {"x": (3, 4, 6)}, lambda x: [L.GroupNormalization(3)(x), L.GroupNormalization(-1, axis=2, scale=False)(x)])
+case("unit_and_rms_normalization", {"x": (3, 6)}, lambda x: [L.UnitNormalization()(x), L.UnitNormalization(axis=1)(x), L.RMSNormalization()(x)])
+case("normalization", {"x": (3, 4)}, lambda x: [L.Normalization(mean=[1.0, 2.0, 0.5, -1.0], variance=[4.0, 1.0, 0.25, 2.0])(x), L.Normalization(axis=None, mean=0.5, variance=2.0)(x), L.Normalization(mean=0.5, variance=2.0, invert=True)(x)])
+case("einsum_dense", {"x": (4, 6)}, lambda x: [L.EinsumDense("abc,cd->abd", output_shape=(None, 5), bias_axes="d")(x), L.EinsumDense("abc,cde->abde", output_shape=(None, 2, 3), bias_axes="de", activation="relu")(x), L.EinsumDense("...x,xy->...y", output_shape=3)(x)])
+case("training_only", {"x": (5, 4)}, lambda x: L.ActivityRegularization(0.1)(L.AlphaDropout(0.3)(L.GaussianNoise(0.2)(L.GaussianDropout(0.3)(L.SpatialDropout1D(0.5)(Dense(3)(x)))))))
+case("nested", {"a": (4,), "b": (4,)}, nested, h5=True, note="a model called twice, a Sequential one, and results that the inner model has several of")
+
 case("residual_block", {"x": (8, 7, 3)}, lambda x: Dense(3)(GlobalAveragePooling2D()(residual(x, 4))), h5=True)
 case("unet", {"image": (8, 12, 2)}, unet, h5=True)
 case("shared_layer", {"a": (3,), "b": (3,)}, shared, h5=True)

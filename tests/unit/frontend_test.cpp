@@ -21,6 +21,7 @@
 #include "ir/graph/parse.hpp"
 #include "ir/graph/print.hpp"
 #include "ir/graph/verify.hpp"
+#include "tests/unit/error_of.hpp"
 
 namespace tusk {
 namespace {
@@ -33,17 +34,6 @@ class Frontend : public testing::Test {
  protected:
   void SetUp() override { clear_session(); }
 };
-
-/// The whole text of the Error that the code throws.
-template <class Code>
-std::string error_of(Code code) {
-  try {
-    code();
-  } catch (const Error& failure) {
-    return failure.what();
-  }
-  return "no error";
-}
 
 std::vector<std::string> names_of(const std::vector<Layer>& layers) {
   std::vector<std::string> names;

@@ -6,6 +6,7 @@
 
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/model.hpp"
+#include "tests/unit/error_of.hpp"
 
 namespace tusk {
 namespace {
@@ -16,16 +17,6 @@ class Layers : public testing::Test {
  protected:
   void SetUp() override { clear_session(); }
 };
-
-template <class Code>
-std::string error_of(Code code) {
-  try {
-    code();
-  } catch (const Error& failure) {
-    return failure.what();
-  }
-  return "no error";
-}
 
 std::string shape_of(const Tensor& x) { return keras_shape(x.shape()); }
 

@@ -10,6 +10,7 @@
 #include "frontend/model/to_module.hpp"
 #include "ir/base/compare.hpp"
 #include "ir/graph/interpret.hpp"
+#include "tests/unit/error_of.hpp"
 
 namespace tusk {
 namespace {
@@ -28,12 +29,7 @@ bool same_bytes(const Array& a, const Array& b) {
 }
 
 std::string error_of(const Model& model, const std::vector<Array>& inputs, const PredictOptions& options = {}) {
-  try {
-    model.predict(inputs, options);
-  } catch (const Error& failure) {
-    return failure.what();
-  }
-  return "no error";
+  return tusk::error_of([&] { model.predict(inputs, options); });
 }
 
 TEST(Predict, GivesTheSameBitsInBatchesOfAnySize) {

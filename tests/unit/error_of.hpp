@@ -1,0 +1,21 @@
+// What a user reads when code throws.
+#pragma once
+
+#include <string>
+
+#include "frontend/model/error.hpp"
+
+namespace tusk {
+
+/// The whole text of the Error that the code throws.
+template <class Code>
+std::string error_of(Code code) {
+  try {
+    code();
+  } catch (const Error& failure) {
+    return failure.what();
+  }
+  return "no error";
+}
+
+}  // namespace tusk
