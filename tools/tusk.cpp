@@ -151,6 +151,12 @@ int main(int argc, char** argv) {
     for (const std::string& name : supported_classes()) fmt::print("{}\n", name);
     return 0;
   }
-  const Status ok = verify_command->parsed() ? verify_folder(verify) : run_compile(flags);
+  const Status ok = [&]() -> Status {
+    try {
+      return verify_command->parsed() ? verify_folder(verify) : run_compile(flags);
+    } catch (const std::bad_alloc&) {
+      return error("memory", "out of memory: the model is too large for this machine");
+    }
+  }();
   return ok ? 0 : fail(ok.problem());
 }

@@ -1,6 +1,7 @@
 #include "codegen/cpp/print_value.hpp"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -290,7 +291,7 @@ Text ValuePrinter::row(const Value& value) {
 }
 
 bool ValuePrinter::reads(const ValueRef& value) {
-  return value->kind == Value::Kind::load || std::ranges::any_of(value->operands, reads);
+  return value->kind == Value::Kind::load || std::any_of(value->operands.begin(), value->operands.end(), reads);
 }
 
 // Rows on scalars that have an operator in C++; all others are calls.

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
@@ -140,11 +142,38 @@ void find_unsupported(const json& layers, const std::string& path,
   }
 }
 
+/// Occurrences of a layer in several models have an id, but for the first one. Where two layers have one class and
+/// name, which of them an id means cannot be told.
+void check_shared(const json& layers, const std::string& path, std::map<std::string, std::vector<const json*>>& met) {
+  for (const json& envelope : layers) {
+    if (!envelope.is_object()) continue;
+    const std::string at = joined(path, name_of(envelope));
+    std::vector<const json*>& others = met[fmt::format("{}/{}", text_of(envelope, "class_name"), name_of(envelope))];
+    others.push_back(&envelope);
+    const auto id = [](const json* of) { return of->value("shared_object_id", json()); };
+    const json last = id(others.back());
+    const bool shared = std::ranges::any_of(others, [&](const json* of) { return !id(of).is_null(); });
+    const bool first_fits = id(others.front()).is_null() || id(others.front()) == last;
+    const bool others_fit = std::ranges::all_of(others.begin() + 1, others.end(),
+                                                [&](const json* of) { return !last.is_null() && id(of) == last; });
+    if (others.size() > 1 && shared && !(first_fits && others_fit)) {
+      fail("model-shared",
+           fmt::format("several models have a layer {}, and which of them are the same layer cannot be told from the "
+                       "file; give different layers different names and save it again",
+                       in_quotes(name_of(envelope))),
+           at);
+    }
+    if (const json* inner = layers_of(envelope); inner != nullptr && id(&envelope).is_null())
+      check_shared(*inner, at, met);
+  }
+}
+
 // --- calls
 
 /// An argument of a call that is no tensor: harmless where it has the value that it would have anyway.
 void take_argument(const std::string& layer, const std::string& key, const json& value, Call& how) {
-  if (value.is_null()) return;
+  const json leaves = value.is_structured() ? value.flatten() : json::array({value});
+  if (std::ranges::all_of(leaves, [](const json& leaf) { return leaf.is_null(); })) return;  // a mask for each input
   if (key == "training" && value.is_boolean()) {
     how.training = value.get<bool>();
     return;
@@ -157,7 +186,10 @@ void take_argument(const std::string& layer, const std::string& key, const json&
 std::int64_t index_of(const json& value, const std::string& layer) {
   if (!value.is_number_integer())
     fail("graph-reference", fmt::format("{} is no index of a node", json_text(value)), layer);
-  return value.get<std::int64_t>();
+  const auto index = value.get<std::int64_t>();
+  if (std::abs(index) > INT32_MAX || (value.is_number_unsigned() && value.get<std::uint64_t>() > INT32_MAX))
+    fail("graph-reference", fmt::format("there is no node {}", json_text(value)), layer);
+  return index;
 }
 
 /// ["name", node, tensor] and, in Keras 2, arguments behind it.
@@ -179,6 +211,10 @@ void find_tensors(const json& value, const std::string& layer, std::vector<Refer
       value["config"].is_object() && value["config"].contains("keras_history") &&
       is_reference(value["config"]["keras_history"])) {
     out.push_back(reference_of(value["config"]["keras_history"], layer));
+    return;
+  }
+  if (value.is_object() && !value.empty() && !value.contains("class_name")) {  // a dict of inputs, flat by sorted key
+    for (const auto& [key, entry] : value.items()) find_tensors(entry, layer, out);
     return;
   }
   fail("call-argument", fmt::format("it is called with {}, which is no tensor of the model", json_text(value)), layer);
@@ -258,6 +294,8 @@ class Reader {
       std::vector<std::pair<std::string, std::string>> unsupported;
       find_unsupported(config["layers"], {}, unsupported);
       if (!unsupported.empty()) refuse(unsupported);
+      std::map<std::string, std::vector<const json*>> met;
+      check_shared(config["layers"], {}, met);
     }
     read_layers(config["layers"], sequential);
     const std::string name = path_.empty() ? text_of(config, "name") : name_of(model_);

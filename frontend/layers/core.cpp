@@ -132,7 +132,7 @@ void EmbeddingImpl::build(const Shape&) {
 }
 
 Tensor EmbeddingImpl::call(Tensor x, const Call&) {
-  const Tensor ids = x.dtype() == DType::i32 || x.dtype() == DType::i64 ? x : emit::cast(x, DType::i32);
+  const Tensor ids = x.dtype() == DType::i32 ? x : emit::cast(x, DType::i32);
   return emit::op("gather", {embeddings_, ids}, {{{"axis", std::int64_t{0}}, {"batch", std::int64_t{0}}}});
 }
 

@@ -21,12 +21,11 @@ std::vector<Tensor> ElementwiseMergeImpl<keras_name, row>::call_all(const std::v
   }
   aligned = emit::broadcast_together(std::move(aligned));
   constexpr bool is_mean = row.view() == "mean";
-  if (is_mean) aligned.front() = emit::to_float(aligned.front());
   Tensor result = aligned.front();
   for (std::size_t i = 1; i < aligned.size(); ++i) {
-    result = emit::map(is_mean ? "add" : row.view(), {result, is_mean ? emit::to_float(aligned[i]) : aligned[i]});
+    result = emit::map(is_mean ? "add" : row.view(), {result, aligned[i]});
   }
-  if (is_mean) result = emit::map("div", {result, static_cast<double>(aligned.size())});
+  if (is_mean) result = emit::map("div", {emit::to_float(result), static_cast<double>(aligned.size())});
   return {result};
 }
 
@@ -40,9 +39,9 @@ template struct ElementwiseMergeImpl<"Minimum", "min">;
 std::vector<Tensor> ConcatenateImpl::call_all(const std::vector<Tensor>& inputs, const Call&) {
   const std::int64_t axis = emit::axis_of(inputs.front(), config.axis);
   if (axis == 0) fail("field-value", fmt::format("axis is {}, which is the batch", config.axis));
-  const bool any_float = std::ranges::any_of(inputs, [](const Tensor& x) { return is_float(x.dtype()); });
+  const std::vector<Tensor> cast = emit::with_one_dtype(inputs);
   std::vector<emit::Arg> parts;
-  for (const Tensor& input : inputs) {
+  for (const Tensor& input : cast) {
     const Shape& first = inputs.front().shape();
     const Shape& shape = input.shape();
     bool fits = shape.size() == first.size();
@@ -54,7 +53,7 @@ std::vector<Tensor> ConcatenateImpl::call_all(const std::vector<Tensor>& inputs,
       fail("concatenate-shapes",
            fmt::format("{} and {} differ beside axis {}", keras_shape(first), keras_shape(shape), axis));
     }
-    parts.emplace_back(any_float ? emit::to_float(input) : input);
+    parts.emplace_back(input);
   }
   if (parts.size() == 1) return {inputs.front()};
   return {emit::op("concat", parts, {{{"axis", axis}}})};

@@ -17,7 +17,7 @@ enum class Pool : std::uint8_t { max, average };
 template <Pool pool, std::size_t axes>
 struct PoolingImpl : LayerBase {
   static constexpr std::string_view kNames[2][3] = {{"MaxPooling1D", "MaxPooling2D", "MaxPooling3D"},
-                                                   {"AveragePooling1D", "AveragePooling2D", "AveragePooling3D"}};
+                                                    {"AveragePooling1D", "AveragePooling2D", "AveragePooling3D"}};
   static constexpr std::string_view class_name = kNames[pool == Pool::average][axes - 1];
   struct Config {
     PerAxis<axes> pool_size = 2;

@@ -89,7 +89,11 @@ Tensor resized(const Tensor& x, std::size_t axis, std::int64_t size, Interpolati
     return emit::op("gather", {x, emit::constant("index", std::move(index))},
                     {{{"axis", at}, {"batch", std::int64_t{0}}}});
   }
-  if (extent == size) return emit::to_float(x);
+  if (!is_float(x.dtype())) {
+    throw Error(error("resize-integers",
+                      "integers are interpolated, which Keras rounds; put a Rescaling(1.0) in front for floats"));
+  }
+  if (extent == size) return x;
   Taps taps = taps_of(extent, size, interpolation, antialias);
   return emit::weighted_gather(x, at, std::move(taps.index), std::move(taps.weight));
 }

@@ -185,9 +185,31 @@ void FunctionalImpl::order() {
   });
 }
 
+// An argument becomes what the input is declared as: Keras casts it, and adds or drops a last axis of 1.
+Tensor FunctionalImpl::as_input(const graph::Type& declared, Tensor x) const {
+  const std::size_t rank = declared.shape.size();
+  Shape shape = x.shape();
+  if (shape.size() == rank + 1 && shape.back() == Dim(1)) {
+    shape.pop_back();
+  } else if (shape.size() + 1 == rank && declared.shape.back() == Dim(1)) {
+    shape.emplace_back(1);
+  }
+  bool fits = shape.size() == rank;
+  for (std::size_t i = 0; fits && i < rank; ++i) {
+    fits = !shape[i].is_constant() || !declared.shape[i].is_constant() || shape[i] == declared.shape[i];
+  }
+  if (!fits) {
+    fail("model-argument", fmt::format("the model is called on {}, its input is {}", keras_shape(x.shape()),
+                                       keras_shape(declared.shape)));
+  }
+  x = emit::reshape(x, std::move(shape));
+  return x.dtype() == declared.dtype ? x : emit::cast(x, declared.dtype);
+}
+
 std::vector<Tensor> FunctionalImpl::call_all(const std::vector<Tensor>& arguments, const Call& how) {
   std::map<Tensor::Result, Tensor> values;
-  for (std::size_t i = 0; i < inputs.size(); ++i) values[*inputs[i].result()] = arguments[i];
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    values[*inputs[i].result()] = as_input(inputs[i].type(), arguments[i]);
   for (const std::shared_ptr<const Node>& node : nodes) {
     if (node->inputs.empty()) continue;
     std::vector<Tensor> in;

@@ -87,6 +87,7 @@ class FunctionalImpl : public LayerBase {
   std::vector<Layer> layers;                           // Keras' order
 
  private:
+  Tensor as_input(const graph::Type& declared, Tensor x) const;
   void order();
 };
 

@@ -50,6 +50,8 @@ Tensor Trace::parameter(std::string name, graph::Type type) {
 }
 
 std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& inputs, const Call& call) {
+  if (++calls_ > kMostCalls)
+    throw Error(error("model-size", fmt::format("the model calls layers more than {} times", kMostCalls)));
   const std::string outer = path_;
   // The first call decides the path: calls of a shared layer elsewhere name the same weights.
   path_ = paths_.try_emplace(&layer, joined(outer, layer.name())).first->second;
@@ -221,11 +223,14 @@ std::int64_t axis_of(const Tensor& x, std::int64_t axis) {
   throw Error(error("tensor-axis", fmt::format("axis {} is not in shape {}", axis, keras_shape(x.shape()))));
 }
 
+constexpr std::size_t kMostAxes = 32;
+
 Shape reshaped(const Shape& from, const Ints& target) {
   const auto fail = [&](std::string_view why) {
     return Error(error("reshape-shape", fmt::format("{} cannot be reshaped to (None, {}): {}", keras_shape(from),
                                                     fmt::join(target, ", "), why)));
   };
+  if (target.size() > kMostAxes) throw fail(fmt::format("there are at most {} axes", kMostAxes));
   Shape to{from.front()};
   Dim known(1);
   std::size_t open = 0;
@@ -253,13 +258,38 @@ Shape reshaped(const Shape& from, const Ints& target) {
   return to;
 }
 
-std::vector<Tensor> broadcast_together(std::vector<Tensor> tensors) {
+std::vector<Tensor> with_one_dtype(std::vector<Tensor> tensors) {
   const bool any_float = std::ranges::any_of(tensors, [](const Tensor& x) { return is_float(x.dtype()); });
-  std::size_t rank = 0;
-  for (Tensor& x : tensors) {
-    if (any_float) x = to_float(x);
-    rank = std::max(rank, x.shape().size());
+  // Of integers the widest; bool is below all.
+  static constexpr DType kOrder[] = {DType::boolean, DType::u8, DType::i8, DType::i32, DType::u32, DType::i64};
+  std::size_t widest = 0;
+  bool mixes_signs = false;
+  for (const Tensor& x : tensors) {
+    if (any_float) break;
+    const auto at = static_cast<std::size_t>(std::ranges::find(kOrder, x.dtype()) - std::begin(kOrder));
+    const auto differ = [&](DType a, DType b) {
+      return (x.dtype() == a && kOrder[widest] == b) || (x.dtype() == b && kOrder[widest] == a);
+    };
+    mixes_signs =
+        mixes_signs || differ(DType::u8, DType::i8) || differ(DType::u32, DType::i32) || differ(DType::u32, DType::i8);
+    widest = std::max(widest, at);
   }
+  if (mixes_signs && kOrder[widest] != DType::i64)
+    throw Error(error("tensor-dtypes", "signed and unsigned integers of one size meet; cast one of them"));
+  for (Tensor& x : tensors) {
+    if (any_float) {
+      x = to_float(x);
+    } else if (x.dtype() != kOrder[widest]) {
+      x = cast(x, kOrder[widest]);
+    }
+  }
+  return tensors;
+}
+
+std::vector<Tensor> broadcast_together(std::vector<Tensor> tensors) {
+  tensors = with_one_dtype(std::move(tensors));
+  std::size_t rank = 0;
+  for (const Tensor& x : tensors) rank = std::max(rank, x.shape().size());
   Shape shape(rank, Dim(1));
   for (const Tensor& x : tensors) {
     for (std::size_t i = 0; i < x.shape().size(); ++i) {

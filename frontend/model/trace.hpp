@@ -51,6 +51,8 @@ class Trace {
   Tensor tensor(graph::Operand operand);
   int add_global(std::string path, const graph::Type& type, Array value);
 
+  static constexpr std::int64_t kMostCalls = 1 << 16;  // models inside of models double them at each height
+  std::int64_t calls_ = 0;
   Weights weights_;
   graph::Builder builder_;
   std::string path_;  // of the layer that is running
@@ -108,6 +110,8 @@ Tensor to_float(const Tensor& x);
 std::int64_t axis_of(const Tensor& x, std::int64_t axis);
 /// The shape that a reshape to `target` (without the batch; one extent may be -1) gives.
 Shape reshaped(const Shape& from, const Ints& target);
+/// All as f32 if one is a float, else as the widest of the integers.
+std::vector<Tensor> with_one_dtype(std::vector<Tensor> tensors);
 /// NumPy's rule: shapes are aligned at the end, extents of 1 are stretched. Casts ints beside floats to f32.
 std::vector<Tensor> broadcast_together(std::vector<Tensor> tensors);
 

@@ -107,5 +107,42 @@ TEST_F(Layers, ModelsAreLayers) {
   EXPECT_EQ(shape_of(outer.outputs()[1]), "(None, 6)");
 }
 
+TEST_F(Layers, ModelsCheckWhatTheyAreCalledOn) {
+  const Tensor x = Input({5});
+  const Model inner({x}, {layers::Softmax()(x)}, {.name = "inner"});
+  EXPECT_EQ(shape_of(inner(Input({5, 1}))), "(None, 5)");
+  EXPECT_THAT(error_of([&] { inner(Input({4})); }),
+              HasSubstr("the model is called on (None, 4), its input is (None, 5) [model-argument]"));
+  const Tensor whole = Input({3}, {.dtype = "int32"});
+  const Model counts({whole}, {layers::Identity()(whole)});
+  EXPECT_EQ(counts(Input({3})).dtype(), DType::i32);
+}
+
+TEST_F(Layers, IntegersMeet) {
+  const Tensor small = Input({3}, {.dtype = "uint8"});
+  const Tensor large = Input({3}, {.dtype = "int32"});
+  EXPECT_EQ(layers::add({small, large}).dtype(), DType::i32);
+  EXPECT_EQ(layers::average({small, large}).dtype(), DType::f32);
+  EXPECT_EQ(layers::concatenate({large, Input({2}, {.dtype = "int64"})}).dtype(), DType::i64);
+  EXPECT_THAT(error_of([&] { layers::add({small, Input({3}, {.dtype = "int8"})}); }), HasSubstr("[tensor-dtypes]"));
+  EXPECT_THAT(error_of([&] {
+                layers::UpSampling2D(2, {.interpolation = "bilinear"})(Input({2, 2, 1}, {.dtype = "uint8"}));
+              }),
+              HasSubstr("[resize-integers]"));
+}
+
+// Each height calls the model inside of it twice.
+TEST_F(Layers, ModelsInModelsAreBounded) {
+  Tensor x = Input({2});
+  Model model({x}, {layers::ReLU()(x)});
+  EXPECT_THAT(error_of([&] {
+                for (int height = 0; height < 40; ++height) {
+                  const Tensor y = Input({2});
+                  model = Model({y}, {model(model(y))});
+                }
+              }),
+              HasSubstr("[model-size]"));
+}
+
 }  // namespace
 }  // namespace tusk
