@@ -63,7 +63,7 @@ void FieldReader::finish() const {
     }
     const bool harmless =
         std::ranges::find(kHarmless, key) != kHarmless.end() ||
-        std::ranges::any_of(kTrainingOnly, [&](std::string_view suffix) { return key.ends_with(suffix); });
+        std::ranges::any_of(kTrainingOnly, [&key = key](std::string_view suffix) { return key.ends_with(suffix); });
     if (harmless) continue;
     std::vector<std::string_view> known(seen_.begin(), seen_.end());
     fail(fmt::format("{} = {} is an unknown argument{}", key, json_text(value), text::suggestion(key, known)));

@@ -99,7 +99,7 @@ Variable LayerBase::add_weight(std::string name, const Shape& shape, WeightOptio
 
 std::vector<Variable> LayerBase::weights() const {
   std::vector<Variable> out = weights_;
-  std::ranges::stable_partition(out, [](const Variable& variable) { return variable.trainable(); });
+  std::stable_partition(out.begin(), out.end(), [](const Variable& variable) { return variable.trainable(); });
   return out;
 }
 

@@ -19,8 +19,8 @@ class Callable {
   virtual Expected<std::vector<Array>> operator()(const std::vector<Array>& inputs) const = 0;
 };
 
-/// Compiles the one function of a module, `predict`, by way of emitted C++ and the system's compiler ($CXX, or c++). Defined by
-/// driver/, the library to link.
+/// Compiles the one function of a module, `predict`, by way of emitted C++ and the system's compiler ($CXX, or c++).
+/// Defined by driver/, the library to link.
 Expected<std::shared_ptr<const Callable>> make_callable(Module module);
 
 }  // namespace tusk::graph

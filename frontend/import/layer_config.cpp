@@ -1,0 +1,223 @@
+#include "frontend/import/layer_config.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "frontend/files/bytes.hpp"
+#include "frontend/import/fields.hpp"
+#include "frontend/import/layer_list.hpp"
+
+namespace tusk::layer_config {
+
+[[noreturn]] void fail(std::string code, std::string message, std::string layer) {
+  Diagnostic problem = error(std::move(code), std::move(message));
+  problem.layer = std::move(layer);
+  throw Error(std::move(problem));
+}
+
+std::string text_of(const json& object, const char* key) {
+  const auto it = object.find(key);
+  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+const json* layers_of(const json& envelope) {
+  const std::string class_name = text_of(envelope, "class_name");
+  if (class_name != "Functional" && class_name != "Model" && class_name != "Sequential") return nullptr;
+  const auto config = envelope.find("config");
+  if (config == envelope.end()) return nullptr;
+  if (config->is_array() && class_name == "Sequential") return &*config;
+  if (!config->is_object() || !config->contains("layers") || !(*config)["layers"].is_array()) return nullptr;
+  return &(*config)["layers"];
+}
+
+ClassOf class_of(const json& envelope, const std::string& class_name) {
+  const std::string module = text_of(envelope, "module");
+  const std::string registered = text_of(envelope, "registered_name");
+  if (registered.find('>') != std::string::npos) {
+    if (layer_class(registered) != nullptr) return {registered, {}};
+    return {{}, fmt::format("custom layer {}: write it in C++ and make it known with register_layer", registered)};
+  }
+  if (layer_class(class_name) != nullptr && module.find(".ops.") == std::string::npos) return {class_name, {}};
+  if (layer_class("Custom>" + class_name) != nullptr) return {"Custom>" + class_name, {}};
+  if (module.find(".ops.") != std::string::npos || module.find(".activations.") != std::string::npos) {
+    return {{}, fmt::format("operation {} ({})", class_name, module)};
+  }
+  if (class_name == "Lambda") {
+    return {{},
+            "Lambda: Python bytecode, which is never decoded; write its function in C++ as a custom layer "
+            "(register_layer), or rewrite it in Keras with layers such as Rescaling"};
+  }
+  if (class_name == "Functional" || class_name == "Model" || class_name == "Sequential") {
+    return {{}, fmt::format("{} without layers", class_name)};
+  }
+  if (is_keras_class(class_name)) return {{}, class_name};
+  return {{}, fmt::format("{}, which is unknown{}", class_name, near_class(class_name))};
+}
+
+[[noreturn]] void refuse(const std::vector<std::pair<std::string, std::string>>& unsupported) {  // reason, layer
+  std::vector<std::string> reasons;
+  for (const auto& [reason, layer] : unsupported) {
+    if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(reason);
+  }
+  Diagnostic problem =
+      unsupported.size() == 1
+          ? error("layer-unsupported", fmt::format("layer {} is not supported in this release: {}",
+                                                   in_quotes(unsupported.front().second), reasons.front()))
+          : error("layer-unsupported", fmt::format("{} layers are not supported in this release", unsupported.size()));
+  if (unsupported.size() == 1) problem.layer = unsupported.front().second;
+  for (const std::string& reason : unsupported.size() == 1 ? std::vector<std::string>() : reasons) {
+    std::vector<std::string> names;
+    for (const auto& [other, layer] : unsupported) {
+      if (other == reason) names.push_back(in_quotes(layer));
+    }
+    problem.note(fmt::format("{} x {}: {}", names.size(), reason, fmt::join(names, ", ")));
+  }
+  problem.note(
+      "`tusk layers` lists those that are supported: rewrite the model with them, cut it in front of the first other "
+      "layer, or write the layer in C++ (register_layer)");
+  throw Error(std::move(problem));
+}
+
+std::string joined(const std::string& path, const std::string& name) {
+  return path.empty() ? name : fmt::format("{}/{}", path, name);
+}
+
+std::string name_of(const json& envelope) {
+  const std::string name = text_of(envelope, "name");
+  if (!name.empty() || !envelope.contains("config") || !envelope["config"].is_object()) return name;
+  return text_of(envelope["config"], "name");
+}
+
+void find_unsupported(const json& layers, const std::string& path,
+                      std::vector<std::pair<std::string, std::string>>& out) {
+  for (const json& envelope : layers) {
+    if (!envelope.is_object()) continue;
+    const std::string at = joined(path, name_of(envelope));
+    if (const json* inner = layers_of(envelope)) {
+      find_unsupported(*inner, at, out);
+      continue;
+    }
+    const ClassOf found = class_of(envelope, text_of(envelope, "class_name"));
+    if (found.known.empty()) out.emplace_back(found.why, at);
+  }
+}
+
+void check_shared(const json& layers, const std::string& path, std::map<std::string, std::vector<const json*>>& met) {
+  for (const json& envelope : layers) {
+    if (!envelope.is_object()) continue;
+    const std::string at = joined(path, name_of(envelope));
+    std::vector<const json*>& others = met[fmt::format("{}/{}", text_of(envelope, "class_name"), name_of(envelope))];
+    others.push_back(&envelope);
+    const auto id = [](const json* of) { return of->value("shared_object_id", json()); };
+    const json last = id(others.back());
+    const bool shared = std::ranges::any_of(others, [&](const json* of) { return !id(of).is_null(); });
+    const bool first_fits = id(others.front()).is_null() || id(others.front()) == last;
+    const bool others_fit = std::ranges::all_of(others.begin() + 1, others.end(),
+                                                [&](const json* of) { return !last.is_null() && id(of) == last; });
+    if (others.size() > 1 && shared && !(first_fits && others_fit)) {
+      fail("model-shared",
+           fmt::format("several models have a layer {}, and which of them are the same layer cannot be told from the "
+                       "file; give different layers different names and save it again",
+                       in_quotes(name_of(envelope))),
+           at);
+    }
+    if (const json* inner = layers_of(envelope); inner != nullptr && id(&envelope).is_null())
+      check_shared(*inner, at, met);
+  }
+}
+
+namespace {
+
+/// An argument of a call that is no tensor: harmless where it has the value that it would have anyway.
+void take_argument(const std::string& layer, const std::string& key, const json& value, Call& how) {
+  const json leaves = value.is_structured() ? value.flatten() : json::array({value});
+  if (std::ranges::all_of(leaves, [](const json& leaf) { return leaf.is_null(); })) return;  // a mask for each input
+  if (key == "training" && value.is_boolean()) {
+    how.training = value.get<bool>();
+    return;
+  }
+  if (key == "name") return;
+  fail("call-argument",
+       fmt::format("it is called with {} = {}, which is not supported in this release", key, json_text(value)), layer);
+}
+
+std::int64_t index_of(const json& value, const std::string& layer) {
+  if (!value.is_number_integer())
+    fail("graph-reference", fmt::format("{} is no index of a node", json_text(value)), layer);
+  const auto index = value.get<std::int64_t>();
+  if (std::abs(index) > INT32_MAX || (value.is_number_unsigned() && value.get<std::uint64_t>() > INT32_MAX))
+    fail("graph-reference", fmt::format("there is no node {}", json_text(value)), layer);
+  return index;
+}
+
+/// ["name", node, tensor] and, in Keras 2, arguments behind it.
+bool is_reference(const json& value) {
+  return value.is_array() && (value.size() == 3 || value.size() == 4) && value[0].is_string();
+}
+
+Reference reference_of(const json& value, const std::string& layer) {
+  return {value[0].get<std::string>(), index_of(value[1], layer), index_of(value[2], layer)};
+}
+
+// Keras 3: {"args": [tensor or list], "kwargs": {...}}.
+void find_tensors(const json& value, const std::string& layer, std::vector<Reference>& out) {
+  if (value.is_array()) {
+    for (const json& entry : value) find_tensors(entry, layer, out);
+    return;
+  }
+  if (value.is_object() && text_of(value, "class_name") == "__keras_tensor__" && value.contains("config") &&
+      value["config"].is_object() && value["config"].contains("keras_history") &&
+      is_reference(value["config"]["keras_history"])) {
+    out.push_back(reference_of(value["config"]["keras_history"], layer));
+    return;
+  }
+  if (value.is_object() && !value.empty() && !value.contains("class_name")) {  // a dict of inputs, flat by sorted key
+    for (const auto& [key, entry] : value.items()) find_tensors(entry, layer, out);
+    return;
+  }
+  fail("call-argument", fmt::format("it is called with {}, which is no tensor of the model", json_text(value)), layer);
+}
+
+}  // namespace
+
+CallConfig call_of(const json& node, const std::string& layer) {
+  CallConfig call;
+  if (node.is_object() && node.contains("args")) {
+    find_tensors(node["args"], layer, call.inputs);
+    if (node.contains("kwargs") && node["kwargs"].is_object()) {
+      for (const auto& [key, value] : node["kwargs"].items()) take_argument(layer, key, value, call.how);
+    }
+    return call;
+  }
+  // Keras 2: a list of references.
+  const json leaves = is_reference(node) ? json::array({node}) : node;
+  if (!leaves.is_array()) fail("call-argument", fmt::format("{} is no call of a layer", json_text(node)), layer);
+  for (const json& leaf : leaves) {
+    if (!is_reference(leaf)) fail("call-argument", fmt::format("{} is no tensor of the model", json_text(leaf)), layer);
+    call.inputs.push_back(reference_of(leaf, layer));
+    if (leaf.size() == 4 && leaf[3].is_object()) {
+      for (const auto& [key, value] : leaf[3].items()) take_argument(layer, key, value, call.how);
+    }
+  }
+  return call;
+}
+
+void find_ends(const json& value, const char* what, Ends& ends) {
+  if (is_reference(value)) {
+    ends.references.push_back(reference_of(value, {}));
+  } else if (value.is_array()) {
+    for (const json& entry : value) find_ends(entry, what, ends);
+  } else if (value.is_object()) {
+    for (const auto& [key, entry] : value.items()) {  // json keeps keys sorted
+      find_ends(entry, what, ends);
+      ends.keys.push_back(key);
+    }
+  } else {
+    fail("graph-reference", fmt::format("{} of the model holds {}", what, json_text(value)));
+  }
+}
+
+}  // namespace tusk::layer_config

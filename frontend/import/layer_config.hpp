@@ -1,0 +1,80 @@
+// The configurations of layers in a file, and how they are called: plain reading, before anything is built.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "frontend/model/tensor.hpp"
+
+namespace tusk::layer_config {
+
+using nlohmann::json;
+
+/// A result that a call or an output reads.
+struct Reference {
+  std::string layer;
+  std::int64_t node = 0, tensor = 0;
+};
+
+struct CallConfig {
+  std::vector<Reference> inputs;
+  Call how;
+};
+
+struct LayerConfig {
+  std::string name, class_name;
+  const json* config = nullptr;
+  const json* envelope = nullptr;
+  std::vector<CallConfig> calls;
+};
+
+/// A class as register_layer knows it, or "" with the reason why there is none.
+struct ClassOf {
+  std::string known;
+  std::string why;
+};
+
+/// input_layers and output_layers: one reference, a list of them, or a dict, whose keys are names.
+struct Ends {
+  std::vector<Reference> references;
+  std::vector<std::string> keys;  // of a dict, in the order of the references, which Keras sorts
+};
+
+/// Throws an Error at a layer.
+[[noreturn]] void fail(std::string code, std::string message, std::string layer = {});
+/// A member that is a text, else "".
+std::string text_of(const json& object, const char* key);
+/// "outer/name".
+std::string joined(const std::string& path, const std::string& name);
+
+/// The layers of a model among layers: those of its configuration, which early versions wrote as a bare list.
+const json* layers_of(const json& envelope);
+
+/// What a layer of a file is here.
+ClassOf class_of(const json& envelope, const std::string& class_name);
+
+/// The name of a layer: its own, or that of its configuration.
+std::string name_of(const json& envelope);
+
+/// Layers that are not supported, also those of models inside: the reason, and the layer's path.
+void find_unsupported(const json& layers, const std::string& path,
+                      std::vector<std::pair<std::string, std::string>>& out);
+
+/// The one error for all layers that cannot be read.
+[[noreturn]] void refuse(const std::vector<std::pair<std::string, std::string>>& unsupported);
+
+/// Occurrences of a layer in several models have an id, but for the first one. Where two layers have one class and
+/// name, which of them an id means cannot be told.
+void check_shared(const json& layers, const std::string& path, std::map<std::string, std::vector<const json*>>& met);
+
+/// One entry of inbound_nodes, as Keras 2 or 3 writes it.
+CallConfig call_of(const json& node, const std::string& layer);
+
+/// Adds the references of input_layers or output_layers.
+void find_ends(const json& value, const char* what, Ends& ends);
+
+}  // namespace tusk::layer_config
