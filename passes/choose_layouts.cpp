@@ -9,7 +9,6 @@
 namespace tusk {
 namespace {
 
-using kernel::Expr;
 using kernel::Kernel;
 using kernel::Step;
 using kernel::Tensor;
@@ -45,10 +44,9 @@ class Layouts {
   };
   std::optional<Map> map_of(const Step& step) {
     const Kernel& kernel = program_.kernels[static_cast<std::size_t>(step.kernel)];
-    if (kernel.params.size() != 1 || kernel.stages.size() != 1 || kernel.stages[0].reduce) return std::nullopt;
+    if (kernel.params.size() != 1 || !kernel::only_moves(kernel)) return std::nullopt;
     const kernel::Stage& stage = kernel.stages[0];
-    if (stage.expr->kind != Expr::Kind::load || stage.expr->has_else || kernel.params[0].type != stage.type)
-      return std::nullopt;
+    if (stage.expr->has_else || kernel.params[0].type != stage.type) return std::nullopt;
     const std::vector<Dim>& source = tensor(step.args[0]).strides;
     Map map{Dim(0), std::vector<Dim>(stage.indices.size(), Dim(0))};
     for (std::size_t axis = 0; axis < stage.expr->operands.size(); ++axis) {

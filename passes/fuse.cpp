@@ -144,7 +144,7 @@ class Fusion {
     const Step step = steps[at];
     if (step.kind != Step::Kind::call || step.args.size() != 1) return false;
     const Kernel view = kernel_of(step);
-    if (view.stages.size() != 1 || view.stages[0].reduce || view.stages[0].expr->kind != Expr::Kind::load) return false;
+    if (!kernel::only_moves(view)) return false;
     const Stage& stage = view.stages[0];
     const ExprRef source = stage.expr;
     if (source->type != register_type(stage.type) || view.params[0].type != stage.type) return false;
@@ -201,10 +201,6 @@ class Fusion {
     };
     for (Stage& stage : kernel.stages)
       for_each_expr(stage, [&](ExprRef& expr) { expr = kernel::rewritten(expr, moved_load); });
-  }
-
-  static bool is_copy(const Kernel& kernel) {
-    return kernel.stages.size() == 1 && !kernel.stages[0].reduce && kernel.stages[0].expr->kind == Expr::Kind::load;
   }
 
   static std::string unused_name(const Kernel& kernel, const std::string& wanted, const std::string& except = {}) {
@@ -308,7 +304,7 @@ class Fusion {
     std::map<std::string, std::string> names;
     Kernel merged;
     const bool computes_more = producer.stages.back().reduce || producer.stages.size() > 1;
-    merged.name = computes_more || is_copy(consumer) ? producer.name : consumer.name;
+    merged.name = computes_more || kernel::only_moves(consumer) ? producer.name : consumer.name;
     merged.results = consumer.results;
     merged.layers = producer.layers;
     for (const std::string& layer : consumer.layers) {

@@ -292,10 +292,8 @@ class Lowering {
     kernel::Kernel kernel;
     kernel.stages = op.def->lower(context);
     // A kernel has the name of its layer; one that only moves elements leaves it to those that compute.
-    const bool moves = kernel.stages.size() == 1 && !kernel.stages[0].reduce &&
-                       kernel.stages[0].expr->kind == kernel::Expr::Kind::load;
     const std::string by_op(op.variant.empty() ? op.def->name : op.variant);
-    const std::string wish = op.layer.empty() ? by_op : moves ? tensor(results[0]).name : op.layer;
+    const std::string wish = op.layer.empty() ? by_op : kernel::only_moves(kernel) ? tensor(results[0]).name : op.layer;
     kernel.name = unique_in(kernel_names_, kernel_word_of(wish));
     if (!op.layer.empty()) kernel.layers = {op.layer};
     std::map<std::string, std::string> names;

@@ -57,6 +57,9 @@ Bounds bounds_of(const ExprRef& expr, const IndexBounds& indices, const RangeOf&
 /// Whether a dim is provably at least zero for all values of its symbols.
 bool at_least_zero(const Dim& dim, const RangeOf& range_of);
 
+/// One stage that only moves elements: result[i] = operand[f(i)].
+bool only_moves(const Kernel& kernel);
+
 /// Every expression of a stage: the formula, `from`, and the values of its equalities.
 std::vector<ExprRef> expressions_of(const Stage& stage);
 

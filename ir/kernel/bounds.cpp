@@ -176,4 +176,8 @@ bool at_least_zero(const Dim& dim, const RangeOf& range_of) {
   }
 }
 
+bool only_moves(const Kernel& kernel) {
+  return kernel.stages.size() == 1 && !kernel.stages[0].reduce && kernel.stages[0].expr->kind == Expr::Kind::load;
+}
+
 }  // namespace tusk::kernel
