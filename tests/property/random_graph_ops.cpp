@@ -303,7 +303,7 @@ bool GraphGenerator::scatter() {
 
 bool GraphGenerator::reduce() {
   Operand x = any_value(1);
-  if (rng_.chance(25)) {  // bools are rare
+  if (rng_.chance(35)) {  // bools are rare
     if (const auto found = find([](const Type& t) { return is_bool(t) && !t.shape.empty(); })) x = *found;
   }
   const std::size_t rank = type(x).shape.size();
