@@ -1,9 +1,10 @@
 // Cases for the engine matrix (law 4): emitted C++ with what the loop interpreter computed.
 //
-//     emit_cases FOLDER [--profile fma|muladd] [--graphs N] [--kernels N] [--seed S]
+//     emit_cases FOLDER [--profile fma|muladd] [--besides PROFILE] [--graphs N] [--kernels N] [--seed S]
 //
 // Every sample of every op and its gradient, N random graphs and N random kernels. FOLDER gets their files and
-// all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that fail.
+// all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that fail. With --besides,
+// only cases whose code or expected values differ from those of PROFILE.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -151,6 +152,36 @@ std::vector<cpp::SelfTest> self_tests(const Case& c) {
   return tests;
 }
 
+using Files = std::vector<std::pair<std::string, std::string>>;
+
+Files files_of(const Case& c) {
+  cpp::PackageInput input{c.name, c.lowered.program, c.lowered.loops, "", "", std::string(version())};
+  input.self_tests = self_tests(c);
+  Files files;
+  for (auto& [file, text] : must(cpp::print_package(input), c.title)) files.emplace_back(file, text);
+  return files;
+}
+
+bool same_code(const Files& a, const Files& b) {
+  const auto without_profile = [](std::string text) {
+    for (const std::string_view profile : {"profile fma", "profile muladd"})
+      for (std::size_t at; (at = text.find(profile)) != std::string::npos;) text.erase(at, profile.size());
+    return text;
+  };
+  return std::ranges::equal(a, b, [&](const auto& x, const auto& y) {
+    return !x.first.ends_with("pp") || without_profile(x.second) == without_profile(y.second);
+  });
+}
+
+std::vector<Case> all_cases(const std::string& profile, std::uint64_t seed, std::uint64_t graphs,
+                            std::uint64_t kernels) {
+  std::vector<Case> cases;
+  add_samples(cases, profile);
+  add_graphs(cases, profile, seed, graphs);
+  add_kernels(cases, profile, seed, kernels);
+  return cases;
+}
+
 void write(const std::filesystem::path& path, const std::string& text) {
   std::ofstream out(path, std::ios::binary);
   out << text;
@@ -161,6 +192,7 @@ void write(const std::filesystem::path& path, const std::string& text) {
 int main(int argc, char** argv) {
   std::string folder;
   std::string profile = "fma";
+  std::string besides;
   std::uint64_t graphs = 0;
   std::uint64_t kernels = 0;
   std::uint64_t seed = 1;
@@ -173,6 +205,8 @@ int main(int argc, char** argv) {
     const std::string value = i + 1 < argc ? argv[++i] : "";
     if (flag == "--profile") {
       profile = value;
+    } else if (flag == "--besides") {
+      besides = value;
     } else if (flag == "--graphs") {
       graphs = std::stoull(value);
     } else if (flag == "--kernels") {
@@ -185,10 +219,14 @@ int main(int argc, char** argv) {
     }
   }
   if (folder.empty()) return 1;
-  std::vector<Case> cases;
-  add_samples(cases, profile);
-  add_graphs(cases, profile, seed, graphs);
-  add_kernels(cases, profile, seed, kernels);
+  std::vector<Case> cases = all_cases(profile, seed, graphs, kernels);
+  if (!besides.empty()) {
+    const std::vector<Case> others = all_cases(besides, seed, graphs, kernels);
+    std::vector<Case> different;
+    for (std::size_t i = 0; i < cases.size(); ++i)
+      if (!same_code(files_of(cases[i]), files_of(others[i]))) different.push_back(std::move(cases[i]));
+    cases = std::move(different);
+  }
 
   std::filesystem::create_directories(folder);
   write(std::filesystem::path(folder) / "tusk_runtime.hpp", std::string(cpp::runtime_text()));
@@ -197,13 +235,10 @@ int main(int argc, char** argv) {
     std::string calls;
     for (std::size_t i = first; i < std::min(cases.size(), first + kBatch); ++i) {
       const Case& c = cases[i];
-      cpp::PackageInput input{c.name, c.lowered.program, c.lowered.loops, "", "", std::string(version())};
-      input.self_tests = self_tests(c);
-      const auto files = must(cpp::print_package(input), c.title);
       std::string name;
       // Helpers of the C functions lie outside of the model's namespace.
       includes += fmt::format("#define check check_{0}\n#define weights_of weights_of_{0}\n", i);
-      for (const auto& [file, text] : files) {
+      for (const auto& [file, text] : files_of(c)) {
         const bool main = file.ends_with("_self_test_main.cpp");
         if (main) name = file.substr(0, file.size() - std::string_view("_self_test_main.cpp").size());
         const bool source = file.ends_with(".cpp") && !main;

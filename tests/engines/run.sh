@@ -5,6 +5,9 @@
 #
 # TUSK_CASES: how many random graphs, and kernels, beside the samples of all ops (ci: 200, full: 2000).
 # TUSK_ENGINES: a regular expression; only engines whose name has a match are run.
+#
+# full builds under profile muladd only the cases whose code is not the same under fma, and writes what each engine
+# gave into report.md beside this script.
 set -euo pipefail
 emit=$1
 work=$2
@@ -23,7 +26,33 @@ wanted() { [[ $1 =~ ${TUSK_ENGINES:-.} ]]; }
 
 # cases PROFILE: emits them once
 cases() {
-  [[ -d $work/$1 ]] || "$emit" "$work/$1" --profile "$1" --graphs "$count" --kernels "$count" --seed "${TUSK_SEED:-1}"
+  local besides=()
+  [[ $1 == fma ]] || besides=(--besides fma)
+  [[ -d $work/$1 ]] || "$emit" "$work/$1" --profile "$1" "${besides[@]}" --graphs "$count" --kernels "$count" \
+    --seed "${TUSK_SEED:-1}" | tee "$work/$1.count"
+}
+
+# report NAME PROFILE RESULT SECONDS COMPILER: a line of report.md, instead of the engine's former one. The sum is of
+# all sources of the profile: equal sums, equal programs.
+report() {
+  local file=$here/report.md
+  [[ -f $file ]] || cat > "$file" <<'END'
+# The engine matrix, engine by engine
+
+Written by `tests/engines/run.sh` (`./dev test --full`): every sample of every op with its gradient, random graphs and
+random kernels, each with two calls, compared bit for bit with the loop interpreter. The sum is over all emitted sources.
+
+| engine | result | cases | sum of sources | s | compiler | CPU | commit |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+END
+  local cpu commit sum
+  cpu=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
+  commit=$(git -C "$here" describe --always --dirty --abbrev=8 --exclude '*')
+  sum=$(cd "$work/$2" && cat *.cpp *.hpp *.h | sha256sum | cut -c 1-12)
+  { sed "/^| $1 |/d" "$file"
+    echo "| $1 | $3 | $(cut -d ' ' -f 1 "$work/$2.count") | $sum | $4 | $($5 --version | head -n 1) | ${cpu:-$(uname -m)} | $commit |"
+  } > "$work/report.md"
+  mv "$work/report.md" "$file"
 }
 
 # build_all CASES OUT COMPILER FLAGS...: a program OUT/all_N of each batch; RUNNER, if set, runs it. Prints what fails.
@@ -61,6 +90,7 @@ engine() {
   else
     echo "ok      $name ($((SECONDS - start)) s)"
   fi
+  [[ $size == ci ]] || report "$name" "$profile" "$([[ -s $log ]] && echo FAILED || echo ok)" $((SECONDS - start)) "$1"
   rm -rf "$out"
 }
 
