@@ -10,7 +10,6 @@
 namespace tusk {
 namespace {
 
-using graph::Attrs;
 using graph::Builder;
 using graph::Op;
 using graph::Operand;

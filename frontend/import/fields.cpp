@@ -44,6 +44,16 @@ void FieldReader::renamed(std::string_view old_key, std::string_view field) {
   const_cast<json&>(config_)[std::string(field)] = config_[std::string(old_key)];
 }
 
+void FieldReader::nullable(std::string_view field, std::string& value) {
+  if (const auto it = config_.find(field); it != config_.end() && it->is_null()) value.clear();
+  (*this)(field, value);
+}
+
+void FieldReader::read(const json& found, std::string_view field, Layer& value) const {
+  if (!found.is_object() || !make_layer_) expected(found, field, "a layer");
+  value = make_layer_(found, layer_);
+}
+
 void FieldReader::only(std::string_view field, const json& value) {
   const json* found = take(field);
   if (found == nullptr || *found == value) return;
@@ -56,7 +66,7 @@ void FieldReader::finish() const {
                                                                 "batch_shape"};
   static constexpr std::array<std::string_view, 3> kTrainingOnly = {"_initializer", "_regularizer", "_constraint"};
   for (const auto& [key, value] : config_.items()) {
-    if (seen_.contains(key)) continue;
+    if (seen_.contains(key) || (ignore_rest_ && key != "dtype")) continue;
     if (key == "dtype") {
       check_policy(value);
       continue;
@@ -149,6 +159,10 @@ void FieldReader::read(const json& found, std::string_view field, Activation& va
   if (found.is_object() && found.contains("class_name") && found["class_name"] == "function" &&
       found.contains("config")) {
     name = &found["config"];  // a function that somebody registered, or one of Keras
+  }
+  if (found.is_object() && name == &found && found.contains("class_name") && make_layer_) {
+    value = Activation(make_layer_(found, layer_));
+    return;
   }
   if (!name->is_string()) {
     const std::string class_name =

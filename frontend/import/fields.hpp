@@ -3,6 +3,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -20,8 +21,15 @@ namespace tusk {
 /// no field takes are refused at the end, except those that cannot change what an inference computes.
 class FieldReader {
  public:
-  FieldReader(const nlohmann::json& config, std::string layer, std::string class_name, int keras_major)
-      : config_(config), layer_(std::move(layer)), class_name_(std::move(class_name)), keras_major_(keras_major) {}
+  /// Makes the layer of an envelope inside of the configuration, for a layer that wraps it.
+  using MakeLayer = std::function<Layer(const nlohmann::json& envelope, const std::string& outer)>;
+  FieldReader(const nlohmann::json& config, std::string layer, std::string class_name, int keras_major,
+              MakeLayer make_layer = {})
+      : config_(config),
+        layer_(std::move(layer)),
+        class_name_(std::move(class_name)),
+        keras_major_(keras_major),
+        make_layer_(std::move(make_layer)) {}
 
   template <class T>
   void operator()(std::string_view field, T& value) {
@@ -29,6 +37,10 @@ class FieldReader {
   }
   /// A key of older files.
   void renamed(std::string_view old_key, std::string_view field);
+  /// A text for which null means none.
+  void nullable(std::string_view field, std::string& value);
+  /// All other keys mean nothing here.
+  void ignore_rest() { ignore_rest_ = true; }
   /// A key that means nothing here, whatever it holds.
   void ignored(std::string_view field) { seen_.emplace(field); }
   /// A key that may be there with this value (or null) only.
@@ -62,6 +74,7 @@ class FieldReader {
   void read(const nlohmann::json& found, std::string_view field, Axes& value) const;
   void read(const nlohmann::json& found, std::string_view field, std::vector<InputDim>& value) const;
   void read(const nlohmann::json& found, std::string_view field, Activation& value) const;
+  void read(const nlohmann::json& found, std::string_view field, Layer& value) const;
   void read(const nlohmann::json& found, std::string_view field, layers::Numbers& value) const;
   void read(const nlohmann::json& found, std::string_view field, layers::OutputShape& value) const;
   template <std::size_t axes>
@@ -119,6 +132,8 @@ class FieldReader {
   const nlohmann::json& config_;
   std::string layer_, class_name_;
   int keras_major_;
+  MakeLayer make_layer_;
+  bool ignore_rest_ = false;
   std::set<std::string, std::less<>> seen_;
 };
 

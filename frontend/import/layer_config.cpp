@@ -9,6 +9,7 @@
 #include "frontend/files/bytes.hpp"
 #include "frontend/import/fields.hpp"
 #include "frontend/import/layer_list.hpp"
+#include "frontend/import/operation_config.hpp"
 
 namespace tusk::layer_config {
 
@@ -43,12 +44,20 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
   if (layer_class(class_name) != nullptr && module.find(".ops.") == std::string::npos) return {class_name, {}};
   if (layer_class("Custom>" + class_name) != nullptr) return {"Custom>" + class_name, {}};
   if (module.find(".ops.") != std::string::npos || module.find(".activations.") != std::string::npos) {
+    if (const ops::OperationDef* def = operation_of(envelope)) return {std::string(def->name), {}};
     return {{}, fmt::format("operation {} ({})", class_name, module)};
   }
   if (class_name == "Lambda") {
     return {{},
             "Lambda: Python bytecode, which is never decoded; write its function in C++ as a custom layer "
             "(register_layer), or rewrite it in Keras with layers such as Rescaling"};
+  }
+  if (class_name == "Hashing" || class_name == "HashedCrossing" || class_name == "StringLookup" ||
+      class_name == "TextVectorization") {
+    return {{},
+            class_name +
+                ": texts and their hashes; cut the model behind it, so that it begins with the integer ids "
+                "that the layer gives"};
   }
   if (class_name == "Functional" || class_name == "Model" || class_name == "Sequential") {
     return {{}, fmt::format("{} without layers", class_name)};
@@ -85,6 +94,13 @@ std::string joined(const std::string& path, const std::string& name) {
   return path.empty() ? name : fmt::format("{}/{}", path, name);
 }
 
+const json* wrapped_layer(const json& envelope) {
+  const auto config = envelope.find("config");
+  if (config == envelope.end() || !config->is_object()) return nullptr;
+  const auto layer = config->find("layer");
+  return layer != config->end() && layer->is_object() ? &*layer : nullptr;
+}
+
 std::string name_of(const json& envelope) {
   const std::string name = text_of(envelope, "name");
   if (!name.empty() || !envelope.contains("config") || !envelope["config"].is_object()) return name;
@@ -101,7 +117,11 @@ void find_unsupported(const json& layers, const std::string& path,
       continue;
     }
     const ClassOf found = class_of(envelope, text_of(envelope, "class_name"));
-    if (found.known.empty()) out.emplace_back(found.why, at);
+    if (found.known.empty()) {
+      out.emplace_back(found.why, at);
+    } else if (const json* wrapped = wrapped_layer(envelope)) {
+      find_unsupported(json::array({*wrapped}), at, out);
+    }
   }
 }
 
@@ -131,19 +151,6 @@ void check_shared(const json& layers, const std::string& path, std::map<std::str
 
 namespace {
 
-/// An argument of a call that is no tensor: harmless where it has the value that it would have anyway.
-void take_argument(const std::string& layer, const std::string& key, const json& value, Call& how) {
-  const json leaves = value.is_structured() ? value.flatten() : json::array({value});
-  if (std::ranges::all_of(leaves, [](const json& leaf) { return leaf.is_null(); })) return;  // a mask for each input
-  if (key == "training" && value.is_boolean()) {
-    how.training = value.get<bool>();
-    return;
-  }
-  if (key == "name") return;
-  fail("call-argument",
-       fmt::format("it is called with {} = {}, which is not supported in this release", key, json_text(value)), layer);
-}
-
 std::int64_t index_of(const json& value, const std::string& layer) {
   if (!value.is_number_integer())
     fail("graph-reference", fmt::format("{} is no index of a node", json_text(value)), layer);
@@ -162,16 +169,25 @@ Reference reference_of(const json& value, const std::string& layer) {
   return {value[0].get<std::string>(), index_of(value[1], layer), index_of(value[2], layer)};
 }
 
+bool is_keras_tensor(const json& value) {
+  return value.is_object() && text_of(value, "class_name") == "__keras_tensor__";
+}
+
+/// A tensor of an argument by name: of Keras 3 or, a bare reference, of Keras 2.
+std::optional<Reference> named_tensor(const json& value, const std::string& layer) {
+  if (is_keras_tensor(value)) return tensor_reference(value, layer);
+  if (is_reference(value)) return reference_of(value, layer);
+  return std::nullopt;
+}
+
 // Keras 3: {"args": [tensor or list], "kwargs": {...}}.
 void find_tensors(const json& value, const std::string& layer, std::vector<Reference>& out) {
   if (value.is_array()) {
     for (const json& entry : value) find_tensors(entry, layer, out);
     return;
   }
-  if (value.is_object() && text_of(value, "class_name") == "__keras_tensor__" && value.contains("config") &&
-      value["config"].is_object() && value["config"].contains("keras_history") &&
-      is_reference(value["config"]["keras_history"])) {
-    out.push_back(reference_of(value["config"]["keras_history"], layer));
+  if (is_keras_tensor(value)) {
+    out.push_back(tensor_reference(value, layer));
     return;
   }
   if (value.is_object() && !value.empty() && !value.contains("class_name")) {  // a dict of inputs, flat by sorted key
@@ -181,27 +197,102 @@ void find_tensors(const json& value, const std::string& layer, std::vector<Refer
   fail("call-argument", fmt::format("it is called with {}, which is no tensor of the model", json_text(value)), layer);
 }
 
+// The arguments of attention layers by name; others of them are positional.
+constexpr std::string_view kInputs[] = {"query", "value", "key", "count_weights"};
+constexpr std::string_view kMasks[] = {"query_mask", "value_mask", "key_mask"};
+
+class Keywords {
+ public:
+  Keywords(CallConfig& call, std::string layer) : call_(call), layer_(std::move(layer)) {}
+
+  void take(const json& kwargs) {
+    for (const std::string_view input : kInputs) {
+      const auto it = kwargs.find(input);
+      if (it == kwargs.end() || it->is_null()) continue;
+      if (const std::optional<Reference> tensor = named_tensor(*it, layer_)) {
+        call_.inputs.push_back(*tensor);
+      } else {
+        refuse(std::string(input), *it);
+      }
+    }
+    for (const auto& [key, value] : kwargs.items()) take(key, value);
+  }
+
+ private:
+  void take(const std::string& key, const json& value) {
+    if (std::ranges::find(kInputs, key) != std::end(kInputs) || key == "name") return;
+    const json leaves = value.is_structured() ? value.flatten() : json::array({value});
+    if (std::ranges::all_of(leaves, [](const json& leaf) { return leaf.is_null(); })) return;  // a mask for each input
+    static constexpr std::pair<std::string_view, bool Call::*> kFlags[] = {
+        {"training", &Call::training},
+        {"return_attention_scores", &Call::return_attention_scores},
+        {"use_causal_mask", &Call::use_causal_mask},
+        {"reverse", &Call::reverse}};
+    for (const auto& [flag, member] : kFlags) {
+      if (key == flag && value.is_boolean()) {
+        call_.how.*member = value.get<bool>();
+        return;
+      }
+    }
+    if (key == "mask") {
+      const bool one = named_tensor(value, layer_).has_value();
+      if (!one && !value.is_array()) refuse(key, value);
+      for (const json& entry : one ? json::array({value}) : value) {
+        call_.masks.push_back(named_tensor(entry, layer_));
+        if (!call_.masks.back() && !entry.is_null()) refuse(key, value);
+      }
+      return;
+    }
+    const auto mask = std::ranges::find(kMasks, key);
+    const std::optional<Reference> tensor = named_tensor(value, layer_);
+    if (mask != std::end(kMasks) && tensor) {
+      call_.masks.resize(std::max<std::size_t>(call_.masks.size(), static_cast<std::size_t>(mask - kMasks) + 1));
+      call_.masks[static_cast<std::size_t>(mask - kMasks)] = tensor;
+    } else if (key == "attention_mask" && tensor) {
+      call_.attention_mask = tensor;
+    } else {
+      refuse(key, value);
+    }
+  }
+
+  [[noreturn]] void refuse(const std::string& key, const json& value) const {
+    fail("call-argument",
+         fmt::format("it is called with {} = {}, which is not supported in this release", key, json_text(value)),
+         layer_);
+  }
+
+  CallConfig& call_;
+  std::string layer_;
+};
+
 }  // namespace
+
+Reference tensor_reference(const json& value, const std::string& layer) {
+  const auto config = value.find("config");
+  if (config == value.end() || !config->is_object() || !config->contains("keras_history") ||
+      !is_reference((*config)["keras_history"])) {
+    fail("call-argument", fmt::format("it is called with {}, which is no tensor of the model", json_text(value)),
+         layer);
+  }
+  return reference_of((*config)["keras_history"], layer);
+}
 
 CallConfig call_of(const json& node, const std::string& layer) {
   CallConfig call;
+  Keywords keywords(call, layer);
   if (node.is_object() && node.contains("args")) {
     find_tensors(node["args"], layer, call.inputs);
-    if (node.contains("kwargs") && node["kwargs"].is_object()) {
-      for (const auto& [key, value] : node["kwargs"].items()) take_argument(layer, key, value, call.how);
-    }
+    if (node.contains("kwargs") && node["kwargs"].is_object()) keywords.take(node["kwargs"]);
     return call;
   }
-  // Keras 2: a list of references.
+  // Keras 2: a list of references, the arguments by name on the first of them and again on the others.
   const json leaves = is_reference(node) ? json::array({node}) : node;
   if (!leaves.is_array()) fail("call-argument", fmt::format("{} is no call of a layer", json_text(node)), layer);
   for (const json& leaf : leaves) {
     if (!is_reference(leaf)) fail("call-argument", fmt::format("{} is no tensor of the model", json_text(leaf)), layer);
     call.inputs.push_back(reference_of(leaf, layer));
-    if (leaf.size() == 4 && leaf[3].is_object()) {
-      for (const auto& [key, value] : leaf[3].items()) take_argument(layer, key, value, call.how);
-    }
   }
+  if (!leaves.empty() && leaves[0].size() == 4 && leaves[0][3].is_object()) keywords.take(leaves[0][3]);
   return call;
 }
 

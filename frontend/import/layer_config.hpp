@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,7 +23,19 @@ struct Reference {
 
 struct CallConfig {
   std::vector<Reference> inputs;
-  Call how;
+  std::vector<std::optional<Reference>> masks;  // of the inputs, in their order; none: what they carry
+  std::optional<Reference> attention_mask;
+  Call how;  // without tensors
+
+  /// Calls `visit` on everything that the call reads.
+  template <class Visit>
+  void each(Visit&& visit) {
+    for (Reference& reference : inputs) visit(reference);
+    for (std::optional<Reference>& mask : masks) {
+      if (mask) visit(*mask);
+    }
+    if (attention_mask) visit(*attention_mask);
+  }
 };
 
 struct LayerConfig {
@@ -54,6 +67,9 @@ std::string joined(const std::string& path, const std::string& name);
 /// The layers of a model among layers: those of its configuration, which early versions wrote as a bare list.
 const json* layers_of(const json& envelope);
 
+/// The envelope of the layer inside of one that wraps it, or null.
+const json* wrapped_layer(const json& envelope);
+
 /// What a layer of a file is here.
 ClassOf class_of(const json& envelope, const std::string& class_name);
 
@@ -70,6 +86,9 @@ void find_unsupported(const json& layers, const std::string& path,
 /// Occurrences of a layer in several models have an id, but for the first one. Where two layers have one class and
 /// name, which of them an id means cannot be told.
 void check_shared(const json& layers, const std::string& path, std::map<std::string, std::vector<const json*>>& met);
+
+/// {"class_name": "__keras_tensor__", ...}: what it refers to.
+Reference tensor_reference(const json& value, const std::string& layer);
 
 /// One entry of inbound_nodes, as Keras 2 or 3 writes it.
 CallConfig call_of(const json& node, const std::string& layer);

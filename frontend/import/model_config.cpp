@@ -12,6 +12,7 @@
 #include "frontend/import/fields.hpp"
 #include "frontend/import/layer_config.hpp"
 #include "frontend/import/layer_list.hpp"
+#include "frontend/import/operation_config.hpp"
 
 namespace tusk {
 namespace {
@@ -77,7 +78,7 @@ class Reader {
       }
       if (const auto nodes = envelope.find("inbound_nodes");
           !sequential && nodes != envelope.end() && nodes->is_array()) {
-        for (const json& node : *nodes) layer.calls.push_back(call_of(node, joined(path_, layer.name)));
+        for (const json& node : *nodes) layer.calls.push_back(read_call(envelope, node, joined(path_, layer.name)));
       }
       configs_.push_back(std::move(layer));
     }
@@ -92,18 +93,52 @@ class Reader {
     }
   }
 
+  static CallConfig read_call(const json& envelope, const json& node, const std::string& layer) {
+    const ops::OperationDef* def = operation_of(envelope);
+    if (def == nullptr) return call_of(node, layer);
+    CallConfig call;
+    arguments_of(*def, envelope["config"], node, layer, call.inputs);
+    return call;
+  }
+
+  /// An operation keeps its arguments; the tensors among them come with each call.
+  Layer make_operation(const LayerConfig& layer, const ops::OperationDef& def, const std::string& path) const {
+    std::vector<Reference> reads;
+    if (layer.calls.size() != 1) {
+      fail("call-argument", fmt::format("the operation has {} calls, expected one", layer.calls.size()), path);
+    }
+    return Layer(std::make_shared<ops::OperationImpl>(
+        def, arguments_of(def, *layer.config, (*layer.envelope)["inbound_nodes"][0], path, reads), layer.name));
+  }
+
   Made make(const LayerConfig& layer) {
+    if (const ops::OperationDef* def = operation_of(*layer.envelope))
+      return {make_operation(layer, *def, joined(path_, layer.name)), nullptr};
     Made& known = made_[fmt::format("{}/{}", layer.class_name, layer.name)];
     if (known.layer.shared() && layer.envelope->contains("shared_object_id")) return known;
-    const std::string path = joined(path_, layer.name);
+    return known = make_unshared(layer, joined(path_, layer.name));
+  }
+
+  Made make_unshared(const LayerConfig& layer, const std::string& path) {
     if (layers_of(*layer.envelope) != nullptr) {
       auto inner = std::make_shared<ConfiguredModel>(Reader(*layer.envelope, keras_major_, made_, path).read());
-      return known = {inner->model, inner};
+      return {inner->model, inner};
     }
     json config = *layer.config;
-    FieldReader fields(config, path, layer.class_name, keras_major_);
+    const auto make_wrapped = [this](const json& envelope, const std::string& outer) {
+      LayerConfig inner;
+      inner.config = &envelope["config"];
+      inner.envelope = &envelope;
+      inner.class_name = text_of(envelope, "class_name");
+      inner.name = name_of(envelope);
+      const bool plain = envelope.contains("config") && (inner.config->is_object() || layers_of(envelope) != nullptr);
+      if (!plain || inner.name.empty() || operation_of(envelope) != nullptr)
+        fail("model-config", fmt::format("{} is no layer", json_text(envelope)), outer);
+      return make_unshared(inner, joined(outer, inner.name)).layer;
+    };
+    FieldReader fields(config, path, layer.class_name, keras_major_, make_wrapped);
     const Layer made = layer_class(class_of(*layer.envelope, layer.class_name).known)->make(fields);
-    return known = {made, nullptr};
+    return {made, nullptr};
   }
 
   static InputLayerImpl* as_input(const Layer& layer) { return dynamic_cast<InputLayerImpl*>(&layer.base()); }
@@ -186,9 +221,9 @@ class Reader {
       std::vector<Reference*> ends;
       for (LayerConfig& reader : configs_) {
         for (CallConfig& call : reader.calls) {
-          for (Reference& reference : call.inputs) {
+          call.each([&](Reference& reference) {
             if (reference.layer == layer.name) calls.push_back(&reference);
-          }
+          });
         }
       }
       for (Ends* list : {&inputs, &outputs}) {
@@ -215,14 +250,13 @@ class Reader {
   }
 
   /// Every layer and node that is named exists.
-  void check_references() const {
-    for (const LayerConfig& layer : configs_) {
+  void check_references() {
+    for (LayerConfig& layer : configs_) {
       const bool is_input = layer.class_name == "InputLayer";
       if (is_input && !layer.calls.empty()) fail("graph-reference", "an InputLayer reads another layer", layer.name);
       for (std::size_t n = 0; n < layer.calls.size(); ++n) {
-        for (const Reference& reference : layer.calls[n].inputs) {
-          check(reference, fmt::format("node {}", n), layer.name);
-        }
+        layer.calls[n].each(
+            [&](const Reference& reference) { check(reference, fmt::format("node {}", n), layer.name); });
       }
     }
   }
@@ -241,12 +275,9 @@ class Reader {
                        in_quotes(reference.layer), nodes),
            layer);
     }
-    const bool is_model = layers_of(*source.envelope) != nullptr;  // others are checked when they have been called
-    if (reference.tensor < 0 || (reference.tensor > 0 && !is_model)) {
+    if (reference.tensor < 0) {  // how many there are shows when it has been called
       fail("graph-reference",
-           fmt::format("{} refers to result {} of layer {}, which has 1", who, reference.tensor,
-                       in_quotes(reference.layer)),
-           layer);
+           fmt::format("{} refers to result {} of layer {}", who, reference.tensor, in_quotes(reference.layer)), layer);
     }
   }
 
@@ -264,27 +295,31 @@ class Reader {
 
   /// The next call of a layer, if what it reads is there.
   bool replay(std::size_t i) {
-    const CallConfig& call = configs_[i].calls[results_[i].size()];
+    CallConfig& call = configs_[i].calls[results_[i].size()];
+    bool ready = true;
+    call.each([&](const Reference& reference) { ready = ready && find(reference) != nullptr; });
+    if (!ready) return false;
     std::vector<Tensor> inputs;
-    for (const Reference& reference : call.inputs) {
-      const Tensor* input = find(reference);
-      if (input == nullptr) return false;
-      inputs.push_back(*input);
-    }
-    results_[i].push_back(layers_[i](inputs, call.how).results());
+    for (const Reference& reference : call.inputs) inputs.push_back(*find(reference));
+    Call how = call.how;
+    for (const std::optional<Reference>& mask : call.masks) how.mask.list.push_back(mask ? *find(*mask) : Tensor());
+    if (call.attention_mask) how.attention_mask = *find(*call.attention_mask);
+    results_[i].push_back(layers_[i](inputs, how).results());
     return true;
   }
 
   /// Follows what is missing until a layer comes again.
-  [[noreturn]] void fail_cycle() const {
+  [[noreturn]] void fail_cycle() {
     std::size_t at = 0;
     while (results_[at].size() == configs_[at].calls.size() || configs_[at].class_name == "InputLayer") ++at;
     std::vector<std::size_t> way;
     while (std::ranges::find(way, at) == way.end()) {
       way.push_back(at);
-      for (const Reference& reference : configs_[at].calls[results_[at].size()].inputs) {
-        if (find(reference) == nullptr) at = index_.find(reference.layer)->second;
-      }
+      std::size_t next = at;
+      configs_[at].calls[results_[at].size()].each([&](const Reference& reference) {
+        if (find(reference) == nullptr) next = index_.find(reference.layer)->second;
+      });
+      at = next;
     }
     std::vector<std::string> names;
     for (auto it = std::ranges::find(way, at); it != way.end(); ++it) names.push_back(in_quotes(configs_[*it].name));

@@ -13,7 +13,7 @@
 namespace tusk::layers {
 
 /// max_value above it, x above the threshold, negative_slope * (x - threshold) below.
-struct ReLUImpl : LayerBase {
+struct ReLUImpl : MaskedLayer {
   struct Config {
     std::optional<double> max_value = {};
     double negative_slope = 0;
@@ -31,7 +31,7 @@ struct ReLUImpl : LayerBase {
 };
 using ReLU = LayerOf<ReLUImpl>;
 
-struct LeakyReLUImpl : LayerBase {
+struct LeakyReLUImpl : MaskedLayer {
   struct Config {
     double negative_slope = 0.3;
     std::string name = {};
@@ -47,7 +47,7 @@ struct LeakyReLUImpl : LayerBase {
 using LeakyReLU = LayerOf<LeakyReLUImpl>;
 
 /// relu(x) - alpha * relu(-x), with an alpha for each element of a sample, or one along each shared axis (1, 2, ...).
-struct PReLUImpl : LayerBase {
+struct PReLUImpl : MaskedLayer {
   struct Config {
     Initializer alpha_initializer = "zeros";
     std::vector<std::int64_t> shared_axes = {};
@@ -65,7 +65,7 @@ struct PReLUImpl : LayerBase {
 };
 using PReLU = LayerOf<PReLUImpl>;
 
-struct ELUImpl : LayerBase {
+struct ELUImpl : MaskedLayer {
   struct Config {
     double alpha = 1;
     std::string name = {};
@@ -78,7 +78,7 @@ struct ELUImpl : LayerBase {
 using ELU = LayerOf<ELUImpl>;
 
 /// Over one axis, or over several together.
-struct SoftmaxImpl : LayerBase {
+struct SoftmaxImpl : MaskedLayer {
   struct Config {
     DesignatedOnly designated = DesignatedOnly();
     Axes axis = -1;

@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "frontend/model/error.hpp"
-#include "frontend/model/ops.hpp"
+#include "frontend/model/layer.hpp"
 #include "frontend/model/trace.hpp"
+#include "frontend/ops/ops.hpp"
 #include "ir/text/suggest.hpp"
 
 namespace tusk {
@@ -255,6 +256,18 @@ Activation Activation::named(std::string_view name) {
       error("activation-name", fmt::format("no activation is named `{}`{}", name, text::suggestion(name, names))));
 }
 
-Tensor Activation::operator()(const Tensor& x) const { return custom_ != nullptr ? custom_(x) : named_->function(x); }
+Activation::Activation(const Layer& layer) : layer_(new Layer(layer)) {}
+const Layer* Activation::copied(const Layer* layer) { return new Layer(*layer); }
+void Activation::release(const Layer* layer) { delete layer; }
+
+Tensor Activation::operator()(const Tensor& x) const {
+  if (layer_ == nullptr) return custom_ != nullptr ? custom_(x) : named_->function(x);
+  const Tensor y = (*layer_)(x);
+  if (!layer_->weights().empty()) {
+    throw Error(error("layer-config", fmt::format("the activation is layer `{}`, which has weights", layer_->name()))
+                    .note("put it behind as a layer of its own"));
+  }
+  return y;
+}
 
 }  // namespace tusk

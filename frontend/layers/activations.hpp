@@ -7,10 +7,14 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "frontend/model/tensor.hpp"
 
 namespace tusk {
+
+class Layer;
+
 namespace activations {
 
 struct ReluOptions {
@@ -116,12 +120,28 @@ class Activation {
   template <class Function>
   requires std::is_convertible_v<Function, Tensor (*)(const Tensor&)>
   constexpr Activation(Function function) : custom_(function) {}  // NOLINT: a lambda is an activation
+  /// A layer without weights, LeakyReLU(0.1): Keras takes one where it takes a name.
+  explicit Activation(const Layer& layer);
+  constexpr Activation(const Activation& other) : named_(other.named_), custom_(other.custom_) {
+    if (other.layer_ != nullptr) layer_ = copied(other.layer_);
+  }
+  constexpr Activation& operator=(Activation other) {
+    std::swap(named_, other.named_);
+    std::swap(custom_, other.custom_);
+    std::swap(layer_, other.layer_);
+    return *this;
+  }
+  constexpr ~Activation() {
+    if (layer_ != nullptr) release(layer_);
+  }
   /// A name that is known at run time.
   static Activation named(std::string_view name);
 
   Tensor operator()(const Tensor& x) const;
-  /// "linear", "relu", ...; "" for a function of one's own.
-  constexpr std::string_view name() const { return named_ != nullptr ? named_->name : std::string_view(); }
+  /// "linear", "relu", ...; "" for a function of one's own or a layer.
+  constexpr std::string_view name() const {
+    return custom_ == nullptr && layer_ == nullptr ? named_->name : std::string_view();
+  }
 
  private:
   static constexpr const activations::Named* find(std::string_view name) {
@@ -131,8 +151,13 @@ class Activation {
     return nullptr;
   }
 
+  // A smart pointer would not be constexpr, as the check of names wants it.
+  static const Layer* copied(const Layer* layer);
+  static void release(const Layer* layer);
+
   const activations::Named* named_ = &activations::kAll[0];
   Tensor (*custom_)(const Tensor&) = nullptr;
+  const Layer* layer_ = nullptr;
 };
 
 }  // namespace tusk

@@ -131,9 +131,68 @@ void EmbeddingImpl::build(const Shape&) {
       add_weight("embeddings", {config.input_dim, config.output_dim}, {.initializer = config.embeddings_initializer});
 }
 
-Tensor EmbeddingImpl::call(Tensor x, const Call&) {
+namespace {
+
+Tensor rows_of(const Variable& table, const Tensor& x) {
   const Tensor ids = x.dtype() == DType::i32 ? x : emit::cast(x, DType::i32);
-  return emit::op("gather", {embeddings_, ids}, {{{"axis", std::int64_t{0}}, {"batch", std::int64_t{0}}}});
+  return emit::op("gather", {table, ids}, {{{"axis", std::int64_t{0}}, {"batch", std::int64_t{0}}}});
+}
+
+}  // namespace
+
+Tensor EmbeddingImpl::call(Tensor x, const Call&) { return rows_of(embeddings_, x); }
+
+void ReversibleEmbeddingImpl::build(const Shape&) {
+  check_field("input_dim", config.input_dim);
+  check_field("output_dim", config.output_dim);
+  embeddings_ =
+      add_weight("embeddings", {config.input_dim, config.output_dim}, {.initializer = config.embeddings_initializer});
+  if (!config.tie_weights) {
+    reverse_embeddings_ = add_weight("reverse_embeddings", {config.output_dim, config.input_dim},
+                                     {.initializer = config.embeddings_initializer});
+  }
+}
+
+Tensor ReversibleEmbeddingImpl::call(Tensor x, const Call& call) {
+  if (!call.reverse) return rows_of(embeddings_, x);
+  x = emit::to_float(x);
+  graph::ContractSpec spec;
+  for (std::int64_t i = 0; i + 1 < x.rank(); ++i) spec.a.push_back(fmt::format("n{}", i));
+  spec.y = spec.a;
+  spec.a.emplace_back("k");
+  spec.b = config.tie_weights ? std::vector<std::string>{"o", "k"} : std::vector<std::string>{"k", "o"};
+  spec.y.emplace_back("o");
+  const Tensor logits =
+      emit::contract(x, config.tie_weights ? embeddings_ : reverse_embeddings_, std::nullopt, std::move(spec));
+  if (!config.logit_soft_cap) return logits;
+  const double cap = *config.logit_soft_cap;
+  return emit::map("mul", {emit::map("tanh", {emit::map("div", {logits, cap})}), cap});
+}
+
+Tensor ReversibleEmbeddingImpl::output_mask(const std::vector<Tensor>& inputs, const Call& call) {
+  return config.mask_zero && !call.reverse ? emit::map("ne", {inputs[0], 0}) : Tensor();
+}
+
+Tensor EmbeddingImpl::output_mask(const std::vector<Tensor>& inputs, const Call&) {
+  return config.mask_zero ? emit::map("ne", {inputs[0], 0}) : Tensor();
+}
+
+namespace {
+
+Tensor positions_with_data(const Tensor& x, double mask_value) {
+  return emit::reduce("any", emit::map("ne", {x, mask_value}), {x.rank() - 1});
+}
+
+}  // namespace
+
+Tensor MaskingImpl::call(Tensor input, const Call&) {
+  const Tensor x = emit::to_float(input);
+  if (x.rank() < 2) fail("layer-rank", fmt::format("Masking needs rank 2 or more, found {}", keras_shape(x.shape())));
+  return emit::map("select", {emit::leading(positions_with_data(x, config.mask_value), x.shape()), x, 0});
+}
+
+Tensor MaskingImpl::output_mask(const std::vector<Tensor>& inputs, const Call&) {
+  return positions_with_data(emit::to_float(inputs[0]), config.mask_value);
 }
 
 Tensor ActivationImpl::call(Tensor x, const Call&) { return config.activation(x); }

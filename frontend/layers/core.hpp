@@ -14,7 +14,7 @@
 namespace tusk::layers {
 
 /// y = activation(x . kernel + bias), over the last axis of x, which has any rank from 2.
-struct DenseImpl : LayerBase {
+struct DenseImpl : MaskedLayer {
   struct Config {
     std::int64_t units = 0;
     Activation activation = {};
@@ -90,6 +90,7 @@ struct EmbeddingImpl : LayerBase {
     std::int64_t input_dim = 0;
     std::int64_t output_dim = 0;
     Initializer embeddings_initializer = "random_uniform";
+    bool mask_zero = false;
     std::string name = {};
   } config;
   static constexpr std::tuple positional{&Config::input_dim, &Config::output_dim};
@@ -97,7 +98,7 @@ struct EmbeddingImpl : LayerBase {
     f("input_dim", c.input_dim);
     f("output_dim", c.output_dim);
     f("embeddings_initializer", c.embeddings_initializer);
-    f.only("mask_zero", false);
+    f("mask_zero", c.mask_zero);
     f.only("lora_rank", nullptr);
     f.only("quantization_config", nullptr);
     f.ignored("lora_alpha");
@@ -106,13 +107,63 @@ struct EmbeddingImpl : LayerBase {
   }
   void build(const Shape& in) override;
   Tensor call(Tensor x, const Call& call) override;
+  /// With mask_zero: the ids that are not 0.
+  Tensor output_mask(const std::vector<Tensor>& inputs, const Call& call) override;
 
  private:
   Variable embeddings_;
 };
 using Embedding = LayerOf<EmbeddingImpl>;
 
-struct IdentityImpl : LayerBase {
+/// An Embedding that also works from vectors back to ids, called with {.reverse = true}: logits = x E^T, or x R with a
+/// matrix R of its own if tie_weights is false; logit_soft_cap c gives c tanh(logits / c).
+struct ReversibleEmbeddingImpl : LayerBase {
+  struct Config {
+    std::int64_t input_dim = 0;
+    std::int64_t output_dim = 0;
+    bool tie_weights = true;
+    Initializer embeddings_initializer = "random_uniform";
+    bool mask_zero = false;
+    std::optional<double> logit_soft_cap = {};
+    std::string name = {};
+  } config;
+  static constexpr std::tuple positional{&Config::input_dim, &Config::output_dim};
+  static void fields(auto& f, Config& c) {
+    f("input_dim", c.input_dim);
+    f("output_dim", c.output_dim);
+    f("tie_weights", c.tie_weights);
+    f("embeddings_initializer", c.embeddings_initializer);
+    f("mask_zero", c.mask_zero);
+    f("logit_soft_cap", c.logit_soft_cap);
+    f.only("reverse_dtype", "float32");
+    f.only("lora_rank", nullptr);
+    f.only("quantization_config", nullptr);
+    f.ignored("lora_alpha");
+  }
+  void build(const Shape& in) override;
+  Tensor call(Tensor x, const Call& call) override;
+  Tensor output_mask(const std::vector<Tensor>& inputs, const Call& call) override;
+
+ private:
+  Variable embeddings_, reverse_embeddings_;
+};
+using ReversibleEmbedding = LayerOf<ReversibleEmbeddingImpl>;
+
+/// The mask: where not all features of a position are mask_value. Others become 0.
+struct MaskingImpl : LayerBase {
+  struct Config {
+    double mask_value = 0;
+    std::string name = {};
+  } config;
+  static constexpr std::tuple positional{&Config::mask_value};
+  static constexpr bool all_optional = true;
+  static void fields(auto& f, Config& c) { f("mask_value", c.mask_value); }
+  Tensor call(Tensor x, const Call& call) override;
+  Tensor output_mask(const std::vector<Tensor>& inputs, const Call& call) override;
+};
+using Masking = LayerOf<MaskingImpl>;
+
+struct IdentityImpl : MaskedLayer {
   struct Config {
     std::string name = {};
   } config;
@@ -121,7 +172,7 @@ struct IdentityImpl : LayerBase {
 };
 using Identity = LayerOf<IdentityImpl>;
 
-struct ActivationImpl : LayerBase {
+struct ActivationImpl : MaskedLayer {
   struct Config {
     tusk::Activation activation = {};
     std::string name = {};
@@ -141,7 +192,7 @@ struct Numbers {
 };
 
 /// y = x * scale + offset
-struct RescalingImpl : LayerBase {
+struct RescalingImpl : MaskedLayer {
   struct Config {
     Numbers scale = 1.0;
     Numbers offset = 0.0;

@@ -8,19 +8,67 @@
 
 namespace tusk::layers {
 
+Tensor MergeImpl::output_mask(const std::vector<Tensor>&, const Call& call) {
+  const std::vector<Tensor>& masks = call.mask.list;
+  if (!std::ranges::all_of(masks, [](const Tensor& mask) { return static_cast<bool>(mask); })) return {};
+  Tensor all = masks.front();
+  for (std::size_t i = 1; i < masks.size(); ++i) {
+    const std::vector<Tensor> both = emit::broadcast_together({all, masks[i]});
+    all = emit::map("or", {both[0], both[1]});
+  }
+  return all;
+}
+
+namespace {
+
+/// The fold of products, maxima or minima of which some have masks, of the rank of their inputs less one.
+Tensor masked_fold(std::string_view row, const std::vector<Tensor>& inputs, const std::vector<Tensor>& masks) {
+  const bool is_product = row == "mul";
+  const auto wide = [&](std::size_t i) { return emit::leading(masks[i], inputs[i].shape()); };
+  Tensor result;
+  Tensor where;  // the result is data
+  bool all = true;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    Tensor x = inputs[i];
+    const Tensor mask = masks[i] ? wide(i) : Tensor();
+    if (is_product && mask) x = emit::map("select", {mask, x, 1});
+    if (!result) {
+      result = x;
+      where = mask;
+      all = static_cast<bool>(mask);
+      continue;
+    }
+    if (!is_product && mask) x = emit::map("select", {mask, x, result});
+    if (!is_product && where) result = emit::map("select", {where, result, x});
+    all = all && mask;
+    where = all ? emit::map("or", {where, mask}) : Tensor();
+    result = emit::map(row, {result, x});
+  }
+  return is_product && all ? emit::map("select", {where, result, 0}) : result;
+}
+
+}  // namespace
+
 template <FixedText keras_name, FixedText row>
-std::vector<Tensor> ElementwiseMergeImpl<keras_name, row>::call_all(const std::vector<Tensor>& inputs, const Call&) {
+std::vector<Tensor> ElementwiseMergeImpl<keras_name, row>::call_all(const std::vector<Tensor>& inputs,
+                                                                    const Call& call) {
   std::size_t rank = 0;
   for (const Tensor& input : inputs) rank = std::max(rank, input.shape().size());
   std::vector<Tensor> aligned = inputs;
-  for (Tensor& x : aligned) {
+  std::vector<Tensor> masks = call.mask.list;
+  for (std::size_t i = 0; i < aligned.size(); ++i) {
+    Tensor& x = aligned[i];
     if (x.shape().size() == rank) continue;
+    masks[i] = Tensor();  // lost, as in Keras
     Shape shape = x.shape();
     shape.insert(shape.begin() + 1, rank - shape.size(), Dim(1));
     x = emit::reshape(x, std::move(shape));
   }
   aligned = emit::broadcast_together(std::move(aligned));
   constexpr bool is_mean = row.view() == "mean";
+  constexpr bool heeds_masks = row.view() == "mul" || row.view() == "max" || row.view() == "min";
+  if (heeds_masks && std::ranges::any_of(masks, [](const Tensor& mask) { return static_cast<bool>(mask); }))
+    return {masked_fold(row.view(), aligned, masks)};
   Tensor result = aligned.front();
   for (std::size_t i = 1; i < aligned.size(); ++i) {
     result = emit::map(is_mean ? "add" : row.view(), {result, aligned[i]});
@@ -57,6 +105,24 @@ std::vector<Tensor> ConcatenateImpl::call_all(const std::vector<Tensor>& inputs,
   }
   if (parts.size() == 1) return {inputs.front()};
   return {emit::op("concat", parts, {{{"axis", axis}}})};
+}
+
+// An input without a mask is all data. The masks are joined as the inputs are; then any along the last axis.
+Tensor ConcatenateImpl::output_mask(const std::vector<Tensor>& inputs, const Call& call) {
+  const std::vector<Tensor>& masks = call.mask.list;
+  if (std::ranges::none_of(masks, [](const Tensor& mask) { return static_cast<bool>(mask); })) return {};
+  std::vector<emit::Arg> parts;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Shape& shape = inputs[i].shape();
+    if (masks[i]) {
+      parts.emplace_back(emit::leading(masks[i], shape));
+    } else {
+      parts.emplace_back(emit::broadcast(emit::constant("mask", Array::splat(DType::boolean, {}, 1)), shape, {}));
+    }
+  }
+  const std::int64_t axis = emit::axis_of(inputs.front(), config.axis);
+  const Tensor joined = parts.size() == 1 ? *parts.front().tensor() : emit::op("concat", parts, {{{"axis", axis}}});
+  return emit::reduce("any", joined, {joined.rank() - 1});
 }
 
 std::vector<Tensor> DotImpl::call_all(const std::vector<Tensor>& inputs, const Call&) {

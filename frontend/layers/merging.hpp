@@ -14,9 +14,12 @@ namespace tusk::layers {
 /// A layer with any number of inputs.
 struct MergeImpl : LayerBase {
   std::size_t max_inputs() const override { return std::size_t{1} << 20; }
+  /// Where one of the inputs has data, if all have masks.
+  Tensor output_mask(const std::vector<Tensor>& inputs, const Call& call) override;
 };
 
-/// A row applied from the left. Tensors of lower rank get axes of 1 behind the batch, then shapes broadcast.
+/// A row applied from the left. Tensors of lower rank get axes of 1 behind the batch, then shapes broadcast. Where an
+/// input has no data (its mask), a product takes it as 1, a maximum or minimum leaves it out.
 template <FixedText keras_name, FixedText row>
 struct ElementwiseMergeImpl : MergeImpl {
   static constexpr std::string_view class_name = keras_name.view();
@@ -42,6 +45,7 @@ struct ConcatenateImpl : MergeImpl {
     std::string name = {};
   } config;
   static void fields(auto& f, Config& c) { f("axis", c.axis); }
+  Tensor output_mask(const std::vector<Tensor>& inputs, const Call& call) override;
   std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
 };
 using Concatenate = LayerOf<ConcatenateImpl>;

@@ -12,7 +12,7 @@
 namespace tusk::layers {
 
 /// A layer that is the identity, unless it is trained.
-struct TrainingOnlyImpl : LayerBase {
+struct TrainingOnlyImpl : MaskedLayer {
   Tensor call(Tensor x, const Call& call) override;
 };
 

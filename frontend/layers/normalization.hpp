@@ -14,7 +14,7 @@ namespace tusk::layers {
 
 /// y = (x - moving_mean) / sqrt(moving_variance + epsilon) * gamma + beta along one axis; in training the moments are
 /// those of the batch.
-struct BatchNormalizationImpl : LayerBase {
+struct BatchNormalizationImpl : MaskedLayer {
   struct Config {
     std::int64_t axis = -1;
     double momentum = 0.99;
@@ -56,7 +56,7 @@ using BatchNormalization = LayerOf<BatchNormalizationImpl>;
 
 /// (x - mean) / sqrt(variance + epsilon) * gamma + beta, the moments over `axis` (one, or several together) of each
 /// sample, gamma and beta of the shape of those axes.
-struct LayerNormalizationImpl : LayerBase {
+struct LayerNormalizationImpl : MaskedLayer {
   struct Config {
     DesignatedOnly designated = DesignatedOnly();
     Axes axis = -1;
@@ -86,7 +86,7 @@ using LayerNormalization = LayerOf<LayerNormalizationImpl>;
 
 /// As LayerNormalization, the channels in `groups` of neighbours, each with moments of its own over all else of a
 /// sample; gamma and beta for each channel. -1: a group for each channel.
-struct GroupNormalizationImpl : LayerBase {
+struct GroupNormalizationImpl : MaskedLayer {
   struct Config {
     std::int64_t groups = 32;
     std::int64_t axis = -1;
@@ -117,7 +117,7 @@ struct GroupNormalizationImpl : LayerBase {
 using GroupNormalization = LayerOf<GroupNormalizationImpl>;
 
 /// x / sqrt(max(sum of squares over axis, 1e-24))
-struct UnitNormalizationImpl : LayerBase {
+struct UnitNormalizationImpl : MaskedLayer {
   struct Config {
     DesignatedOnly designated = DesignatedOnly();
     Axes axis = -1;
@@ -149,7 +149,7 @@ using RMSNormalization = LayerOf<RMSNormalizationImpl>;
 
 /// (x - mean) / max(sqrt(variance), 1e-7), or with `invert` back again; the moments for each element of `axis` (empty:
 /// one for all) are given, or weights.
-struct NormalizationImpl : LayerBase {
+struct NormalizationImpl : MaskedLayer {
   struct Config {
     DesignatedOnly designated = DesignatedOnly();
     Axes axis = -1;

@@ -106,7 +106,7 @@ void GlobalPoolingImpl<pool, axes>::build(const Shape& in) {
 }
 
 template <Pool pool, std::size_t axes>
-Tensor GlobalPoolingImpl<pool, axes>::call(Tensor input, const Call&) {
+Tensor GlobalPoolingImpl<pool, axes>::call(Tensor input, const Call& call) {
   constexpr bool average = pool == Pool::average;
   const Tensor x = average ? emit::to_float(input) : input;
   emit::Ints all;
@@ -115,6 +115,15 @@ Tensor GlobalPoolingImpl<pool, axes>::call(Tensor input, const Call&) {
     const std::size_t axis = first_spatial(config.data_format) + i;
     all.push_back(static_cast<std::int64_t>(axis));
     kept[axis] = Dim(1);
+  }
+  if (const Tensor mask = call.mask.list.empty() ? Tensor() : call.mask.list.front(); mask && average && axes == 1) {
+    // The mean of what is data: NaN where nothing is.
+    const Tensor data = mask.dtype() == DType::boolean ? mask : emit::cast(mask, DType::boolean);
+    const Tensor wide = emit::broadcast(data, x.shape(), {0, all[0]});
+    const Tensor sum = emit::reduce("sum", emit::map("select", {wide, x, 0}), all);
+    const Tensor count = emit::reduce("sum", emit::cast(data, DType::f32), {1});
+    const Tensor y = emit::map("div", {sum, emit::leading(count, sum.shape())});
+    return config.keepdims ? emit::reshape(y, std::move(kept)) : y;
   }
   const Tensor y = average ? emit::mean(x, all) : emit::reduce("max", x, all);
   return config.keepdims ? emit::reshape(y, std::move(kept)) : y;

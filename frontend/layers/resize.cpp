@@ -50,7 +50,10 @@ Taps taps_of(std::int64_t extent, std::int64_t size, Interpolation interpolation
   taps.weight = Array(DType::f32, {size, taps.count});
   std::vector<double> weights(static_cast<std::size_t>(taps.count));
   for (std::int64_t i = 0; i < size; ++i) {
-    const double at = (static_cast<double>(i) + 0.5) * ratio - 0.5;
+    double at = (static_cast<double>(i) + 0.5) * ratio - 0.5;
+    // TensorFlow, Keras' default, takes the cubic from a table of 1024 steps; other backends do not.
+    if (interpolation == "bicubic" && !antialias)
+      at = std::floor(at) + std::nearbyint((at - std::floor(at)) * 1024) / 1024;
     const auto first =
         std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(at - reach)), 0, extent - taps.count);
     double sum = 0;

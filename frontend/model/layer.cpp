@@ -79,6 +79,10 @@ std::vector<Tensor> LayerBase::call_all(const std::vector<Tensor>& inputs, const
   return {call(inputs.front(), how)};
 }
 
+Tensor LayerBase::output_mask(const std::vector<Tensor>&, const Call& how) {
+  return supports_masking() && !how.mask.list.empty() ? how.mask.list.front() : Tensor();
+}
+
 Variable LayerBase::add_weight(std::string name, const Shape& shape, WeightOptions options) {
   std::vector<std::int64_t> extents;
   std::int64_t count = 1;
@@ -100,7 +104,20 @@ Variable LayerBase::add_weight(std::string name, const Shape& shape, WeightOptio
 std::vector<Variable> LayerBase::weights() const {
   std::vector<Variable> out = weights_;
   std::stable_partition(out.begin(), out.end(), [](const Variable& variable) { return variable.trainable(); });
+  for (const Layer& child : children_) {
+    for (Variable& variable : child.weights()) out.push_back(std::move(variable));
+  }
   return out;
+}
+
+void LayerBase::ensure_built(const std::vector<Shape>& shapes) {
+  if (!built_) build_all(shapes);
+  built_ = true;
+}
+
+void LayerBase::add_child(const Layer& layer, const std::vector<Shape>& shapes) {
+  layer.base().ensure_built(shapes);
+  children_.push_back(layer);
 }
 
 void LayerBase::check_inputs(const std::vector<Tensor>& inputs) const {
@@ -115,15 +132,22 @@ std::vector<Tensor> LayerBase::apply(std::vector<Tensor> inputs, const Call& how
   check_inputs(inputs);
   std::vector<Shape> shapes;
   for (const Tensor& input : inputs) shapes.push_back(input.shape());
-  if (!built_) build_all(shapes);
-  built_ = true;
-  const bool defining = std::ranges::any_of(inputs, [](const Tensor& x) { return x.result() != nullptr; });
+  ensure_built(shapes);
+  std::vector<Tensor> reads = inputs;
+  Call copy = how;
+  for (const Tensor* tensor : copy.tensors()) reads.push_back(*tensor);
+  const bool defining = std::ranges::any_of(reads, [](const Tensor& x) { return x.result() != nullptr; });
   if (!defining && Trace::active()) return Trace::current().run(*this, inputs, how);
 
-  auto node = std::make_shared<Node>(shared_from_this(), inputs, std::vector<graph::Type>(), how);
+  auto node = std::make_shared<Node>(shared_from_this(), reads, inputs.size(), std::vector<graph::Type>(), how);
   Trace trace("call", Trace::Weights::described);
-  for (Tensor& input : inputs) input = trace.parameter("x", input.type());
-  for (const Tensor& result : trace.run(*this, inputs, how)) node->outputs.push_back(result.type());
+  for (Tensor& tensor : reads) tensor = trace.parameter("x", tensor.type());
+  node->outputs = node->with(reads, [&](const std::vector<Tensor>& values, Call call) {
+    call.training = false;  // the types are the same
+    std::vector<graph::Type> types;
+    for (const Tensor& result : trace.run(*this, values, call)) types.push_back(result.type());
+    return types;
+  });
   for (const graph::Type& output : node->outputs) check_elements(output.shape);
   nodes_.push_back(node);
   std::vector<Tensor> results;
@@ -180,8 +204,8 @@ Tensor Layer::output() const {
 
 Tensor Layer::input() const {
   const std::shared_ptr<const Node> node = first_call(*layer_);
-  if (node->inputs.size() == 1) return node->inputs.front();
-  throw Error(error("tensor-several", fmt::format("layer `{}` has {} inputs", name(), node->inputs.size())));
+  if (node->positional == 1) return node->inputs.front();
+  throw Error(error("tensor-several", fmt::format("layer `{}` has {} inputs", name(), node->positional)));
 }
 
 }  // namespace tusk

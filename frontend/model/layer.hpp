@@ -19,6 +19,8 @@
 
 namespace tusk {
 
+class Layer;
+
 struct WeightOptions {
   Initializer initializer = "glorot_uniform";
   bool trainable = true;
@@ -44,6 +46,8 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   const std::string& name() const { return name_; }
   std::string_view class_name() const { return class_name_; }
   bool built() const { return built_; }
+  /// Builds the layer for inputs of these shapes, once.
+  void ensure_built(const std::vector<Shape>& shapes);
 
   /// Adds the weights. Runs once, before the first call.
   virtual void build(const Shape&) {}
@@ -54,11 +58,19 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   /// How many inputs a call takes.
   virtual std::size_t min_inputs() const { return 1; }
   virtual std::size_t max_inputs() const { return 1; }
+  /// Whether results carry the mask of the first input on.
+  virtual bool supports_masking() const { return false; }
+  /// Whether a call takes the masks off its inputs, so that calls behind it do not see them (MultiHeadAttention).
+  virtual bool strips_masks() const { return false; }
+  /// The mask of the results (Keras' compute_mask); `call.mask` has one entry for each input. An empty tensor is none.
+  virtual Tensor output_mask(const std::vector<Tensor>& inputs, const Call& call);
   /// A model names the values inside of it, but not its results.
   virtual bool is_model() const { return false; }
 
   /// A weight; every dim must be known.
   Variable add_weight(std::string name, const Shape& shape, WeightOptions options = {});
+  /// Layers inside, in the order in which they were added.
+  const std::vector<Layer>& children() const { return children_; }
   /// In the order in which they were added.
   const std::vector<Variable>& own_weights() const { return weights_; }
   /// Keras' order: own trainable ones, own others, then those of layers inside.
@@ -73,6 +85,8 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   void set_identity(std::string_view class_name, std::string name);
 
  protected:
+  /// A layer inside of this one, built for inputs of these shapes. `call` may call it.
+  void add_child(const Layer& layer, const std::vector<Shape>& shapes);
   /// An error at this layer.
   [[noreturn]] void fail(std::string code, std::string message) const;
   /// The field of the configuration must be at least `least` (and plausible).
@@ -90,7 +104,13 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   std::string name_;
   bool built_ = false;
   std::vector<Variable> weights_;
+  std::vector<Layer> children_;
   std::vector<std::weak_ptr<const Node>> nodes_;
+};
+
+/// A layer whose results carry the mask of its input on.
+struct MaskedLayer : LayerBase {
+  bool supports_masking() const override { return true; }
 };
 
 /// A handle of any layer; copies share it.

@@ -65,7 +65,7 @@ Tensor InputLayerImpl::make() {
   }
   check_elements(shape);
   const std::vector<graph::Type> outputs{{dtype_of(config.dtype), shape}};
-  auto node = std::make_shared<Node>(shared_from_this(), std::vector<Tensor>(), outputs, Call{});
+  auto node = std::make_shared<Node>(shared_from_this(), std::vector<Tensor>(), 0, outputs, Call{});
   return Tensor(Tensor::Result{std::move(node), 0});
 }
 
@@ -163,6 +163,15 @@ void FunctionalImpl::order() {
       if (done.contains(parent)) depth[parent] = std::max(depth[parent], of_node + 1);
     }
   }
+  std::vector<const Node*> turns;
+  for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) turns.push_back(it->get());
+  std::ranges::stable_sort(turns, [&](const Node* a, const Node* b) { return depth[a] > depth[b]; });
+  for (std::size_t turn = 0; turn < turns.size(); ++turn) {
+    turn_[turns[turn]] = turn;
+    if (!turns[turn]->layer->strips_masks()) continue;
+    for (std::size_t i = 0; i < turns[turn]->positional; ++i)
+      bare_after_.try_emplace(*turns[turn]->inputs[i].result(), turn);
+  }
   for (const Tensor& input : inputs) {  // inputs that no output needs
     const std::shared_ptr<const Node>& node = input.result()->node;
     if (node->inputs.empty() && index.try_emplace(node->layer.get(), -1).second) nodes.push_back(node);
@@ -208,13 +217,23 @@ Tensor FunctionalImpl::as_input(const graph::Type& declared, Tensor x) const {
 
 std::vector<Tensor> FunctionalImpl::call_all(const std::vector<Tensor>& arguments, const Call& how) {
   std::map<Tensor::Result, Tensor> values;
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    values[*inputs[i].result()] = as_input(inputs[i].type(), arguments[i]);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor mask = i < how.mask.list.size() ? how.mask.list[i] : Tensor();
+    values[*inputs[i].result()] = as_input(inputs[i].type(), arguments[i]).with_mask(mask);
+  }
   for (const std::shared_ptr<const Node>& node : nodes) {
     if (node->inputs.empty()) continue;
     std::vector<Tensor> in;
-    for (const Tensor& input : node->inputs) in.push_back(values.at(*input.result()));
-    const std::vector<Tensor> out = Trace::current().run(*node->layer, in, {node->call.training || how.training});
+    for (const Tensor& input : node->inputs) {
+      const auto bare = bare_after_.find(*input.result());
+      const bool has_mask = bare == bare_after_.end() || turn_.at(node.get()) <= bare->second;
+      const Tensor& value = values.at(*input.result());
+      in.push_back(has_mask ? value : value.with_mask({}));
+    }
+    const std::vector<Tensor> out = node->with(std::move(in), [&](const std::vector<Tensor>& values_in, Call call) {
+      call.training = how.training;  // as in Keras, which of a model's call wins
+      return Trace::current().run(*node->layer, values_in, call);
+    });
     // A declared input may be a result of this node as well: the argument stays.
     for (std::size_t i = 0; i < out.size(); ++i) {
       values.try_emplace(Tensor::Result{node, static_cast<int>(i)}, out[i]);

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,10 +13,6 @@
 #include "frontend/model/layer.hpp"
 
 namespace tusk {
-
-struct NoneType {};
-/// An extent that is known when the compiled function is called.
-inline constexpr NoneType None{};
 
 /// An extent of an input: a number, None, or a name; inputs that share a name have equal extents.
 class InputDim {
@@ -89,6 +87,11 @@ class FunctionalImpl : public LayerBase {
  private:
   Tensor as_input(const graph::Type& declared, Tensor x) const;
   void order();
+
+  // Keras runs the calls of greater depth first. A layer that takes the masks off its inputs takes them from the calls
+  // that run later.
+  std::map<const Node*, std::size_t> turn_;
+  std::map<Tensor::Result, std::size_t> bare_after_;  // the turn of the first such call
 };
 
 struct ModelOptions {

@@ -79,6 +79,28 @@ std::vector<Tensor> Tensor::results() const {
   return out;
 }
 
+Tensor Tensor::mask() const {
+  const Traced* value = traced();
+  return value != nullptr && value->mask ? *value->mask : Tensor();
+}
+
+Tensor Tensor::with_mask(const Tensor& mask) const {
+  const Traced* value = traced();
+  if (value == nullptr || (!mask && !value->mask)) return *this;
+  Traced masked = *value;
+  masked.mask = mask ? std::make_shared<const Tensor>(mask) : nullptr;
+  return Tensor(std::move(masked));
+}
+
+std::vector<Tensor*> Call::tensors() {
+  std::vector<Tensor*> out;
+  for (Tensor& of_input : mask.list) {
+    if (of_input) out.push_back(&of_input);
+  }
+  if (attention_mask) out.push_back(&attention_mask);
+  return out;
+}
+
 // Without recursion: the chain of calls behind an output may be as long as it likes.
 Node::~Node() {
   std::vector<Tensor> last = std::move(inputs);

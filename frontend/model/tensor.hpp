@@ -18,11 +18,11 @@
 namespace tusk {
 
 class LayerBase;
+class Index;
 
-/// What a layer is told beside its inputs.
-struct Call {
-  bool training = false;
-};
+struct NoneType {};
+/// Python's None: an extent that is known when the compiled function is called, a new axis of an index.
+inline constexpr NoneType None{};
 
 /// A weight of a layer. Copies share it.
 class Variable {
@@ -72,6 +72,9 @@ class Tensor {
   /// The extent of an axis (negative: from the end); refuses one that is unknown.
   std::int64_t dim(std::int64_t axis) const;
 
+  /// Python's indexing: x[{all, 3, Slice{1, -1}}], `frontend/ops/ops.hpp`.
+  Tensor operator[](std::initializer_list<Index> index) const;
+
   /// The results of a call that has several.
   template <std::size_t count>
   std::array<Tensor, count> unpack() const {
@@ -96,6 +99,7 @@ class Tensor {
   struct Traced {
     graph::Operand operand;
     graph::Type type;
+    std::shared_ptr<const Tensor> mask = {};
   };
   explicit Tensor(Result result) : is_(std::move(result)) {}
   explicit Tensor(Traced traced) : is_(std::move(traced)) {}
@@ -104,6 +108,10 @@ class Tensor {
   const Result* result() const { return std::get_if<Result>(&is_); }
   const Traced* traced() const { return std::get_if<Traced>(&is_); }
   const Variable* variable() const { return std::get_if<Variable>(&is_); }
+  explicit operator bool() const { return !std::holds_alternative<std::monostate>(is_); }
+  /// The mask that a traced tensor carries: bool, true where there is data, of its leading axes; else an empty tensor.
+  Tensor mask() const;
+  Tensor with_mask(const Tensor& mask) const;
 
  private:
   std::vector<Tensor> unpack_all(std::size_t count) const;
@@ -121,16 +129,48 @@ struct Tensors {
   Tensors(std::initializer_list<Tensor> tensors) : list(tensors) {}   // NOLINT
 };
 
+/// What a layer is told beside its inputs.
+struct Call {
+  bool training = false;
+  /// Masks of the inputs, in their order; an empty tensor is none. Without any, those that the inputs carry.
+  Tensors mask = {};
+  /// Attention layers. bool: where a query ([batch, queries, keys]) may attend.
+  Tensor attention_mask = {};
+  bool return_attention_scores = false;
+  bool use_causal_mask = false;
+  /// ReversibleEmbedding: from features back to ids.
+  bool reverse = false;
+
+  /// Every tensor in it, in a fixed order.
+  std::vector<Tensor*> tensors();
+};
+
 /// One call of a layer.
 struct Node {
-  Node(std::shared_ptr<LayerBase> of, std::vector<Tensor> reads, std::vector<graph::Type> makes, Call how)
-      : layer(std::move(of)), inputs(std::move(reads)), outputs(std::move(makes)), call(how) {}
+  Node(std::shared_ptr<LayerBase> of, std::vector<Tensor> reads, std::size_t arguments, std::vector<graph::Type> makes,
+       Call how)
+      : layer(std::move(of)),
+        inputs(std::move(reads)),
+        positional(arguments),
+        outputs(std::move(makes)),
+        call(std::move(how)) {}
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
+  /// Calls `run(inputs, call)` with values in the place of the tensors that the call reads.
+  template <class Run>
+  auto with(std::vector<Tensor> values, Run&& run) const {
+    Call how = call;
+    std::size_t next = positional;
+    for (Tensor* tensor : how.tensors()) *tensor = values.at(next++);
+    values.resize(positional);
+    return run(std::move(values), std::move(how));
+  }
+
   std::shared_ptr<LayerBase> layer;
-  std::vector<Tensor> inputs;
+  std::vector<Tensor> inputs;  // all that it reads: the arguments, then the tensors of `call`
+  std::size_t positional = 0;  // how many of them are arguments
   std::vector<graph::Type> outputs;
   Call call;
 };

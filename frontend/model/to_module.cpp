@@ -80,11 +80,33 @@ void apply_ranges(const std::vector<DimRange>& ranges, std::vector<graph::Symbol
   }
 }
 
-graph::Module traced(const FunctionalImpl& model, const ModuleOptions& options) {
-  Symbols symbols = symbols_of(model);
-  fix_batch(model, symbols.list);
-  apply_ranges(options.dims, symbols.list);
+/// What symbols turn out to be: a number, or another symbol.
+using Solved = std::map<std::string, Dim, std::less<>>;
 
+/// A symbol that the function requires to equal a number or another symbol.
+std::optional<std::pair<std::string, Dim>> solve_one(const graph::Module& module) {
+  for (const graph::Condition& condition : module.functions.front().conditions) {
+    if (condition.kind != graph::Condition::Kind::equal) continue;
+    for (const auto& [a, b] :
+         {std::pair(condition.left, condition.right), std::pair(condition.right, condition.left)}) {
+      const std::vector<std::string> symbols = a.symbols();
+      if (symbols.size() != 1 || !(a == module.dim_of_symbol(symbols[0]))) continue;
+      if (!b.is_constant() && !(b.symbols().size() == 1 && b == module.dim_of_symbol(b.symbols()[0]))) continue;
+      const graph::Symbol& symbol = *module.symbol(symbols[0]);
+      if (b.is_constant() && (b.constant() < symbol.low || b.constant() > symbol.high || b.constant() % symbol.step)) {
+        throw Error(error("dim-range", fmt::format("the model needs {} to be {}, its range is {}..{}", symbol.name,
+                                                   b.constant(), symbol.low, symbol.high)));
+      }
+      // Of two symbols the batch stays, or the one that comes first.
+      const bool keeps_b = b.is_constant() || symbols[0] != kBatch;
+      if (keeps_b) return std::pair(symbols[0], b);
+    }
+  }
+  return std::nullopt;
+}
+
+graph::Module traced_once(const FunctionalImpl& model, const ModuleOptions& options, Symbols symbols,
+                          const Solved& solved) {
   Trace trace(options.function, Trace::Weights::copied);
   trace.module.name = model.name();
   trace.module.symbols = symbols.list;
@@ -93,7 +115,9 @@ graph::Module traced(const FunctionalImpl& model, const ModuleOptions& options) 
     graph::Type type = model.inputs[i].type();
     for (Dim& dim : type.shape) {
       dim = dim.substituted([&](std::string_view symbol, std::int64_t) {
-        return trace.module.dim_of_symbol(symbols.names.find(symbol)->second);
+        const std::string& name = symbols.names.find(symbol)->second;
+        const auto known = solved.find(name);
+        return known != solved.end() ? known->second : trace.module.dim_of_symbol(name);
       });
     }
     arguments.push_back(trace.parameter(model.input_names[i], std::move(type)));
@@ -105,6 +129,40 @@ graph::Module traced(const FunctionalImpl& model, const ModuleOptions& options) 
   trace.function.result_names = model.output_names;
   trace.module.functions.push_back(std::move(trace.function));
   return std::move(trace.module);
+}
+
+// Extents that the model requires to be equal become one: it is traced again with what has been found.
+graph::Module traced(const FunctionalImpl& model, const ModuleOptions& options) {
+  Symbols symbols = symbols_of(model);
+  fix_batch(model, symbols.list);
+  apply_ranges(options.dims, symbols.list);
+  Solved solved;
+  while (true) {
+    graph::Module module = traced_once(model, options, symbols, solved);
+    const auto found = solve_one(module);
+    if (!found) return module;
+    for (auto& [symbol, dim] : solved) {
+      if (dim.symbols() == std::vector<std::string>{found->first}) dim = found->second;
+    }
+    solved.insert(*found);
+    if (const auto other = found->second.symbols(); !other.empty()) {
+      // The range in which both lie.
+      const auto of = [&](const std::string& name) {
+        return std::ranges::find(symbols.list, name, &graph::Symbol::name);
+      };
+      const graph::Symbol gone = *of(found->first);
+      graph::Symbol& kept = *of(other[0]);
+      if (gone.step == kept.step) {
+        kept.low = std::max(kept.low, gone.low);
+        kept.high = std::min(kept.high, gone.high);
+      }
+      if (kept.low > kept.high) {
+        throw Error(error("dim-range", fmt::format("the model needs {} to equal {}, their ranges do not meet",
+                                                   gone.name, kept.name)));
+      }
+    }
+    std::erase_if(symbols.list, [&](const graph::Symbol& symbol) { return symbol.name == found->first; });
+  }
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ Tensor Trace::parameter(std::string name, graph::Type type) {
   return tensor(graph::Operand::value(id));
 }
 
-std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& inputs, const Call& call) {
+std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& inputs, const Call& given) {
   if (++calls_ > kMostCalls)
     throw Error(error("model-size", fmt::format("the model calls layers more than {} times", kMostCalls)));
   const std::string outer = path_;
@@ -59,9 +59,16 @@ std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& inpu
   // In the layer's own order, whatever order its ops read them in.
   for (const Variable& variable : layer.own_weights()) operand(variable);
   const std::size_t first_new = function.values.size();
+  Call call = given;
+  if (call.mask.list.empty()) {
+    for (const Tensor& input : inputs) call.mask.list.push_back(input.mask());
+  }
+  call.mask.list.resize(inputs.size());
   std::vector<Tensor> results = layer.call_all(inputs, call);
   if (!layer.is_model()) {
-    for (const Tensor& result : results) {
+    const Tensor mask = layer.output_mask(inputs, call);
+    for (Tensor& result : results) {
+      result = result.with_mask(mask);
       const graph::Operand of = operand(result);
       if (of.kind == graph::Operand::Kind::value && static_cast<std::size_t>(of.id) >= first_new) {
         function.rename(of.id, layer.name());
@@ -75,15 +82,67 @@ std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& inpu
 
 std::vector<Tensor> Trace::add(std::string_view op, std::vector<graph::Operand> operands, graph::Attrs attrs,
                                std::string_view suffix) {
+  return added(op, std::move(operands), std::move(attrs), suffix, {});
+}
+
+std::vector<Tensor> Trace::added(std::string_view op, std::vector<graph::Operand> operands, graph::Attrs attrs,
+                                 std::string_view suffix, std::vector<graph::Region> regions) {
   if (suffix.empty()) suffix = op.substr(op.find('.') == std::string_view::npos ? 0 : op.find('.') + 1);
   const std::size_t slash = path_.rfind('/');
   const std::string_view layer = std::string_view(path_).substr(slash == std::string::npos ? 0 : slash + 1);
   builder_.name_hint = layer.empty() ? std::string(suffix) : fmt::format("{}_{}", layer, suffix);
-  const std::vector<graph::Operand> results = builder_.add_all(op, std::move(operands), std::move(attrs));
+  const std::vector<graph::Operand> results =
+      builder_.add_all(op, std::move(operands), std::move(attrs), std::move(regions));
   if (builder_.problem) throw Error(*std::exchange(builder_.problem, std::nullopt));
   std::vector<Tensor> out;
   for (const graph::Operand& result : results) out.push_back(tensor(result));
   return out;
+}
+
+std::vector<Tensor> Trace::scan(const std::vector<Tensor>& carries,
+                                const std::vector<std::pair<Tensor, emit::Along>>& takes,
+                                const std::vector<emit::Along>& stacks, const emit::ScanBody& body) {
+  std::vector<graph::Operand> operands;
+  graph::Region region;
+  const auto parameter = [&](graph::Type type) {
+    const int id = function.add_value("", std::move(type));
+    region.params.push_back(id);
+    return tensor(graph::Operand::value(id));
+  };
+  std::vector<Tensor> carried;
+  std::vector<Tensor> taken;
+  emit::Ints axes[2];
+  emit::Ints reversed[2];
+  Shape length;
+  for (const Tensor& x : carries) {
+    operands.push_back(operand(x));
+    carried.push_back(parameter(x.type()));
+  }
+  for (const auto& [x, along] : takes) {
+    operands.push_back(operand(x));
+    graph::Type slice = x.type();
+    length = {slice.shape[static_cast<std::size_t>(along.axis)]};
+    slice.shape.erase(slice.shape.begin() + along.axis);
+    taken.push_back(parameter(std::move(slice)));
+    axes[0].push_back(along.axis);
+    reversed[0].push_back(along.reverse ? 1 : 0);
+  }
+  for (const emit::Along& along : stacks) {
+    axes[1].push_back(along.axis);
+    reversed[1].push_back(along.reverse ? 1 : 0);
+  }
+  // The builder writes to the ops of the function: for now those of the region.
+  std::vector<graph::Op> outer = std::exchange(function.ops, {});
+  for (const Tensor& yielded : body(carried, taken)) region.yields.push_back(operand(yielded));
+  region.ops = std::exchange(function.ops, std::move(outer));
+  const auto count = static_cast<std::int64_t>(carries.size());
+  graph::Attrs attrs{{{"length", length},
+                      {"carries", count},
+                      {"take_axes", axes[0]},
+                      {"take_rev", reversed[0]},
+                      {"stack_axes", axes[1]},
+                      {"stack_rev", reversed[1]}}};
+  return added("scan", std::move(operands), std::move(attrs), {}, {std::move(region)});
 }
 
 Tensor Trace::constant(std::string_view name, Array value) {
@@ -166,6 +225,32 @@ Tensor contract(const Tensor& a, const Tensor& b, const std::optional<Tensor>& i
 }
 
 Tensor constant(std::string_view name, Array value) { return Trace::current().constant(name, std::move(value)); }
+
+namespace {
+
+Tensor placed(const Tensor& x, const Shape& shape, std::int64_t first) {
+  if (x.rank() > static_cast<std::int64_t>(shape.size())) {
+    throw Error(error("broadcast-shapes",
+                      fmt::format("{} does not broadcast to {}", keras_shape(x.shape()), keras_shape(shape))));
+  }
+  if (x.shape() == shape) return x;
+  Ints dims;
+  for (std::int64_t i = 0; i < x.rank(); ++i) dims.push_back(first + i);
+  return broadcast(x, shape, std::move(dims));
+}
+
+}  // namespace
+
+Tensor aligned(const Tensor& x, const Shape& shape) {
+  return placed(x, shape, static_cast<std::int64_t>(shape.size()) - x.rank());
+}
+
+Tensor leading(const Tensor& x, const Shape& shape) { return placed(x, shape, 0); }
+
+std::vector<Tensor> scan(const std::vector<Tensor>& carries, const std::vector<std::pair<Tensor, Along>>& takes,
+                         const std::vector<Along>& stacks, const ScanBody& body) {
+  return Trace::current().scan(carries, takes, stacks, body);
+}
 
 namespace {
 

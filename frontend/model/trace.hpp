@@ -1,6 +1,7 @@
 // Tracing: layers run once on tensors that stand for values of a graph function, and leave its ops behind.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -15,6 +16,19 @@ namespace tusk {
 
 /// A symbol with the range that it has where nobody says another: batch in 1..64, others in 1..256.
 graph::Symbol default_symbol(const std::string& name);
+
+namespace emit {
+
+/// An axis that a scan takes slices of or stacks them along, from its end if `reverse`.
+struct Along {
+  std::int64_t axis = 0;
+  bool reverse = false;
+};
+/// The new carries, then what is stacked, from the carries and the slices of a position.
+using ScanBody =
+    std::function<std::vector<Tensor>(const std::vector<Tensor>& carries, const std::vector<Tensor>& taken)>;
+
+}  // namespace emit
 
 /// A graph function under construction. The innermost live Trace of a thread is where ops go.
 class Trace {
@@ -39,6 +53,8 @@ class Trace {
   /// An op by its text name; one result for most. Throws what its shape rule says.
   std::vector<Tensor> add(std::string_view op, std::vector<graph::Operand> operands, graph::Attrs attrs,
                           std::string_view suffix);
+  std::vector<Tensor> scan(const std::vector<Tensor>& carries, const std::vector<std::pair<Tensor, emit::Along>>& takes,
+                           const std::vector<emit::Along>& stacks, const emit::ScanBody& body);
   /// A constant of the module, named after the layer that is running.
   Tensor constant(std::string_view name, Array value);
 
@@ -48,6 +64,8 @@ class Trace {
   graph::Function function;
 
  private:
+  std::vector<Tensor> added(std::string_view op, std::vector<graph::Operand> operands, graph::Attrs attrs,
+                            std::string_view suffix, std::vector<graph::Region> regions);
   Tensor tensor(graph::Operand operand);
   int add_global(std::string path, const graph::Type& type, Array value);
 
@@ -91,6 +109,15 @@ Tensor reduce(std::string_view kind, const Tensor& x, Ints axes);
 Tensor cast(const Tensor& x, DType to);
 Tensor contract(const Tensor& a, const Tensor& b, const std::optional<Tensor>& init, graph::ContractSpec spec);
 Tensor constant(std::string_view name, Array value);
+
+/// Broadcast to a shape as NumPy does: the axes of x are its last ones.
+Tensor aligned(const Tensor& x, const Shape& shape);
+/// Broadcast to a shape of which the axes of x (a mask) are the first ones.
+Tensor leading(const Tensor& x, const Shape& shape);
+
+/// A loop over the positions of what is taken: the last carries, then the stacks.
+std::vector<Tensor> scan(const std::vector<Tensor>& carries, const std::vector<std::pair<Tensor, Along>>& takes,
+                         const std::vector<Along>& stacks, const ScanBody& body);
 
 /// What a reduction over `axes` of a tensor of `shape` gave, over those axes again.
 Tensor spread(const Tensor& reduced, const Shape& shape, const Ints& axes, std::string_view suffix = {});

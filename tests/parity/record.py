@@ -26,7 +26,7 @@ import keras
 import numpy as np
 from keras import ops
 from keras.layers import (Activation, Add, AveragePooling2D, BatchNormalization, Concatenate, Conv1D, Conv2D, Conv2DTranspose, Conv3D, Dense, DepthwiseConv2D, Dropout,
-                          Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, Input, MaxPooling2D, Rescaling, Reshape, SeparableConv2D, ZeroPadding2D)
+                          Flatten, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling2D, Input, MaxPooling2D, Rescaling, Reshape, SeparableConv2D, ZeroPadding2D)
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "goldens"
 BATCH = 2
@@ -202,6 +202,54 @@ case("einsum_dense", {"x": (4, 6)}, lambda x: [L.EinsumDense("abc,cd->abd", outp
 case("training_only", {"x": (5, 4)}, lambda x: L.ActivityRegularization(0.1)(L.AlphaDropout(0.3)(L.GaussianNoise(0.2)(L.GaussianDropout(0.3)(L.SpatialDropout1D(0.5)(Dense(3)(x)))))))
 case("nested", {"a": (4,), "b": (4,)}, nested, h5=True, note="a model called twice, a Sequential one, and results that the inner model has several of")
 
+# ---- operations of keras.ops
+def ids(x, count): return ops.mod(ops.cast(ops.floor(ops.abs(x) * 7), "int32"), count)
+
+case("operations_on_elements", {"x": (3, 5), "y": (3, 5)}, lambda x, y: [
+    (2 - x) / 4 + x * y - 1.5, ops.where(x > 0, x, 0.1 * y) + ops.maximum(x, 0.2) * ops.minimum(y, -0.2), ops.power(ops.abs(x), 2.5) + ops.sqrt(ops.square(y)),
+    ops.clip(x, -0.5, 0.7) + ops.sign(y) + ops.floor(x) + ops.round(y), ops.exp(x) + ops.log(ops.abs(y)) + ops.expm1(x) + ops.log1p(ops.abs(y)),
+    ops.sin(x) * ops.cos(y) + ops.arctan2(x, y) + ops.erf(x), ops.cast(ops.logical_or(x > y, ops.logical_not(x <= 0.5)), "float32"),
+    ops.floor_divide(x, 0.3) + ops.mod(y, 0.7), ops.logaddexp(x, y), ids(x, 5) * 2 + 1, ops.divide(ids(x, 5), 2)], data="wide")
+case("operations_on_axes", {"x": (3, 4, 5)}, lambda x: [
+    ops.sum(x, axis=(-1, 1)), ops.mean(x, axis=1, keepdims=True), ops.std(x, axis=-1), ops.max(x, axis=(1, 2)), ops.prod(x, axis=2), ops.logsumexp(x, axis=1),
+    ops.cast(ops.any(x > 1, axis=-1), "float32"), ops.argmax(x, axis=2), ops.sort(x, axis=1), ops.argsort(x), *ops.top_k(x, 2), ops.cumsum(x, axis=1),
+    ops.norm(x, axis=-1), ops.norm(x, ord=1, axis=2, keepdims=True), ops.normalize(x), ops.softmax(x, axis=1), ops.log_softmax(x), ops.layer_normalization(x, axis=-1)])
+case("operations_on_shapes", {"x": (3, 4, 5), "y": (3, 4, 2)}, lambda x, y: [
+    ops.reshape(x, (-1, 12, 5)), ops.transpose(x, (0, 3, 1, 2)), ops.expand_dims(x, 2), ops.squeeze(x[:, :1], 1), ops.concatenate([x, y], axis=-1), ops.stack([x, x], axis=1),
+    *ops.split(x, [1, 4], axis=-1), ops.tile(y, (1, 2, 1, 3)), ops.repeat(y, 2, axis=1), ops.pad(y, [[0, 0], [1, 2], [0, 0], [1, 0]], constant_values=1.5),
+    ops.pad(x, [[0, 0], [0, 0], [1, 2], [2, 1]], mode="reflect"), ops.flip(x, axis=1), ops.roll(x, 2, axis=-1), ops.tril(x), ops.triu(x, k=1), ops.diagonal(x, axis1=2, axis2=3),
+    ops.moveaxis(x, 1, -1), ops.swapaxes(x, 1, 3)])
+case("operations_by_index", {"x": (6, 5)}, lambda x: [
+    x[:, 1:], x[..., 2], x[:, -3:, None, :2], x[:, ::-1, -2], x[:, ::2, 1:4], ops.take(x, [2, 0, -1], axis=1), ops.take_along_axis(x, ids(x, 5), axis=2), ops.one_hot(ids(x, 4), 4)])
+case("operations_of_products", {"x": (2, 4, 5), "y": (2, 5, 3)}, lambda x, y: [
+    ops.matmul(x, y), ops.einsum("bhij,bhjk->bik", x, y), ops.einsum("bhij->bjh", x), ops.tensordot(x, np.arange(10, dtype="float32").reshape(5, 2) / 7, axes=1),
+    x @ np.linspace(-1, 1, 5).astype("float32"), ops.dot_product_attention(x, x, x, is_causal=True)])
+# ---- attention, masks
+def attentions(x, y):
+    e = L.Embedding(9, 6, mask_zero=True)
+    q, v = e(ids(x, 4)), e(ids(y, 4))
+    return [L.Attention(score_mode="concat", use_scale=True)([q, v]), L.AdditiveAttention()([q, v], use_causal_mask=True), L.MultiHeadAttention(2, 3)(q, v),
+            *L.MultiHeadAttention(3, 2, value_dim=4, output_shape=5, dropout=0.1)(q, v, return_attention_scores=True, use_causal_mask=True), L.GroupQueryAttention(3, 4, 2)(q, v)]
+
+def masks(x, y):
+    a, b = L.Masking(0.5)(ops.where(ops.abs(x) > 0.9, x, 0.5)), L.Masking()(ops.where(ops.abs(y) > 0.9, y, 0.0))
+    merged = [L.Add()([a, b]), L.Multiply()([a, b]), L.Maximum()([a, b]), L.Concatenate()([a, b]), L.Concatenate(axis=1)([a, y])]
+    return [GlobalAveragePooling1D()(Dense(3)(m)) for m in merged] + [L.Softmax()(x, mask=x > 0), L.TimeDistributed(Dense(4, activation="tanh"))(a)]
+
+case("attention", {"x": (5,), "y": (6,)}, attentions)
+case("attention_open_time", {"x": (None, 6)}, lambda x: L.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True), sizes=((3,), (7,)))
+case("masks", {"x": (6, 1), "y": (6, 1)}, masks)
+case("wrappers", {"x": (4, 6, 5, 2)}, lambda x: [L.TimeDistributed(Conv2D(3, 3))(x), L.SpectralNormalization(Dense(3))(x), L.TimeDistributed(keras.Sequential([Input((6, 5, 2)), Flatten(), Dense(2)]))(x)])
+# ---- preprocessing
+case("images", {"x": (7, 8, 3)}, lambda x: [L.Resizing(4, 5)(x), L.Resizing(9, 8, interpolation="nearest")(x), L.Resizing(4, 4, crop_to_aspect_ratio=True, antialias=True)(x),
+    L.Resizing(4, 6, pad_to_aspect_ratio=True, fill_value=7.0)(x), L.CenterCrop(3, 4)(x), L.CenterCrop(9, 4)(x), L.AutoContrast(value_range=(-4, 4))(x), L.RandomFlip()(x), L.RandomZoom(0.2)(x)])
+case("categories", {"x": (4,)}, lambda x: [L.Discretization([-0.5, 0.0, 0.7])(x), L.Discretization([-0.5, 0.0, 0.7], output_mode="count")(x), L.CategoryEncoding(5)(ids(x, 7)),
+    L.CategoryEncoding(7, output_mode="one_hot")(ids(x, 7)), L.CategoryEncoding(6, output_mode="count")(ids(x, 6), count_weights=x),
+    L.IntegerLookup(vocabulary=[3, 1, 70000000], num_oov_indices=3, mask_token=0)(ids(x, 7)), L.IntegerLookup(vocabulary=[3, 1, 6], output_mode="multi_hot")(ids(x, 7))])
+case("spectrograms", {"x": (64, 2), "y": (80,)}, lambda x, y: [L.STFTSpectrogram(mode=m, frame_length=16, frame_step=8)(x) for m in ("magnitude", "psd", "stft", "log")] +
+    [L.MelSpectrogram(fft_length=32, sequence_stride=16, num_mel_bins=6, sampling_rate=1000, power_to_db=False)(y)])
+case("reversible_embedding", {"x": (4,)}, lambda x: (lambda e: e(e(ids(x, 6)), reverse=True))(L.ReversibleEmbedding(9, 4, tie_weights=False, logit_soft_cap=3.0)))
+case("activation_of_a_layer", {"x": (5,)}, lambda x: Dense(3, activation=L.LeakyReLU(negative_slope=0.1))(x))
 case("residual_block", {"x": (8, 7, 3)}, lambda x: Dense(3)(GlobalAveragePooling2D()(residual(x, 4))), h5=True)
 case("unet", {"image": (8, 12, 2)}, unet, h5=True)
 case("shared_layer", {"a": (3,), "b": (3,)}, shared, h5=True)

@@ -28,7 +28,6 @@ namespace tusk {
 namespace {
 
 using testing::HasSubstr;
-using testing::Not;
 
 // ---- Names
 // ----------------------------------------------------------------------------------------------------------------

@@ -20,7 +20,6 @@
 namespace tusk {
 namespace {
 
-using test::Hdf5Bytes;
 using testing::HasSubstr;
 
 template <class T>

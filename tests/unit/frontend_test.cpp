@@ -14,7 +14,7 @@
 #include "frontend/import/saved_model.hpp"
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/model.hpp"
-#include "frontend/model/ops.hpp"
+#include "frontend/ops/ops.hpp"
 #include "frontend/model/to_module.hpp"
 #include "ir/graph/bind.hpp"
 #include "ir/graph/interpret.hpp"
@@ -170,7 +170,7 @@ TEST_F(Frontend, ErrorsNameTheLayer) {
   EXPECT_THAT(error_of([&] { layers::Dense(3)({x, x}); }), HasSubstr("takes 1 input, found 2"));
   EXPECT_THAT(error_of([&] { layers::Dense(3)(Input({None})); }), HasSubstr("must be known"));
   EXPECT_THAT(error_of([&] { Input({"a-b"}); }), HasSubstr("[symbol-name]"));
-  EXPECT_THAT(error_of([&] { layers::Dropout(0.5)(x, {.training = true}); }), HasSubstr("training = true"));
+  EXPECT_EQ(error_of([&] { layers::Dropout(0.5)(x, {.training = true}); }), "no error");
   EXPECT_THAT(error_of([&] { layers::Conv2D(1, 3, {.strides = 2, .dilation_rate = 2})(x); }),
               HasSubstr("which Keras refuses"));
   EXPECT_THAT(error_of([&] { layers::Conv2DTranspose(1, 3, {.strides = 2, .output_padding = 2})(x); }),
@@ -364,21 +364,23 @@ TEST_F(Frontend, BrokenGraphsAreRefused) {
               HasSubstr("refers to node 1 of layer \"x\", which has 1"));
   EXPECT_THAT(error_in({dense("d", tensor("x"))}, {{"d", 7, 9}}),
               HasSubstr("refers to node 7 of layer \"d\", which has 1"));
-  EXPECT_THAT(error_in({dense("d", tensor("x"))}, {{"d", 0, 9}}), HasSubstr("refers to result 9 of layer \"d\""));
+  EXPECT_THAT(error_in({dense("d", tensor("x"))}, {{"d", 0, 9}}), HasSubstr("reads result 9 of layer \"d\""));
   EXPECT_THAT(error_in({dense("d", tensor("e")), dense("e", tensor("d"))}, {"e", 0, 0}),
               HasSubstr("the graph has a cycle: each of \"d\", \"e\", \"d\" reads the next one"));
   EXPECT_THAT(error_in({dense("d", tensor("x")), dense("d", tensor("d"))}, {"d", 0, 0}),
               HasSubstr("two layers are named \"d\""));
   EXPECT_THAT(error_in({dense("d", 2.0)}, {"d", 0, 0}), HasSubstr("called with 2.0, which is no tensor"));
   json masked = dense("d", tensor("x"));
-  masked["inbound_nodes"][0]["kwargs"] = {{"mask", tensor("x")}};
-  EXPECT_THAT(error_in({masked}, {"d", 0, 0}), HasSubstr("mask = "));
+  masked["inbound_nodes"][0]["kwargs"] = {{"mask", 3}};
+  EXPECT_THAT(error_in({masked}, {"d", 0, 0}), HasSubstr("mask = 3"));
+  masked["inbound_nodes"][0]["kwargs"] = {{"mask", tensor("gone")}};
+  EXPECT_THAT(error_in({masked}, {"d", 0, 0}), HasSubstr("refers to layer \"gone\", which is not in the file"));
   masked["inbound_nodes"][0]["kwargs"] = {{"mask", nullptr}, {"training", false}};
   EXPECT_EQ(error_in({masked}, {"d", 0, 0}), "no error");
 }
 
 TEST_F(Frontend, OneErrorListsAllUnsupportedLayers) {
-  json op = layer("Multiply", {{"name", "multiply"}}, {{tensor("x")}});
+  json op = layer("Vectorize", {{"name", "multiply"}}, {{tensor("x")}});
   op["module"] = "keras.src.ops.numpy";
   json custom = layer("QDense", {{"name", "q"}}, {{tensor("x")}});
   custom["registered_name"] = "qkeras>QDense";
@@ -391,7 +393,7 @@ TEST_F(Frontend, OneErrorListsAllUnsupportedLayers) {
   for (const char* part :
        {"7 layers are not supported", "2 x LSTM: \"l1\", \"l2\"",
         "Densest, which is unknown; did you mean `Dense`?: \"d\"", "Python bytecode, which is never decoded",
-        "Sequential without layers: \"inner\"", "operation Multiply (keras.src.ops.numpy): \"multiply\"",
+        "Sequential without layers: \"inner\"", "operation Vectorize (keras.src.ops.numpy): \"multiply\"",
         "custom layer qkeras>QDense", "`tusk layers` lists those that are supported"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }

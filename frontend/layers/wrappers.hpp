@@ -1,0 +1,45 @@
+// Layers around a layer: TimeDistributed, SpectralNormalization.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "frontend/model/layer.hpp"
+
+namespace tusk::layers {
+
+/// The layer on every step of [batch, time, ...], each on its own. For layers without state.
+struct TimeDistributedImpl : MaskedLayer {
+  struct Config {
+    Layer layer;
+    std::string name = {};
+  } config;
+  static constexpr std::tuple positional{&Config::layer};
+  static void fields(auto& f, Config& c) { f("layer", c.layer); }
+  void build(const Shape& in) override;
+  std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
+};
+using TimeDistributed = LayerOf<TimeDistributedImpl>;
+
+/// Training divides the kernel of the layer by its largest singular value; at inference it is the layer itself.
+struct SpectralNormalizationImpl : LayerBase {
+  struct Config {
+    Layer layer;
+    std::int64_t power_iterations = 1;
+    std::string name = {};
+  } config;
+  static constexpr std::tuple positional{&Config::layer};
+  static void fields(auto& f, Config& c) {
+    f("layer", c.layer);
+    f("power_iterations", c.power_iterations);
+  }
+  void build(const Shape& in) override;
+  Tensor call(Tensor x, const Call& call) override;
+  /// Keras' order: the kernel, the vector, what else the layer has.
+  std::vector<Variable> weights() const override;
+};
+using SpectralNormalization = LayerOf<SpectralNormalizationImpl>;
+
+}  // namespace tusk::layers

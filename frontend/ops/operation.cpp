@@ -1,0 +1,58 @@
+#include "frontend/ops/operation.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace tusk::ops {
+namespace {
+
+std::array<std::span<const OperationDef>, 6> tables() {
+  return {elementwise_operations(), reduction_operations(), shaping_operations(),
+          indexing_operations(),    product_operations(),   neural_operations()};
+}
+
+}  // namespace
+
+const OperationDef* operation_named(std::string_view class_name) {
+  for (const std::span<const OperationDef> table : tables()) {
+    const auto it = std::ranges::find(table, class_name, &OperationDef::name);
+    if (it != table.end()) return &*it;
+  }
+  return nullptr;
+}
+
+std::vector<std::string_view> operation_names() {
+  std::vector<std::string_view> names;
+  for (const std::span<const OperationDef> table : tables()) {
+    for (const OperationDef& def : table) names.push_back(def.name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+OperationImpl::OperationImpl(const OperationDef& def, Arguments arguments, std::string name)
+    : def_(def), arguments_(std::move(arguments)) {
+  set_identity(def.name, std::move(name));
+}
+
+std::vector<Tensor> OperationImpl::call_all(const std::vector<Tensor>& inputs, const Call&) {
+  Arguments arguments = arguments_;
+  std::size_t next = 0;
+  for (auto& [name, argument] : arguments.given()) argument.each_tensor([&](Tensor& x) { x = inputs.at(next++); });
+  return def_.run(arguments);
+}
+
+std::vector<Tensor> call_all(std::string_view class_name, Arguments arguments) {
+  const OperationDef& def = *operation_named(class_name);
+  std::vector<Tensor> inputs;
+  for (auto& [name, argument] : arguments.given()) argument.each_tensor([&](Tensor& x) { inputs.push_back(x); });
+  const bool defining = std::ranges::any_of(inputs, [](const Tensor& x) { return x.result() != nullptr; });
+  if (!defining) return def.run(arguments);
+  return std::make_shared<OperationImpl>(def, std::move(arguments))->apply(inputs, {});
+}
+
+Tensor call(std::string_view class_name, Arguments arguments) {
+  return call_all(class_name, std::move(arguments)).front();
+}
+
+}  // namespace tusk::ops
