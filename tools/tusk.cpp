@@ -12,6 +12,7 @@
 #include "driver/compile.hpp"
 #include "frontend/import/layer_list.hpp"
 #include "frontend/import/load_model.hpp"
+#include "frontend/model/summary.hpp"
 #include "frontend/model/to_module.hpp"
 #include "tools/verify.hpp"
 
@@ -65,7 +66,8 @@ Expected<std::int64_t> byte_count(const std::string& text) {
 }
 
 struct CompileFlags {
-  std::string file, folder, name, weights = "embed", profile = "fma", max_arena, stop_after;
+  std::vector<std::string> files;
+  std::string folder, name, weights = "embed", profile = "fma", max_arena, stop_after;
   std::vector<std::string> dims, print_after;
   bool keep_batch_norm = false;
 };
@@ -94,9 +96,10 @@ Status run_compile(const CompileFlags& flags) {
     TRY(DimRange range, dim_range(text));
     module_options.dims.push_back(std::move(range));
   }
-  TRY(const LoadedModel loaded, read_model(flags.file));
+  TRY(const LoadedModel loaded,
+      flags.files.size() == 1 ? read_model(flags.files[0]) : read_model(flags.files[0], flags.files[1]));
   TRY(graph::Module module, to_module(loaded.model, module_options));
-  const std::filesystem::path path(flags.file);
+  const std::filesystem::path path(flags.files[0]);
   options.source = path.filename().string();
   options.sha256 = loaded.sha256;
   options.name = flags.name.empty() ? path.stem().string() : flags.name;
@@ -111,6 +114,22 @@ Status run_compile(const CompileFlags& flags) {
   return write_files(flags.folder, files);
 }
 
+struct SummaryFlags {
+  std::string file;
+  SummaryOptions options;
+};
+
+Status run_summary(SummaryFlags flags) {
+  TRY(const LoadedModel loaded, read_architecture(flags.file));
+  if (flags.options.line_length > 0) flags.options.console_width = flags.options.line_length;
+  for (const Array& array : loaded.optimizer) {
+    flags.options.optimizer_params += array.size();
+    flags.options.optimizer_bytes += array.size() * size_of(array.dtype());
+  }
+  std::cout << summary(loaded.model, flags.options);
+  return done();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -119,7 +138,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   CompileFlags flags;
   CLI::App* compile_command = app.add_subcommand("compile", "a .keras or .h5 file becomes a folder of C++");
-  compile_command->add_option("file", flags.file, ".keras, .h5 or .hdf5")->required();
+  compile_command->add_option("file", flags.files, ".keras, .h5 or .hdf5; or a .json and the file of its weights")
+      ->required()
+      ->expected(1, 2);
   compile_command->add_option("-o,--output", flags.folder, "the folder to write; made if needed")->required();
   compile_command->add_option("--name", flags.name, "of the emitted files and namespace (the file's own name)");
   compile_command->add_option("--dim", flags.dims, "range of a symbol: batch=1..64, height=32..1024:32");
@@ -141,6 +162,14 @@ int main(int argc, char** argv) {
       ->required();
   verify_command->add_option("--model", verify.model, "the model's file: name the first layer that differs");
   verify_command->add_option("--rtol", verify.rtol, "allowed difference, of each output's largest value (2e-5)");
+  SummaryFlags summary_flags;
+  CLI::App* summary_command = app.add_subcommand("summary", "prints a model's layers, as Keras does");
+  summary_command->add_option("file", summary_flags.file, ".keras, .h5, .hdf5, or a .json of the architecture")
+      ->required();
+  summary_command->add_option("--line-length", summary_flags.options.line_length, "in characters (76, as Keras has it)")
+      ->check(CLI::Range(20, 1000));
+  summary_command->add_flag("--expand-nested", summary_flags.options.expand_nested, "layers of models inside, too");
+  summary_command->add_flag("--show-trainable", summary_flags.options.show_trainable, "which layers training changes");
   CLI::App* layers_command = app.add_subcommand("layers", "lists the layers that are supported");
   try {
     app.parse(argc, argv);
@@ -153,6 +182,7 @@ int main(int argc, char** argv) {
   }
   const Status ok = [&]() -> Status {
     try {
+      if (summary_command->parsed()) return run_summary(summary_flags);
       return verify_command->parsed() ? verify_folder(verify) : run_compile(flags);
     } catch (const std::bad_alloc&) {
       return error("memory", "out of memory: the model is too large for this machine");

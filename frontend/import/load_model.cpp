@@ -19,7 +19,7 @@ void want(LayerWeights& tree, const ConfiguredModel& configured, bool frozen) {
     const auto found = configured.layers.find(layer.name);
     if (found == configured.layers.end()) continue;
     layer.any = false;
-    const bool is_frozen = frozen || configured.frozen.at(layer.name);
+    const bool is_frozen = frozen || !found->second.base().trainable();
     if (const auto inner = configured.inner.find(layer.name); inner != configured.inner.end()) {
       want(layer, *inner->second, is_frozen);
       continue;
@@ -58,7 +58,7 @@ Status fill(SavedModel& saved, const ConfiguredModel& configured) {
 Expected<LoadedModel> interpreted(SavedModel saved) {
   TRY(ConfiguredModel configured, catch_errors([&] { return model_from_config(saved.config, saved.keras_major()); }));
   CHECK(fill(saved, configured));
-  return LoadedModel{std::move(configured.model), saved.file, saved.sha256, saved.keras_version};
+  return LoadedModel{std::move(configured.model), saved.file, saved.sha256, saved.keras_version, {}};
 }
 
 template <class T>
@@ -81,6 +81,18 @@ Expected<LoadedModel> read_model(const std::filesystem::path& architecture, cons
   Expected<SavedModel> saved = read_saved_model(architecture, weights);
   if (!saved) return naming<LoadedModel>(weights, saved.problem());
   return naming(architecture, interpreted(*std::move(saved)));
+}
+
+Expected<LoadedModel> read_architecture(const std::filesystem::path& path) {
+  Expected<SavedModel> saved = read_saved_architecture(path);
+  if (!saved) return naming<LoadedModel>(path, saved.problem());
+  Expected<ConfiguredModel> configured =
+      catch_errors([&] { return model_from_config(saved->config, saved->keras_major()); });
+  if (!configured) return naming<LoadedModel>(path, configured.problem());
+  Expected<std::vector<Array>> optimizer = saved->weights.optimizer();
+  if (!optimizer) return naming<LoadedModel>(path, optimizer.problem());
+  return LoadedModel{std::move(configured->model), saved->file, saved->sha256, saved->keras_version,
+                     *std::move(optimizer)};
 }
 
 Expected<Model> load_model_checked(const std::filesystem::path& path) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "frontend/import/layer_list.hpp"
 #include "frontend/model/model.hpp"
@@ -11,15 +12,19 @@ namespace tusk {
 
 struct LoadedModel {
   Model model;
-  std::string file;           // the path as it was given
-  std::string sha256;         // of the file
-  std::string keras_version;  // "3.15.1"; empty where the file does not say
+  std::string file;              // the path as it was given
+  std::string sha256;            // of the file
+  std::string keras_version;     // "3.15.1"; empty where the file does not say
+  std::vector<Array> optimizer;  // its variables, if the model was compiled; only read_architecture reads them
 };
 
 /// `.keras` of Keras 2.12 and later, whole models in `.h5` of Keras 2 and 3.
 Expected<LoadedModel> read_model(const std::filesystem::path& path);
 /// An architecture (`model.to_json()`) and a weights file beside it.
 Expected<LoadedModel> read_model(const std::filesystem::path& architecture, const std::filesystem::path& weights);
+
+/// Any of these files, or an architecture alone: the model with the values that initializers give.
+Expected<LoadedModel> read_architecture(const std::filesystem::path& path);
 
 Expected<Model> load_model_checked(const std::filesystem::path& path);
 /// The same; throws an Error.

@@ -53,7 +53,14 @@ class Reader {
     }
     read_layers(config["layers"], sequential);
     const std::string name = path_.empty() ? text_of(config, "name") : name_of(model_);
-    sequential ? build_sequential(config, name) : build_functional(config, name);
+    try {
+      sequential ? build_sequential(config, name) : build_functional(config, name);
+    } catch (const Error& failure) {
+      // A layer knows its name; where it stands is known here.
+      Diagnostic problem = failure.problem();
+      if (!path_.empty() && !problem.layer.starts_with(path_ + "/")) problem.layer = joined(path_, problem.layer);
+      throw Error(std::move(problem));
+    }
     return std::move(out_);
   }
 
@@ -89,7 +96,7 @@ class Reader {
       if (made.inner) out_.inner.emplace(layer.name, made.inner);
       const bool frozen =
           layer.config->is_object() && layer.config->contains("trainable") && (*layer.config)["trainable"] == false;
-      out_.frozen[layer.name] = frozen;
+      if (frozen) made.layer.base().set_trainable(false);
     }
   }
 
@@ -138,6 +145,7 @@ class Reader {
     };
     FieldReader fields(config, path, layer.class_name, keras_major_, make_wrapped);
     const Layer made = layer_class(class_of(*layer.envelope, layer.class_name).known)->make(fields);
+    made.base().set_identity(made.class_name(), layer.name);
     return {made, nullptr};
   }
 
@@ -160,6 +168,7 @@ class Reader {
       x = layers_[next](x);
     }
     out_.model = Model(first, x, {.name = name});
+    out_.model.base().set_identity("Sequential", name);
   }
 
   /// The input of a Sequential model without an InputLayer: its shape stands at the first layer or at the model.

@@ -13,7 +13,6 @@ namespace tusk {
 struct ConfiguredModel {
   Model model;
   std::map<std::string, Layer, std::less<>> layers;                            // by name
-  std::map<std::string, bool, std::less<>> frozen;                             // layers that were not trainable
   std::map<std::string, std::shared_ptr<ConfiguredModel>, std::less<>> inner;  // layers that are models
 };
 

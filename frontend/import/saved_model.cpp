@@ -191,12 +191,31 @@ Expected<SavedModel> read_saved_model(const std::filesystem::path& path) {
   return model;
 }
 
-Expected<SavedModel> read_saved_model(const std::filesystem::path& architecture, const std::filesystem::path& weights) {
+namespace {
+
+Expected<SavedModel> read_json_model(const std::filesystem::path& architecture) {
   SavedModel model;
   TRY(const Bytes text, read_file(architecture));
   TRY(model.config, parse_json(text_of(text), in_quotes(architecture.string())));
   CHECK(check_config(model.config, in_quotes(architecture.string())));
   model.keras_version = text_member(model.config, "keras_version");
+  model.file = architecture.string();
+  return model;
+}
+
+}  // namespace
+
+Expected<SavedModel> read_saved_architecture(const std::filesystem::path& path) {
+  std::error_code code;
+  if (std::filesystem::is_directory(path, code)) return read_saved_model(path);
+  TRY(const Bytes bytes, read_file(path));
+  const std::size_t first = text_of(bytes).find_first_not_of(" \t\r\n");
+  const bool is_json = first != std::string_view::npos && text_of(bytes)[first] == '{';
+  return is_json ? read_json_model(path) : read_saved_model(path);
+}
+
+Expected<SavedModel> read_saved_model(const std::filesystem::path& architecture, const std::filesystem::path& weights) {
+  TRY(SavedModel model, read_json_model(architecture));
   TRY(model.weights, open_any<Weights>(weights, &model.sha256, read_container_weights, Weights::read));
   model.file = weights.string();
   return model;

@@ -28,6 +28,9 @@ Expected<SavedModel> read_saved_model(const std::filesystem::path& path);
 /// the weights.
 Expected<SavedModel> read_saved_model(const std::filesystem::path& architecture, const std::filesystem::path& weights);
 
+/// The architecture alone, of `model.to_json()` or of any of these files.
+Expected<SavedModel> read_saved_architecture(const std::filesystem::path& path);
+
 /// The weights alone, of any of these files, for a model that is there already.
 Expected<Weights> read_weights(const std::filesystem::path& path);
 

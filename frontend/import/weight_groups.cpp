@@ -78,6 +78,16 @@ class WeightGroups : public Weights::Store {
     return paths;
   }
 
+  Expected<std::vector<Array>> optimizer() const override {
+    std::vector<Array> out;
+    for (;;) {
+      const std::string path = fmt::format("optimizer/vars/{}", out.size());
+      if (!hdf5_.has(path)) return out;
+      TRY(Array array, hdf5_.array(path));
+      out.push_back(std::move(array));
+    }
+  }
+
  private:
   struct Group {
     std::set<std::string, std::less<>> children;

@@ -30,6 +30,17 @@ class WeightLists : public Weights::Store {
     return paths;
   }
 
+  Expected<std::vector<Array>> optimizer() const override {
+    std::vector<Array> out;
+    if (!hdf5_.has("optimizer_weights")) return out;
+    TRY(const auto names, hdf5_.strings_attribute("optimizer_weights", "weight_names"));
+    for (const std::string& name : names.value_or(std::vector<std::string>())) {
+      TRY(Array array, hdf5_.array("optimizer_weights/" + name));
+      out.push_back(std::move(array));
+    }
+    return out;
+  }
+
  private:
   struct List {
     std::string layer;

@@ -172,4 +172,6 @@ Status Weights::fill(LayerWeights& model) {
 
 std::vector<std::string> Weights::unused() const { return store_ ? store_->unused() : std::vector<std::string>(); }
 
+Expected<std::vector<Array>> Weights::optimizer() const { return store_ ? store_->optimizer() : std::vector<Array>(); }
+
 }  // namespace tusk

@@ -65,12 +65,16 @@ class Weights {
   /// Arrays of the file that no call of fill has found, by their path in it, sorted.
   std::vector<std::string> unused() const;
 
+  /// The variables of the optimizer in the order in which Keras keeps them; none if the model was not compiled.
+  Expected<std::vector<Array>> optimizer() const;
+
   /// One of the two formats.
   class Store {
    public:
     virtual ~Store() = default;
     virtual Status fill(LayerWeights& model) = 0;
     virtual std::vector<std::string> unused() const = 0;
+    virtual Expected<std::vector<Array>> optimizer() const = 0;
   };
 
  private:

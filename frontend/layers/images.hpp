@@ -90,13 +90,16 @@ struct RandomImageImpl : LayerBase {
   Tensor call(Tensor x, const Call& call) override;
 };
 
-#define TUSK_RANDOM_IMAGES(X)                                                                                       \
-  X(RandomFlip)                                                                                                     \
-  X(RandomRotation)                                                                                                 \
-  X(RandomZoom) X(RandomTranslation) X(RandomContrast) X(RandomBrightness) X(RandomCrop) X(RandomColorDegeneration) \
-      X(RandomColorJitter) X(RandomElasticTransform) X(RandomErasing) X(RandomGaussianBlur) X(RandomGrayscale)      \
-          X(RandomHue) X(RandomInvert) X(RandomPerspective) X(RandomPosterization) X(RandomSaturation)              \
+// clang-format off
+#define TUSK_RANDOM_IMAGES(X)                                                                                  \
+  X(RandomFlip)                                                                                                \
+  X(RandomRotation)                                                                                            \
+  X(RandomZoom)                                                                                                \
+  X(RandomTranslation) X(RandomContrast) X(RandomBrightness) X(RandomCrop) X(RandomColorDegeneration)          \
+      X(RandomColorJitter) X(RandomElasticTransform) X(RandomErasing) X(RandomGaussianBlur) X(RandomGrayscale) \
+          X(RandomHue) X(RandomInvert) X(RandomPerspective) X(RandomPosterization) X(RandomSaturation)         \
               X(RandomSharpness) X(RandomShear) X(AugMix) X(CutMix) X(MixUp) X(RandAugment) X(Solarization)
+// clang-format on
 #define TUSK_USING(Name) using Name = LayerOf<RandomImageImpl<#Name>>;
 TUSK_RANDOM_IMAGES(TUSK_USING)
 #undef TUSK_USING

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "frontend/model/trace.hpp"
 
@@ -108,6 +109,21 @@ std::vector<Variable> LayerBase::weights() const {
     for (Variable& variable : child.weights()) out.push_back(std::move(variable));
   }
   return out;
+}
+
+std::vector<Variable> LayerBase::trainable_weights() const {
+  std::vector<Variable> out;
+  if (!trainable_) return out;
+  std::ranges::copy_if(weights_, std::back_inserter(out), &Variable::trainable);
+  for (const Layer& child : children_) {
+    for (Variable& variable : child.base().trainable_weights()) out.push_back(std::move(variable));
+  }
+  return out;
+}
+
+void LayerBase::set_trainable(bool trainable) {
+  trainable_ = trainable;
+  for (const Layer& child : children_) child.base().set_trainable(trainable);
 }
 
 void LayerBase::ensure_built(const std::vector<Shape>& shapes) {

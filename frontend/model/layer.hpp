@@ -66,6 +66,8 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   virtual Tensor output_mask(const std::vector<Tensor>& inputs, const Call& call);
   /// A model names the values inside of it, but not its results.
   virtual bool is_model() const { return false; }
+  /// An operation of keras.ops is a node of a model, but none of its layers.
+  virtual bool is_operation() const { return false; }
 
   /// A weight; every dim must be known.
   Variable add_weight(std::string name, const Shape& shape, WeightOptions options = {});
@@ -75,6 +77,11 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   const std::vector<Variable>& own_weights() const { return weights_; }
   /// Keras' order: own trainable ones, own others, then those of layers inside.
   virtual std::vector<Variable> weights() const;
+  /// Those that training changes: none if the layer is frozen.
+  virtual std::vector<Variable> trainable_weights() const;
+  bool trainable() const { return trainable_; }
+  /// Freezes the layer, or thaws it, with all layers inside.
+  virtual void set_trainable(bool trainable);
 
   /// Calls the layer: while a model is defined, a new node; inside of another layer's call, its ops.
   std::vector<Tensor> apply(std::vector<Tensor> inputs, const Call& call);
@@ -103,6 +110,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   std::string class_name_;
   std::string name_;
   bool built_ = false;
+  bool trainable_ = true;
   std::vector<Variable> weights_;
   std::vector<Layer> children_;
   std::vector<std::weak_ptr<const Node>> nodes_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -151,7 +152,7 @@ void FunctionalImpl::order() {
     }
   }
 
-  std::map<const Node*, int> depth;
+  std::map<const Node*, int>& depth = depths;
   std::map<const LayerBase*, int> layer_depth;
   for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
     const Node& node = **it;
@@ -174,24 +175,29 @@ void FunctionalImpl::order() {
   }
   for (const Tensor& input : inputs) {  // inputs that no output needs
     const std::shared_ptr<const Node>& node = input.result()->node;
-    if (node->inputs.empty() && index.try_emplace(node->layer.get(), -1).second) nodes.push_back(node);
+    if (node->inputs.empty() && index.try_emplace(node->layer.get(), -1).second) {
+      nodes.push_back(node);
+      depth[node.get()] = 0;
+    }
   }
   std::set<std::string> names;
   std::set<const LayerBase*> seen;
   for (const std::shared_ptr<const Node>& node : nodes) {
     if (!seen.insert(node->layer.get()).second) continue;
-    layers.emplace_back(node->layer);
+    operations.emplace_back(node->layer);
     if (!names.insert(node->layer->name()).second) {
       throw Error(error("model-names",
                         fmt::format("two layers of the model are named `{}`; names must differ", node->layer->name())));
     }
   }
-  std::ranges::stable_sort(layers, [&](const Layer& a, const Layer& b) {
+  std::ranges::stable_sort(operations, [&](const Layer& a, const Layer& b) {
     const int depth_a = layer_depth[&a.base()];
     const int depth_b = layer_depth[&b.base()];
     if (depth_a != depth_b) return depth_a > depth_b;
     return index[&a.base()] < index[&b.base()];
   });
+  std::ranges::copy_if(operations, std::back_inserter(layers),
+                       [](const Layer& layer) { return !layer.base().is_operation(); });
 }
 
 // An argument becomes what the input is declared as: Keras casts it, and adds or drops a last axis of 1.
@@ -253,6 +259,22 @@ std::vector<Variable> FunctionalImpl::weights() const {
     }
   }
   return out;
+}
+
+std::vector<Variable> FunctionalImpl::trainable_weights() const {
+  std::vector<Variable> out;
+  std::set<Variable> seen;
+  for (const Layer& layer : trainable() ? layers : std::vector<Layer>()) {
+    for (Variable& variable : layer.base().trainable_weights()) {
+      if (seen.insert(variable).second) out.push_back(std::move(variable));
+    }
+  }
+  return out;
+}
+
+void FunctionalImpl::set_trainable(bool trainable) {
+  LayerBase::set_trainable(trainable);
+  for (const Layer& layer : layers) layer.base().set_trainable(trainable);
 }
 
 // --- Model

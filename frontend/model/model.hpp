@@ -78,11 +78,15 @@ class FunctionalImpl : public LayerBase {
   std::size_t max_inputs() const override { return inputs.size(); }
   bool is_model() const override { return true; }
   std::vector<Variable> weights() const override;
+  std::vector<Variable> trainable_weights() const override;
+  void set_trainable(bool trainable) override;
 
   const std::vector<Tensor> inputs, outputs;
   std::vector<std::string> input_names, output_names;  // of the function that is compiled, unique
   std::vector<std::shared_ptr<const Node>> nodes;      // each after those that it reads
-  std::vector<Layer> layers;                           // Keras' order
+  std::vector<Layer> operations;                       // Keras' order
+  std::vector<Layer> layers;                           // of these, all but operations of keras.ops
+  std::map<const Node*, int> depths;                   // of the nodes, counted from the outputs
 
  private:
   Tensor as_input(const graph::Type& declared, Tensor x) const;

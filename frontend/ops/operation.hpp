@@ -37,6 +37,7 @@ class OperationImpl : public LayerBase {
   OperationImpl(const OperationDef& def, Arguments arguments, std::string name = {});
   std::size_t min_inputs() const override { return 0; }
   std::size_t max_inputs() const override { return std::size_t{1} << 20; }
+  bool is_operation() const override { return true; }
   void build_all(const std::vector<Shape>&) override {}
   std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
 

@@ -11,6 +11,7 @@ namespace {
 struct FunctionImpl : LayerBase {
   explicit FunctionImpl(Function f) : function(std::move(f)) {}
   std::size_t max_inputs() const override { return std::size_t{1} << 20; }
+  bool is_operation() const override { return true; }
   std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call&) override { return {function(inputs)}; }
   Function function;
 };
