@@ -12,8 +12,6 @@
 #include "passes/plan_memory.hpp"
 
 namespace tusk {
-namespace {
-
 // The three tensors that a user would have to shrink.
 Status check_arena(const kernel::Program& program, std::int64_t limit) {
   for (const kernel::Function& function : program.functions) {
@@ -32,8 +30,6 @@ Status check_arena(const kernel::Program& program, std::int64_t limit) {
   }
   return done();
 }
-
-}  // namespace
 
 std::string_view version() { return TUSK_VERSION; }
 

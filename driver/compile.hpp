@@ -32,6 +32,9 @@ std::string_view version();
 /// Runs the pipeline and prints the package: the bytes of each file by its name.
 Expected<std::map<std::string, std::string>> compile(graph::Module module, const CompileOptions& options);
 
+/// Refuses a program whose arena is larger than `limit` bytes (0: any), and names its three largest tensors.
+Status check_arena(const kernel::Program& program, std::int64_t limit);
+
 /// Writes files into a folder that is made if needed, each by way of a temporary name. Nothing is written if a name is
 /// taken by a folder.
 Status write_files(const std::string& folder, const std::map<std::string, std::string>& files);

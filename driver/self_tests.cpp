@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 #include <optional>
 #include <random>
 
@@ -22,11 +23,11 @@ constexpr double kMostInterpreted = 2e8;
 // How far compiled code may be from the double interpreter, of an output's largest value.
 constexpr double kTolerance = 1e-4;
 
-// Symbols of a recorded call: a batch of 2, other extents of moderate size, within their ranges and steps.
-Symbols self_test_symbols(const kernel::Program& program) {
+// Symbols of a recorded call: a batch of 2 or 1, other extents of moderate size, within their ranges and steps.
+Symbols self_test_symbols(const kernel::Program& program, std::int64_t batch) {
   Symbols out;
   for (const kernel::Symbol& symbol : program.symbols) {
-    const std::int64_t wish = symbol.name == "batch" ? 2 : 24;
+    const std::int64_t wish = symbol.name == "batch" ? batch : 24;
     const std::int64_t value = std::clamp(wish, symbol.low, symbol.high);
     out[symbol.name] = std::clamp((value + symbol.step - 1) / symbol.step * symbol.step, symbol.low, symbol.high);
   }
@@ -76,10 +77,14 @@ Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module
   input.embed_weights = false;
   TRY(const auto files, cpp::print_package(input));
   CHECK(write_files(folder.path().string(), files));
-  const Expected<CompiledModel> model = CompiledModel::load(folder.path().string(), "-O2");
+  // Interpreted while the compiler runs.
+  auto interpreted =
+      std::async(std::launch::async, [&] { return graph::interpret(module, test.function, inputs, test.symbols); });
+  Expected<CompiledModel> model = CompiledModel::load(folder.path().string(), "-O1 -march=native");
+  if (!model) model = CompiledModel::load(folder.path().string(), "-O2");
   if (!model) return std::optional<std::vector<Array>>();
   TRY(std::vector<Array> outputs, model->predict(inputs));
-  TRY(const std::vector<Array> truth, graph::interpret(module, test.function, inputs, test.symbols));
+  TRY(const std::vector<Array> truth, interpreted.get());
   for (std::size_t k = 0; k < outputs.size(); ++k) {
     const double apart = relative_difference(outputs[k], truth[k]);
     if (apart <= kTolerance) continue;
@@ -98,7 +103,11 @@ Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, con
     const kernel::Function& function = lowered.program.functions[f];
     cpp::SelfTest test;
     test.function = function.name;
-    test.symbols = self_test_symbols(lowered.program);
+    test.symbols = self_test_symbols(lowered.program, 2);
+    const auto is_large = [&] {
+      return work_of(lowered.program, function.steps, graph::value_of(test.symbols)) > kMostInterpreted;
+    };
+    if (is_large()) test.symbols = self_test_symbols(lowered.program, 1);
     std::minstd_rand random(1);
     std::vector<Array> inputs;
     for (const int id : function.inputs) {
@@ -110,7 +119,7 @@ Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, con
     }
     std::optional<std::vector<Array>> outputs;
     // A compiled folder is called by its first function.
-    if (f == 0 && work_of(lowered.program, function.steps, graph::value_of(test.symbols)) > kMostInterpreted) {
+    if (f == 0 && is_large()) {
       TRY(outputs, compiled_outputs(module, lowered, test, inputs));
       test.how = "compiled output";
     }

@@ -9,11 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "driver/budget.hpp"
 #include "driver/compile.hpp"
 #include "frontend/import/layer_list.hpp"
 #include "frontend/import/load_model.hpp"
+#include "frontend/model/plot_model.hpp"
 #include "frontend/model/summary.hpp"
 #include "frontend/model/to_module.hpp"
+#include "passes/pipeline.hpp"
 #include "tools/verify.hpp"
 
 namespace {
@@ -130,6 +133,54 @@ Status run_summary(SummaryFlags flags) {
   return done();
 }
 
+struct PlotFlags {
+  std::string file, to;
+  utils::PlotOptions options;
+};
+
+Status run_plot(const PlotFlags& flags) {
+  TRY(const LoadedModel loaded, read_architecture(flags.file));
+  CHECK(catch_errors([&] {
+    utils::plot_model(loaded.model, flags.to, flags.options);
+    return Done{};
+  }));
+  return done();
+}
+
+Status run_budget(const CompileFlags& flags) {
+  CompileOptions options;
+  if (!flags.max_arena.empty()) {
+    TRY(options.max_arena, byte_count(flags.max_arena));
+  }
+  ModuleOptions module_options;
+  for (const std::string& text : flags.dims) {
+    TRY(DimRange range, dim_range(text));
+    module_options.dims.push_back(std::move(range));
+  }
+  TRY(const LoadedModel loaded, read_architecture(flags.files[0]));
+  TRY(const graph::Module module, to_module(loaded.model, module_options));
+  TRY(const Budget budget, budget_of(module, options));
+  std::cout << print(budget);
+  return done();
+}
+
+Status run_check(const CompileFlags& flags) {
+  TRY(const LoadedModel loaded,
+      flags.files.size() == 1 ? read_model(flags.files[0]) : read_model(flags.files[0], flags.files[1]));
+  TRY(graph::Module module, to_module(loaded.model));
+  TRY(const Ir ir, run_pipeline(std::move(module), {}));
+  fmt::print("{}: compiles; {} layers, {} parameters\n", flags.files[0], loaded.model.layers().size(),
+             loaded.model.count_params());
+  const auto list = [](std::string_view what, const std::vector<Tensor>& tensors,
+                       const std::vector<std::string>& names) {
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      fmt::print("{} {}: {} {}\n", what, names[i], keras_dtype(tensors[i].dtype()), keras_shape(tensors[i].shape()));
+  };
+  list("input", loaded.model.inputs(), loaded.model.input_names());
+  list("output", loaded.model.outputs(), loaded.model.output_names());
+  return done();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -170,6 +221,31 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(20, 1000));
   summary_command->add_flag("--expand-nested", summary_flags.options.expand_nested, "layers of models inside, too");
   summary_command->add_flag("--show-trainable", summary_flags.options.show_trainable, "which layers training changes");
+  PlotFlags plot_flags;
+  CLI::App* plot_command = app.add_subcommand("plot", "draws a model (Graphviz)");
+  plot_command->add_option("file", plot_flags.file, ".keras, .h5, .hdf5, or a .json of the architecture")->required();
+  plot_command->add_option("-o,--output", plot_flags.to, "the picture: .png, .svg, .pdf or .dot")->required();
+  plot_command->add_flag("--show-shapes", plot_flags.options.show_shapes, "of inputs and outputs");
+  plot_command->add_flag("--show-dtype", plot_flags.options.show_dtype, "of outputs");
+  plot_command->add_flag("--show-layer-names", plot_flags.options.show_layer_names, "not only classes");
+  plot_command->add_flag("--show-layer-activations", plot_flags.options.show_layer_activations, "by name");
+  plot_command->add_flag("--show-trainable", plot_flags.options.show_trainable, "which layers training changes");
+  plot_command->add_flag("--expand-nested", plot_flags.options.expand_nested, "models inside as clusters");
+  plot_command->add_option("--rankdir", plot_flags.options.rankdir, "TB (downwards) or LR (to the right)")
+      ->check(CLI::IsMember({"TB", "LR"}));
+  CompileFlags budget_flags;
+  CLI::App* budget_command =
+      app.add_subcommand("budget", "RAM, weights and multiplications of each layer, before compiling");
+  budget_command->add_option("file", budget_flags.files, ".keras, .h5, .hdf5, or a .json of the architecture")
+      ->required()
+      ->expected(1);
+  budget_command->add_option("--dim", budget_flags.dims, "range of a symbol: batch=1..64, height=32..1024:32");
+  budget_command->add_option("--max-arena", budget_flags.max_arena, "fail if it needs more: 4096, 256K, 1M");
+  CompileFlags check_flags;
+  CLI::App* check_command = app.add_subcommand("check", "says whether a file compiles, and if not, all reasons");
+  check_command->add_option("file", check_flags.files, ".keras, .h5 or .hdf5; or a .json and the file of its weights")
+      ->required()
+      ->expected(1, 2);
   CLI::App* layers_command = app.add_subcommand("layers", "lists the layers that are supported");
   try {
     app.parse(argc, argv);
@@ -183,6 +259,9 @@ int main(int argc, char** argv) {
   const Status ok = [&]() -> Status {
     try {
       if (summary_command->parsed()) return run_summary(summary_flags);
+      if (plot_command->parsed()) return run_plot(plot_flags);
+      if (budget_command->parsed()) return run_budget(budget_flags);
+      if (check_command->parsed()) return run_check(check_flags);
       return verify_command->parsed() ? verify_folder(verify) : run_compile(flags);
     } catch (const std::bad_alloc&) {
       return error("memory", "out of memory: the model is too large for this machine");

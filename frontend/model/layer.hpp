@@ -80,6 +80,9 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   /// Those that training changes: none if the layer is frozen.
   virtual std::vector<Variable> trainable_weights() const;
   bool trainable() const { return trainable_; }
+  /// The name of its activation, "" if it has none.
+  std::string_view activation_name() const { return activation_; }
+  void set_activation_name(std::string_view name) { activation_ = name; }
   /// Freezes the layer, or thaws it, with all layers inside.
   virtual void set_trainable(bool trainable);
 
@@ -111,6 +114,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   std::string name_;
   bool built_ = false;
   bool trainable_ = true;
+  std::string_view activation_;
   std::vector<Variable> weights_;
   std::vector<Layer> children_;
   std::vector<std::weak_ptr<const Node>> nodes_;
@@ -231,6 +235,7 @@ class LayerOf : public Layer {
     auto layer = std::make_shared<Impl>();
     std::string name;
     if constexpr (requires { config.name; }) name = config.name;
+    if constexpr (requires { config.activation.name(); }) layer->set_activation_name(config.activation.name());
     layer->config = std::move(config);
     layer->set_identity(class_name_of<Impl>(), std::move(name));
     return layer;

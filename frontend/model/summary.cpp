@@ -179,7 +179,7 @@ struct Table {
   void add(const Layer& layer, const FunctionalImpl& model, std::int64_t level) {
     const LayerBase& base = layer.base();
     Cells row{repeated("   ", level) + (level > 0 ? "└ " : "") + fmt::format("{} ({})", base.name(), base.class_name()),
-            shape_of(base, model), with_commas(count_of(base.weights()).elements)};
+              shape_of(base, model), with_commas(count_of(base.weights()).elements)};
     if (connections) row.push_back(level > 0 ? "-" : connections_of(base, model));
     if (options.show_trainable) row.emplace_back(base.weights().empty() ? "-" : base.trainable() ? "Y" : "N");
     rows.push_back(std::move(row));

@@ -127,6 +127,31 @@ void check_elements(const Shape& shape) {
   }
 }
 
+std::string keras_dtype(DType type) {
+  switch (type) {
+    case DType::f32:
+      return "float32";
+    case DType::f64:
+      return "float64";
+    case DType::f16:
+      return "float16";
+    case DType::bf16:
+      return "bfloat16";
+    case DType::i8:
+      return "int8";
+    case DType::u8:
+      return "uint8";
+    case DType::i32:
+      return "int32";
+    case DType::u32:
+      return "uint32";
+    case DType::i64:
+      return "int64";
+    default:
+      return "bool";
+  }
+}
+
 // Names that users give may not hold `__`, so these never meet them.
 Dim unknown_dim(const std::string& hint) {
   thread_local std::uint64_t count = 0;

@@ -181,6 +181,9 @@ void check_elements(const Shape& shape);
 /// "(None, 28, 28, 1)": as Keras writes shapes; symbols that a user named keep their names.
 std::string keras_shape(const Shape& shape);
 
+/// "float32", "int32", ...
+std::string keras_dtype(DType type);
+
 /// A symbol for an extent that nobody named. Every call gives another one.
 Dim unknown_dim(const std::string& hint);
 /// The hint, if the symbol is one of those.

@@ -37,7 +37,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr double kTolerance = 2e-5;
 constexpr double kArenaTolerance = 1.02;  // of the lower bound
-constexpr const char* kFolders[] = {"models", "goldens/guide", "goldens/layers", "goldens/legacy"};
+constexpr const char* kFolders[] = {"models",         "goldens/applications", "goldens/guide",
+                                    "goldens/layers", "goldens/legacy",       "goldens/ops"};
 
 bool is_model(const fs::path& path) {
   const std::string ending = path.extension().string();
