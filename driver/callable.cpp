@@ -24,10 +24,11 @@ Expected<std::shared_ptr<const Callable>> make_callable(Module module) {
   CompileOptions options;
   options.profile = module.profile;
   options.self_test = false;
+  options.embed_weights = false;  // the code does not depend on them, so it is found again
   TRY(const auto files, compile(std::move(module), options));
   TRY(const TemporaryFolder folder, TemporaryFolder::make());
   CHECK(write_files(folder.path().string(), files));
-  TRY(CompiledModel model, CompiledModel::load(folder.path().string()));
+  TRY(CompiledModel model, CompiledModel::load_cached(folder.path().string(), "-O2"));
   return std::shared_ptr<const Callable>(std::make_shared<Compiled>(std::move(model)));
 }
 

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -10,8 +11,10 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "driver/temporary_folder.hpp"
+#include "ir/base/sha256.hpp"
 #include "ir/text/lexer.hpp"
 
 namespace tusk {
@@ -46,6 +49,68 @@ Expected<std::vector<CompiledModel::Tensor>> tensors_of(const nlohmann::json& li
     out.push_back(std::move(tensor));
   }
   return out;
+}
+
+/// Where libraries are kept, or nothing.
+fs::path cache_folder() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::string() : std::string(value);
+  };
+  fs::path folder;
+  if (std::getenv("TUSK_CACHE") != nullptr) {
+    folder = variable("TUSK_CACHE");
+  } else if (!variable("XDG_CACHE_HOME").empty()) {
+    folder = fs::path(variable("XDG_CACHE_HOME")) / "tusk";
+  } else if (!variable("HOME").empty()) {
+    folder = fs::path(variable("HOME")) / ".cache" / "tusk";
+  }
+  if (folder.empty()) return {};
+  std::error_code problem;
+  if (fs::create_directories(folder, problem)) fs::permissions(folder, fs::perms::owner_all, problem);
+  return fs::is_directory(folder, problem) ? folder : fs::path();
+}
+
+/// The name of a library: of everything that decides its code.
+std::string key_of(const std::string& command, const std::vector<fs::path>& sources) {
+  std::string text = fmt::format("tusk {}\n{}\n", TUSK_VERSION, command);
+  const fs::path compiler = command.substr(0, command.find(' '));
+  std::error_code ignored;
+  // Another version of the compiler has another size or date.
+  for (const fs::path& path : {compiler, "/usr/bin" / compiler}) {
+    const fs::path real = fs::canonical(path, ignored);
+    if (!ignored) text += fmt::format("{} {}\n", real.string(), fs::file_size(real, ignored));
+  }
+  std::vector<fs::path> files = sources;
+  files.push_back(sources.front().parent_path() / "tusk_runtime.hpp");
+  files.push_back(fs::path(sources.front()).replace_extension(".hpp"));
+  for (const fs::path& file : files) {
+    std::ifstream in(file, std::ios::binary);
+    text.append(std::istreambuf_iterator<char>(in), {});
+    text += '\0';
+  }
+  return sha256_hex(std::as_bytes(std::span(text))) + ".so";
+}
+
+/// By way of a temporary name, so that nobody sees half a library.
+Status build(const std::string& command, const std::vector<fs::path>& sources, const fs::path& library,
+             const fs::path& work) {
+  const fs::path log = work / "log";
+  const fs::path part = library.string() + fmt::format(".{}", getpid());
+  std::string line = command;
+  for (const fs::path& source : sources) line += " " + quoted_for_shell(source.string());
+  line += fmt::format(" -o {} 2> {}", quoted_for_shell(part.string()), quoted_for_shell(log.string()));
+  std::error_code problem;
+  if (std::system(line.c_str()) != 0) {
+    fs::remove(part, problem);
+    std::ifstream text(log);
+    const std::string first_lines(std::istreambuf_iterator<char>(text), {});
+    return error("build", fmt::format("the C++ compiler fails on {}", sources.front().parent_path().string()))
+        .note(first_lines.substr(0, 2000));
+  }
+  fs::rename(part, library, problem);
+  if (problem) return error("build", fmt::format("cannot write {}: {}", library.string(), problem.message()));
+  return done();
 }
 
 }  // namespace
@@ -90,7 +155,7 @@ struct CompiledModel::State {
 const std::vector<CompiledModel::Tensor>& CompiledModel::inputs() const { return state_->inputs; }
 const std::vector<CompiledModel::Tensor>& CompiledModel::outputs() const { return state_->outputs; }
 
-Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std::string& flags) {
+Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std::string& flags, bool cached) {
   CompiledModel model;
   model.state_ = std::make_shared<State>();
   State& state = *model.state_;
@@ -118,21 +183,16 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   if (state.symbols.size() > kMostSymbols) return error("manifest", fmt::format("more than {} symbols", kMostSymbols));
 
   TRY(state.folder, TemporaryFolder::make());
-  const fs::path library = state.folder.path() / "model.so";
-  const fs::path log = state.folder.path() / "log";
   const char* compiler = std::getenv("CXX");
-  const auto source = [&](const char* ending) {
-    return quoted_for_shell((fs::path(folder) / (name + ending)).string());
-  };
+  std::vector<fs::path> sources{fs::path(folder) / (name + ".cpp")};
+  if (embedded) sources.push_back(fs::path(folder) / (name + "_weights.cpp"));
   const std::string command =
-      fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC {} {} -o {} 2> {}",
-                  compiler != nullptr ? compiler : "c++", flags, source(".cpp"), embedded ? source("_weights.cpp") : "",
-                  quoted_for_shell(library.string()), quoted_for_shell(log.string()));
-  if (std::system(command.c_str()) != 0) {
-    std::ifstream text(log);
-    const std::string first_lines(std::istreambuf_iterator<char>(text), {});
-    return error("build", fmt::format("the C++ compiler fails on {}", folder)).note(first_lines.substr(0, 2000));
-  }
+      fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC", compiler != nullptr ? compiler : "c++", flags);
+  fs::path library = state.folder.path() / "model.so";
+  if (const fs::path cache = cached ? cache_folder() : fs::path(); !cache.empty())
+    library = cache / key_of(command, sources);
+  std::error_code ignored;
+  if (!fs::exists(library, ignored)) CHECK(build(command, sources, library, state.folder.path()));
   state.library = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (state.library == nullptr) return error("build", fmt::format("cannot load what was built: {}", dlerror()));
   state.entry = dlsym(state.library, (name + "_predict").c_str());

@@ -23,7 +23,14 @@ class CompiledModel {
 
   /// Builds NAME.cpp and NAME_weights.cpp with `flags` in a temporary folder and loads the result, with NAME.weights
   /// where the weights lie in a file of their own.
-  static Expected<CompiledModel> load(const std::string& folder, const std::string& flags = "-O2");
+  static Expected<CompiledModel> load(const std::string& folder, const std::string& flags = "-O2") {
+    return load(folder, flags, false);
+  }
+  /// The same through a cache of what was built, by the text of the sources, the flags and the compiler: in $TUSK_CACHE
+  /// (empty: none), else in tusk/ of $XDG_CACHE_HOME or ~/.cache.
+  static Expected<CompiledModel> load_cached(const std::string& folder, const std::string& flags) {
+    return load(folder, flags, true);
+  }
 
   const std::vector<Tensor>& inputs() const;
   const std::vector<Tensor>& outputs() const;
@@ -33,6 +40,8 @@ class CompiledModel {
   Expected<std::vector<Array>> predict(const std::vector<Array>& inputs) const;
 
  private:
+  static Expected<CompiledModel> load(const std::string& folder, const std::string& flags, bool cached);
+
   struct State;
   std::shared_ptr<State> state_;
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "frontend/files/bytes.hpp"
+#include "frontend/import/keras1.hpp"
 #include "frontend/import/model_config.hpp"
 #include "frontend/import/saved_model.hpp"
 #include "frontend/import/weights.hpp"
@@ -56,6 +57,7 @@ Status fill(SavedModel& saved, const ConfiguredModel& configured) {
 }
 
 Expected<LoadedModel> interpreted(SavedModel saved) {
+  if (saved.keras_major() == 1) modernize_keras1(saved.config);
   TRY(ConfiguredModel configured, catch_errors([&] { return model_from_config(saved.config, saved.keras_major()); }));
   CHECK(fill(saved, configured));
   return LoadedModel{std::move(configured.model), saved.file, saved.sha256, saved.keras_version, {}};
@@ -86,6 +88,7 @@ Expected<LoadedModel> read_model(const std::filesystem::path& architecture, cons
 Expected<LoadedModel> read_architecture(const std::filesystem::path& path) {
   Expected<SavedModel> saved = read_saved_architecture(path);
   if (!saved) return naming<LoadedModel>(path, saved.problem());
+  if (saved->keras_major() == 1) modernize_keras1(saved->config);
   Expected<ConfiguredModel> configured =
       catch_errors([&] { return model_from_config(saved->config, saved->keras_major()); });
   if (!configured) return naming<LoadedModel>(path, configured.problem());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "frontend/model/layer.hpp"
+#include "frontend/model/summary.hpp"
 
 namespace tusk {
 
@@ -120,6 +121,8 @@ class Model : public Layer {
   const Layer& get_layer(std::string_view name) const;
   const Layer& get_layer(std::int64_t index) const;
   std::int64_t count_params() const;
+  /// Prints Keras' table; `tusk::summary` gives its text.
+  void summary(const SummaryOptions& options = {}) const;
 
   /// Outputs for arrays with the dtypes and shapes of the inputs, in batches as in Keras; the bits do not depend on
   /// their size. Compiles the model first, by the system's C++ compiler. Programs that call it link driver/, too.

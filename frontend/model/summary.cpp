@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <set>
 #include <string_view>
@@ -285,5 +286,7 @@ std::string summary(const Model& model, const SummaryOptions& options) {
   if (options.optimizer_params > 0) total("Optimizer", options.optimizer_params, options.optimizer_bytes);
   return out;
 }
+
+void Model::summary(const SummaryOptions& options) const { std::fputs(tusk::summary(*this, options).c_str(), stdout); }
 
 }  // namespace tusk

@@ -8,6 +8,7 @@
 
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/model.hpp"
+#include "frontend/model/plot_model.hpp"
 #include "frontend/model/to_module.hpp"
 #include "frontend/ops/ops.hpp"
 #include "ir/graph/bind.hpp"
@@ -207,6 +208,18 @@ TEST_F(Operations, LayersAroundLayersAreChecked) {
   EXPECT_THAT(error_of([&] { layers::SpectralNormalization(layers::Flatten())(x); }), HasSubstr("[layer-wrapped]"));
   EXPECT_THAT(error_of([&] { layers::IntegerLookup({.vocabulary = {1, 2}})(x); }), HasSubstr("[layer-dtype]"));
   EXPECT_THAT(error_of([&] { layers::Discretization({.bin_boundaries = {2.0, 1.0}})(x); }), HasSubstr("not sorted"));
+}
+
+TEST_F(Operations, SummariesAreThoseOfKeras) {
+  const Tensor x = Input({4}, {.name = "x"});
+  layers::Dense hidden(3, {.name = "hidden"});
+  hidden.base().set_trainable(false);
+  const Model model(x, layers::Dense(2, {.name = "out"})(hidden(x)), {.name = "m"});
+  const std::string text = summary(model);
+  EXPECT_THAT(text, HasSubstr("│ hidden (Dense)                  │ (None, 3)              │            15 │"));
+  EXPECT_THAT(text, HasSubstr(" Trainable params: 8 (32.00 B)\n Non-trainable params: 15 (60.00 B)\n"));
+  EXPECT_THAT(summary(model, {.show_trainable = true}), HasSubstr("│   N   │"));
+  EXPECT_THAT(utils::model_to_dot(model, {.show_shapes = true}), HasSubstr("Output shape: <b>(None, 3)</b>"));
 }
 
 }  // namespace

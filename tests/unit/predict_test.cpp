@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -32,8 +34,37 @@ std::string error_of(const Model& model, const std::vector<Array>& inputs, const
   return tusk::error_of([&] { model.predict(inputs, options); });
 }
 
-TEST(Predict, GivesTheSameBitsInBatchesOfAnySize) {
-  clear_session();
+class Predict : public testing::Test {
+ protected:
+  void SetUp() override {
+    clear_session();
+    setenv("TUSK_CACHE", cache_.c_str(), 1);
+  }
+  void TearDown() override {
+    unsetenv("TUSK_CACHE");
+    std::filesystem::remove_all(cache_);
+  }
+  const std::string cache_ = testing::TempDir() + "/tusk_cache_of_a_test";
+};
+
+TEST_F(Predict, FindsWhatItHasBuilt) {
+  const Tensor x = Input({3}, {.name = "x"});
+  layers::Dense dense(2, {.name = "d"});
+  const Model model(x, dense(x), {.name = "m"});
+  const Array first = model.predict({counting({2, 3})})[0];
+  setenv("CXX", "false", 1);  // a compiler of another name is another key
+  EXPECT_THAT(error_of(model, {counting({2, 3})}), HasSubstr("the C++ compiler fails"));
+  unsetenv("CXX");
+  const auto count = [&] {
+    return std::distance(std::filesystem::directory_iterator(cache_), std::filesystem::directory_iterator());
+  };
+  EXPECT_EQ(count(), 1);
+  dense.set_weights({counting({3, 2}), counting({2})});  // other weights, the same code
+  EXPECT_FALSE(same_bytes(first, model.predict({counting({2, 3})})[0]));
+  EXPECT_EQ(count(), 1);
+}
+
+TEST_F(Predict, GivesTheSameBitsInBatchesOfAnySize) {
   const Tensor left = Input({5}, {.name = "left"});
   const Tensor right = Input({3}, {.name = "right"});
   const Tensor both = layers::concatenate({layers::Dense(4, {.activation = "relu"})(left), right});
@@ -53,15 +84,13 @@ TEST(Predict, GivesTheSameBitsInBatchesOfAnySize) {
   for (std::size_t k = 0; k < 2; ++k) EXPECT_TRUE(same_bytes(results[k], by_one[k]));
 }
 
-TEST(Predict, TakesLongSequences) {
-  clear_session();
+TEST_F(Predict, TakesLongSequences) {
   const Tensor x = Input({"time", 2});
   const Model model({x}, {layers::Conv1D(3, 2, {.padding = "same"})(x)});
   EXPECT_THAT(model.predict({counting({2, 1000, 2})})[0].shape(), ElementsAre(2, 1000, 3));
 }
 
-TEST(Predict, ChecksWhatItIsGiven) {
-  clear_session();
+TEST_F(Predict, ChecksWhatItIsGiven) {
   const Tensor x = Input({3}, {.name = "image"});
   const Tensor z = Input({3}, {.name = "other"});
   const Model model({x, z}, {layers::add({x, z})}, {.name = "sum"});
