@@ -191,47 +191,70 @@ std::vector<Array> evaluate(const EvalContext& c) {
   }
   const std::span<const double> af = integer ? std::span<const double>() : a.as<double>();
   const std::span<const double> bf = integer ? std::span<const double>() : b.as<double>();
-  // The innermost reduce index runs in a tight loop with constant strides.
+  // Addresses are sums over loops: the part of y is computed once for each result, that of the outer reduce indices
+  // once for each of their points; the innermost reduce index runs in a tight loop with constant strides.
   const std::int64_t inner = reduce_shape.empty() ? 1 : reduce_shape.back();
   const std::size_t inner_loop = loops.size() - 1;
   Ints outer_reduce = reduce_shape;
   if (!outer_reduce.empty()) outer_reduce.pop_back();
+  const auto part = [](const Ints& factors, std::size_t first, const Ints& index) {
+    std::int64_t sum = 0;
+    for (std::size_t i = 0; i < index.size(); ++i) sum += factors[first + i] * index[i];
+    return sum;
+  };
+  const auto inner_step = [&](const Ints& factors) { return reduce_shape.empty() ? 0 : factors[inner_loop]; };
+  const std::int64_t step[2] = {inner_step(address[0].factors), inner_step(address[1].factors)};
   const bool inner_solved = !reduce_shape.empty() && std::any_of(solved.begin(), solved.end(), [&](const Solved& s) {
     return s.factors[inner_loop] != 0;
   });
-  Ints at(loops.size(), 0);
+  struct Point {
+    std::int64_t a = 0, b = 0;
+    std::vector<std::int64_t> solved;  // before the division
+  };
+  const auto moved = [&](const Point& from, std::size_t first, const Ints& index, Point& to) {
+    to.a = from.a + part(address[0].factors, first, index);
+    to.b = from.b + part(address[1].factors, first, index);
+    for (std::size_t i = 0; i < solved.size(); ++i)
+      to.solved[i] = from.solved[i] + part(solved[i].factors, first, index);
+  };
+  Point origin{0, 0, std::vector<std::int64_t>(solved.size())};
+  for (std::size_t i = 0; i < solved.size(); ++i) origin.solved[i] = solved[i].base;
+  Point of_y = origin;
+  Point of_r = origin;
+  // Adds what the removed indices take the addresses on by; false where one of them does not exist.
+  const auto complete = [&](std::int64_t k, std::int64_t& ia, std::int64_t& ib) {
+    for (std::size_t i = 0; i < solved.size(); ++i) {
+      const Solved& s = solved[i];
+      const std::int64_t value = of_r.solved[i] + k * inner_step(s.factors);
+      if (value < 0) return false;
+      const std::int64_t index = s.divisor == 1 ? value : value / s.divisor;
+      if (index >= s.extent || (s.divisor != 1 && value % s.divisor != 0)) return false;
+      ia += index * s.a_stride;
+      ib += index * s.b_stride;
+    }
+    return true;
+  };
   std::int64_t to = 0;
   for_each_index(y_shape, [&](const Ints& y) {
-    std::copy(y.begin(), y.end(), at.begin());
+    moved(origin, 0, y, of_y);
     double acc = c.operands.size() == 3 ? c.operands[2].at(to) : 0;
     std::int64_t iacc = integer && c.operands.size() == 3 ? c.operands[2].int_at(to) : 0;
     for_each_index(outer_reduce, [&](const Ints& r) {
-      std::copy(r.begin(), r.end(), at.begin() + static_cast<std::ptrdiff_t>(y.size()));
+      moved(of_y, y.size(), r, of_r);
       for (std::int64_t k = 0; k < inner; ++k) {
-        if (!reduce_shape.empty()) at[inner_loop] = k;
-        std::int64_t ia = dot(at, address[0].factors);
-        std::int64_t ib = dot(at, address[1].factors);
-        bool inside = true;
-        for (const Solved& s : solved) {
-          const std::int64_t value = dot(at, s.factors) + s.base;
-          const std::int64_t index = value / s.divisor;
-          inside = inside && value >= 0 && value % s.divisor == 0 && index < s.extent;
-          ia += index * s.a_stride;
-          ib += index * s.b_stride;
-        }
-        if (integer) {
-          if (inside) iacc += a.int_at(ia) * b.int_at(ib);
-          continue;
-        }
-        if (!inner_solved && inside && !reduce_shape.empty()) {
-          const std::int64_t sa = address[0].factors[inner_loop];
-          const std::int64_t sb = address[1].factors[inner_loop];
-          for (; k < inner; ++k, ia += sa, ib += sb)
-            acc += af[static_cast<std::size_t>(ia)] * bf[static_cast<std::size_t>(ib)];
-          break;
-        }
-        if (inside) acc += af[static_cast<std::size_t>(ia)] * bf[static_cast<std::size_t>(ib)];
+        std::int64_t ia = of_r.a + k * step[0];
+        std::int64_t ib = of_r.b + k * step[1];
+        const bool inside = complete(k, ia, ib);
         if (!inner_solved && !inside) break;
+        if (!inside) continue;
+        if (integer) {
+          iacc += a.int_at(ia) * b.int_at(ib);
+        } else if (inner_solved) {
+          acc += af[static_cast<std::size_t>(ia)] * bf[static_cast<std::size_t>(ib)];
+        } else {
+          for (; k < inner; ++k, ia += step[0], ib += step[1])
+            acc += af[static_cast<std::size_t>(ia)] * bf[static_cast<std::size_t>(ib)];
+        }
       }
     });
     if (integer) {
