@@ -117,11 +117,17 @@ void find_unsupported(const json& layers, const std::string& path,
       continue;
     }
     const ClassOf found = class_of(envelope, text_of(envelope, "class_name"));
-    if (found.known.empty()) {
-      out.emplace_back(found.why, at);
-    } else if (const json* wrapped = wrapped_layer(envelope)) {
-      find_unsupported(json::array({*wrapped}), at, out);
+    if (found.known.empty() || !envelope.contains("config")) {
+      if (found.known.empty()) out.emplace_back(found.why, at);
+      continue;
     }
+    if (const json* wrapped = wrapped_layer(envelope)) find_unsupported(json::array({*wrapped}), at, out);
+    // A layer as an activation.
+    const json& config = envelope["config"];
+    if (!config.is_object() || !config.contains("activation") || operation_of(envelope) != nullptr) continue;
+    const json& activation = config["activation"];
+    if (activation.is_object() && text_of(activation, "class_name") != "function")
+      find_unsupported(json::array({activation}), at, out);
   }
 }
 

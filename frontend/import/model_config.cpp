@@ -102,7 +102,15 @@ class Reader {
 
   static CallConfig read_call(const json& envelope, const json& node, const std::string& layer) {
     const ops::OperationDef* def = operation_of(envelope);
-    if (def == nullptr) return call_of(node, layer);
+    if (def == nullptr) {
+      CallConfig call = call_of(node, layer);
+      // Softmax(inputs, mask)
+      if (text_of(envelope, "class_name") == "Softmax" && call.inputs.size() == 2 && call.masks.empty()) {
+        call.masks.emplace_back(call.inputs.back());
+        call.inputs.pop_back();
+      }
+      return call;
+    }
     CallConfig call;
     arguments_of(*def, envelope["config"], node, layer, call.inputs);
     return call;
@@ -133,18 +141,21 @@ class Reader {
     }
     json config = *layer.config;
     const auto make_wrapped = [this](const json& envelope, const std::string& outer) {
+      if (!envelope.contains("config")) fail("model-config", fmt::format("{} is no layer", json_text(envelope)), outer);
       LayerConfig inner;
       inner.config = &envelope["config"];
       inner.envelope = &envelope;
       inner.class_name = text_of(envelope, "class_name");
       inner.name = name_of(envelope);
-      const bool plain = envelope.contains("config") && (inner.config->is_object() || layers_of(envelope) != nullptr);
+      const bool plain = inner.config->is_object() || layers_of(envelope) != nullptr;
       if (!plain || inner.name.empty() || operation_of(envelope) != nullptr)
         fail("model-config", fmt::format("{} is no layer", json_text(envelope)), outer);
       return make_unshared(inner, joined(outer, inner.name)).layer;
     };
     FieldReader fields(config, path, layer.class_name, keras_major_, make_wrapped);
-    const Layer made = layer_class(class_of(*layer.envelope, layer.class_name).known)->make(fields);
+    const ClassOf found = class_of(*layer.envelope, layer.class_name);
+    if (found.known.empty()) refuse({{found.why, path}});
+    const Layer made = layer_class(found.known)->make(fields);
     made.base().set_identity(made.class_name(), layer.name);
     return {made, nullptr};
   }

@@ -156,6 +156,7 @@ ops::Arguments arguments_of(const ops::OperationDef& def, const json& config, co
     free.erase(it);
   };
   for (const auto& [key, value] : config.items()) set_named(key, value);
+  if (!node.is_object()) fail("call-argument", fmt::format("{} is no call", json_text(node)), layer);
   const json args = node.value("args", json::array());
   if (!args.is_array()) fail("call-argument", fmt::format("{} is no call", json_text(node)), layer);
   json left = json::array();

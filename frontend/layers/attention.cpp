@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "frontend/model/trace.hpp"
 
@@ -241,12 +242,11 @@ std::vector<Tensor> ProjectedAttentionBase::attend(const Tensor& query, const Te
     const bool is_time = std::ranges::find(axes, i) != axes.end();
     products.a.push_back(i == rank - 1 ? "d" : fmt::format("{}{}", is_time ? "t" : "n", i));
     products.b.push_back(is_time ? fmt::format("s{}", i) : products.a.back());
-    if (is_time) {
-      queries.push_back(products.a.back());
-      keys.push_back(products.b.back());
-    } else if (i != rank - 1) {
-      products.y.push_back(products.a.back());
-    }
+    if (!is_time && i != rank - 1) products.y.push_back(products.a.back());
+  }
+  for (const std::int64_t axis : axes) {
+    queries.push_back(fmt::format("t{}", axis));
+    keys.push_back(fmt::format("s{}", axis));
   }
   for (const auto* names : {&queries, &keys}) products.y.insert(products.y.end(), names->begin(), names->end());
   combined.a = products.y;
@@ -290,8 +290,8 @@ void MultiHeadAttentionImpl::build_all(const std::vector<Shape>& shapes) {
   if (axes_.empty()) {
     for (std::size_t i = 1; i + 1 < rank; ++i) axes_.push_back(static_cast<std::int64_t>(i));
   }
-  std::ranges::sort(axes_);
-  if (std::ranges::adjacent_find(axes_) != axes_.end()) fail("field-value", "attention_axes names an axis twice");
+  if (std::set<std::int64_t>(axes_.begin(), axes_.end()).size() != axes_.size())
+    fail("field-value", "attention_axes names an axis twice");
   const auto bias = config.use_bias ? std::optional(config.bias_initializer) : std::nullopt;
   const Initializer& kernel = config.kernel_initializer;
   query_ = project("query", query, 1, {config.num_heads, config.key_dim}, kernel, bias);
@@ -306,7 +306,9 @@ void MultiHeadAttentionImpl::build_all(const std::vector<Shape>& shapes) {
   output_ = project("attention_output", heads, 2, out, kernel, bias);
 }
 
-std::vector<Tensor> MultiHeadAttentionImpl::call_all(const std::vector<Tensor>& inputs, const Call& call) {
+std::vector<Tensor> MultiHeadAttentionImpl::call_all(const std::vector<Tensor>& inputs, const Call& told) {
+  Call call = told;
+  call.mask.list.front() = inputs.front().mask();  // as in Keras, whatever query_mask is given
   const std::optional<Tensor> mask = joint_mask(inputs, call, config.sliding_window);
   const Tensor query = (*query_)(inputs[0]);
   const Tensor key = (*key_)(inputs.back());

@@ -91,7 +91,7 @@ using AdditiveAttention = LayerOf<AdditiveAttentionImpl>;
 struct ProjectedAttentionBase : LayerBase {
   std::size_t min_inputs() const override { return 2; }
   std::size_t max_inputs() const override { return 3; }
-  bool supports_masking() const override { return true; }
+  Tensor output_mask(const std::vector<Tensor>& inputs, const Call&) override { return inputs.front().mask(); }
 
  protected:
   /// A dense layer inside, from the last `bound` axes of an input of this shape to the axes `out`.

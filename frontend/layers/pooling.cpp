@@ -93,6 +93,11 @@ Tensor PoolingImpl<pool, axes>::call(Tensor input, const Call&) {
     padded = padded || !(window.before + window.after == Dim(0));
     elements *= window.size;
   }
+  constexpr std::int64_t kMostElements = 1 << 20;
+  for (const WindowAxis& window : windows) {
+    if (window.size > kMostElements || elements > kMostElements)
+      fail("field-value", fmt::format("pool_size has {} elements, expected at most {}", elements, kMostElements));
+  }
   const graph::Attrs attrs = window_attrs(axes + 2, first, windows);
   if (!average) return emit::op("window.max", {x}, attrs);
   const Tensor sums = emit::op("window.sum", {x}, attrs);

@@ -31,7 +31,14 @@ std::vector<Tensor> TimeDistributedImpl::call_all(const std::vector<Tensor>& inp
   steps[0] = batch * time;
   Call inner;
   inner.training = call.training;
-  std::vector<Tensor> results = config.layer.base().apply({emit::reshape(x, std::move(steps)).with_mask({})}, inner);
+  Tensor samples = emit::reshape(x, std::move(steps)).with_mask({});
+  if (const Tensor& mask = call.mask.list.front(); mask && mask.rank() > 2) {
+    Shape of_steps = mask.shape();
+    of_steps.erase(of_steps.begin());
+    of_steps[0] = batch * time;
+    samples = samples.with_mask(emit::reshape(mask, std::move(of_steps)));
+  }
+  std::vector<Tensor> results = config.layer.base().apply({samples}, inner);
   for (Tensor& result : results) {
     Shape shape = result.shape();
     if (shape.empty() || !(shape[0] == batch * time)) {
@@ -60,7 +67,8 @@ Tensor SpectralNormalizationImpl::call(Tensor x, const Call& call) {
     fail("layer-training",
          fmt::format("{} is called with training = true, which this release cannot compute", class_name()));
   }
-  return config.layer(x, call);
+  const Tensor y = config.layer(x, call);
+  return y.dtype() == x.dtype() ? y : emit::cast(y, x.dtype());
 }
 
 std::vector<Variable> SpectralNormalizationImpl::weights() const {

@@ -37,6 +37,10 @@ struct SpectralNormalizationImpl : LayerBase {
   }
   void build(const Shape& in) override;
   Tensor call(Tensor x, const Call& call) override;
+  /// That of the layer: it stays on the result.
+  Tensor output_mask(const std::vector<Tensor>& inputs, const Call& call) override {
+    return config.layer.base().output_mask(inputs, call);
+  }
   /// Keras' order: the kernel, the vector, what else the layer has.
   std::vector<Variable> weights() const override;
 };

@@ -105,6 +105,20 @@ std::optional<std::pair<std::string, Dim>> solve_one(const graph::Module& module
   return std::nullopt;
 }
 
+/// A symbol of which the function requires a least value that is above its range's.
+std::optional<std::pair<std::string, std::int64_t>> least_of_one(const graph::Module& module) {
+  for (const graph::Condition& condition : module.functions.front().conditions) {
+    if (condition.kind != graph::Condition::Kind::at_least) continue;
+    const Dim above = condition.left - condition.right;
+    const std::vector<std::string> symbols = above.symbols();
+    if (symbols.size() != 1) continue;
+    const Dim rest = above - module.dim_of_symbol(symbols[0]);
+    if (rest.is_constant() && -rest.constant() > module.symbol(symbols[0])->low)
+      return std::pair(symbols[0], -rest.constant());
+  }
+  return std::nullopt;
+}
+
 graph::Module traced_once(const FunctionalImpl& model, const ModuleOptions& options, Symbols symbols,
                           const Solved& solved) {
   Trace trace(options.function, Trace::Weights::copied);
@@ -131,7 +145,8 @@ graph::Module traced_once(const FunctionalImpl& model, const ModuleOptions& opti
   return std::move(trace.module);
 }
 
-// Extents that the model requires to be equal become one: it is traced again with what has been found.
+// Extents that the model requires to be equal become one, and ranges begin where it can work: it is traced again with
+// what has been found.
 graph::Module traced(const FunctionalImpl& model, const ModuleOptions& options) {
   Symbols symbols = symbols_of(model);
   fix_batch(model, symbols.list);
@@ -139,6 +154,15 @@ graph::Module traced(const FunctionalImpl& model, const ModuleOptions& options) 
   Solved solved;
   while (true) {
     graph::Module module = traced_once(model, options, symbols, solved);
+    if (const auto least = least_of_one(module)) {
+      graph::Symbol& symbol = *std::ranges::find(symbols.list, least->first, &graph::Symbol::name);
+      symbol.low = (least->second + symbol.step - 1) / symbol.step * symbol.step;
+      if (symbol.low > symbol.high) {
+        throw Error(error("dim-range", fmt::format("the model needs {} to be at least {}, its range ends at {}",
+                                                   symbol.name, least->second, symbol.high)));
+      }
+      continue;
+    }
     const auto found = solve_one(module);
     if (!found) return module;
     for (auto& [symbol, dim] : solved) {

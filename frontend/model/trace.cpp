@@ -63,7 +63,7 @@ std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& inpu
   if (call.mask.list.empty()) {
     for (const Tensor& input : inputs) call.mask.list.push_back(input.mask());
   }
-  call.mask.list.resize(inputs.size());
+  if (call.mask.list.size() < inputs.size()) call.mask.list.resize(inputs.size());
   std::vector<Tensor> results = layer.call_all(inputs, call);
   if (!layer.is_model()) {
     const Tensor mask = layer.output_mask(inputs, call);
@@ -361,9 +361,11 @@ std::vector<Tensor> with_one_dtype(std::vector<Tensor> tensors) {
   }
   if (mixes_signs && kOrder[widest] != DType::i64)
     throw Error(error("tensor-dtypes", "signed and unsigned integers of one size meet; cast one of them"));
+  const bool any_double = std::ranges::any_of(tensors, [](const Tensor& x) { return x.dtype() == DType::f64; });
   for (Tensor& x : tensors) {
     if (any_float) {
       x = to_float(x);
+      if (any_double && x.dtype() != DType::f64) x = cast(x, DType::f64);
     } else if (x.dtype() != kOrder[widest]) {
       x = cast(x, kOrder[widest]);
     }

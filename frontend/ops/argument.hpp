@@ -94,6 +94,8 @@ class Arguments {
   std::map<std::string_view, Argument>& given() { return given_; }
 
   bool has(std::string_view name) const { return !at(name).is_none(); }
+  /// Given as None, where that is another thing than not given.
+  bool is_null(std::string_view name) const { return given_.contains(name) && !has(name); }
   const Argument& at(std::string_view name) const;
   bool flag(std::string_view name, bool otherwise) const;
   std::int64_t integer(std::string_view name, std::optional<std::int64_t> otherwise = {}) const;

@@ -75,6 +75,13 @@ Results power(const Arguments& a) {
   const std::optional<double> exponent = a.at("x2").number();
   const bool squares = exponent && *exponent == 2 && x[0].tensor() != nullptr;
   if (squares) return {emit::map("mul", {x[0], x[0]})};
+  if (!floats && exponent && x[0].tensor() != nullptr && *exponent >= 0 && *exponent <= 64 &&
+      *exponent == std::floor(*exponent)) {
+    Tensor y =
+        emit::broadcast(emit::constant("one", Array::splat(x[0].tensor()->dtype(), {}, 1)), x[0].tensor()->shape(), {});
+    for (int i = 0; i < static_cast<int>(*exponent); ++i) y = emit::map("mul", {y, x[0]});
+    return {y};
+  }
   if (!floats) throw Error(error("ops-argument", "power of integers; cast them to float32 first"));
   return {emit::map("pow", x)};
 }
@@ -87,7 +94,7 @@ Results square(const Arguments& a) {
 
 Results clip(const Arguments& a) {
   const std::vector<emit::Arg> x = together({a.at("x"), a.at("x_min"), a.at("x_max")});
-  return {emit::map("min", {emit::map("max", {x[0], x[1]}), x[2]})};
+  return {emit::map("max", {emit::map("min", {x[0], x[2]}), x[1]})};
 }
 
 Results where(const Arguments& a) {
@@ -234,6 +241,7 @@ constexpr OperationDef kTable[] = {
     {"Cast", "x dtype", cast},
     {"StopGradient", "variable", stop_gradient},
     {"Copy", "x", copy},
+    {"ConvertToTensor", "x dtype sparse ragged", cast},
     {"OnesLike", "x dtype", ones_like},
     {"ZerosLike", "x dtype", zeros_like},
     {"EmptyLike", "x dtype", zeros_like},

@@ -210,13 +210,14 @@ Results multi_hot(const Arguments& a) {
   if (a.integer("axis", -1) != -1) a.refuse("axis", "-1");
   const DType type = a.dtype("dtype", DType::f32);
   const std::int64_t reduced = x.rank() > 1 ? 1 : 0;
-  return {emit::reduce("max", one_hot_of(x, classes, x.rank(), type), {reduced})};
+  return {emit::reduce(type == DType::boolean ? "any" : "max", one_hot_of(x, classes, x.rank(), type), {reduced})};
 }
 
 // The number of boundaries that are not above x.
 Results digitize(const Arguments& a) {
-  const Tensor x = a.floats("x");
-  const Tensor bins = a.floats("bins");
+  const std::vector<Tensor> both = emit::with_one_dtype({a.floats("x"), a.floats("bins")});
+  const Tensor& x = both[0];
+  const Tensor& bins = both[1];
   if (bins.rank() != 1) a.refuse("bins", "a list of numbers");
   Shape shape = x.shape();
   emit::Ints dims;

@@ -58,8 +58,7 @@ Results threshold(const Arguments& a) {
 template <FixedText name>
 Results softmax(const Arguments& a) {
   const Tensor x = a.floats("x");
-  emit::Ints axes = a.axes("axis", x);
-  if (a.given().find("axis") == a.given().end()) axes = {x.rank() - 1};
+  const emit::Ints axes = a.has("axis") || a.is_null("axis") ? a.axes("axis", x) : emit::Ints{x.rank() - 1};
   return {emit::op(name.view(), {x}, {{{"axes", axes}}})};
 }
 
@@ -187,10 +186,10 @@ Results conv_transpose(const Arguments& a) {
   });
 }
 
-// x / max(norm, epsilon), with the norm of `order` along the axis.
+// x / max(norm, epsilon), with the norm of `order` along the axis, or (None) of all elements.
 Results normalize(const Arguments& a) {
   const Tensor x = a.floats("x");
-  const emit::Ints axes = a.has("axis") ? a.axes("axis", x) : emit::Ints{x.rank() - 1};
+  const emit::Ints axes = a.has("axis") || a.is_null("axis") ? a.axes("axis", x) : emit::Ints{x.rank() - 1};
   const double epsilon = a.number("epsilon", 1e-7);
   const double order = a.number("order", 2);
   if (order == 2) return {emit::normalized(x, axes, epsilon)};
@@ -219,7 +218,7 @@ Results layer_normalization(const Arguments& a) {
   const double epsilon = a.number("epsilon", 1e-7);
   Tensor y;
   if (a.flag("rms_scaling", false)) {
-    const Tensor squares = emit::mean(emit::map("mul", {x, x}), axes);
+    const Tensor squares = emit::moments(x, axes).second;
     y = emit::map("mul",
                   {x, emit::spread(emit::map("rsqrt", {emit::map("add", {squares, epsilon})}), x.shape(), axes)});
   } else {

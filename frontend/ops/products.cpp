@@ -18,6 +18,15 @@ Error refused(const Tensor& a, const Tensor& b, std::string_view what) {
       error("ops-shapes", fmt::format("{} of {} and {}", what, keras_shape(a.shape()), keras_shape(b.shape()))));
 }
 
+/// The type of Keras' result: bools and uint8 stay what they are; int8 becomes int32 in matmul and einsum only.
+Tensor of_keras_type(const Tensor& y, DType type, bool widens) {
+  const bool stays = type == DType::boolean || type == DType::u8 || (type == DType::i8 && !widens);
+  if (!stays || y.dtype() == type) return y;
+  if (type == DType::boolean) return emit::cast(y, type);
+  const double low = type == DType::u8 ? 0 : -128;  // TensorFlow saturates
+  return emit::cast(emit::map("min", {emit::map("max", {y, low}), low + 255}), type);
+}
+
 /// Two operands of one type that can be multiplied.
 std::pair<Tensor, Tensor> operands(const Arguments& a) {
   std::vector<Tensor> x = emit::with_one_dtype({a.tensor("x1"), a.tensor("x2")});
@@ -43,7 +52,7 @@ Tensor product(const Tensor& a, const Tensor& b, Names of_a, Names of_b, Names o
 }
 
 // The last two axes are matrices, those before them broadcast; a vector is a row on the left and a column on the right.
-Results matmul(const Arguments& arguments) {
+Tensor matmul_of(const Arguments& arguments) {
   auto [a, b] = operands(arguments);
   const bool row = a.rank() == 1;
   const bool column = b.rank() == 1;
@@ -79,9 +88,14 @@ Results matmul(const Arguments& arguments) {
   for (std::size_t i = 0; i < batch; ++i) y.push_back(fmt::format("n{}", i));
   if (!row) y.emplace_back("m");
   if (!column) y.emplace_back("o");
-  return {product(left, right, names(left, row ? Names{"k"} : Names{"m", "k"}),
-                  names(right, column ? Names{"k"} : Names{"k", "o"}), y)};
+  return product(left, right, names(left, row ? Names{"k"} : Names{"m", "k"}),
+                 names(right, column ? Names{"k"} : Names{"k", "o"}), y);
 }
+
+/// The type that the operands have in common.
+DType common_type(const Arguments& a) { return emit::with_one_dtype({a.tensor("x1"), a.tensor("x2")}).front().dtype(); }
+
+Results matmul(const Arguments& a) { return {of_keras_type(matmul_of(a), common_type(a), true)}; }
 
 /// Sums over pairs of axes; what is left of a, then of b.
 Tensor contracted(const Tensor& a, const Tensor& b, const emit::Ints& of_a, const emit::Ints& of_b,
@@ -110,20 +124,21 @@ Results dot(const Arguments& arguments) {
     const std::vector<Tensor> x = emit::broadcast_together({a, b});
     return {emit::map("mul", {x[0], x[1]})};
   }
-  return {contracted(a, b, {a.rank() - 1}, {std::max<std::int64_t>(b.rank() - 2, 0)}, "dot")};
+  return {of_keras_type(contracted(a, b, {a.rank() - 1}, {std::max<std::int64_t>(b.rank() - 2, 0)}, "dot"),
+                        common_type(arguments), false)};
 }
 
 Results inner(const Arguments& arguments) {
   const auto [a, b] = operands(arguments);
   if (a.rank() == 0 || b.rank() == 0) throw refused(a, b, "inner");
-  return {contracted(a, b, {a.rank() - 1}, {b.rank() - 1}, "inner")};
+  return {of_keras_type(contracted(a, b, {a.rank() - 1}, {b.rank() - 1}, "inner"), common_type(arguments), false)};
 }
 
 Results vdot(const Arguments& arguments) {
   auto [a, b] = operands(arguments);
   a = emit::reshape(a, {tusk::product(a.shape())});
   b = emit::reshape(b, {tusk::product(b.shape())});
-  return {contracted(a, b, {0}, {0}, "vdot")};
+  return {of_keras_type(contracted(a, b, {0}, {0}, "vdot"), common_type(arguments), false)};
 }
 
 Results outer(const Arguments& arguments) {
@@ -158,7 +173,7 @@ Results tensordot(const Arguments& arguments) {
     }
   }
   if (of_a.size() != of_b.size()) arguments.refuse("axes", "lists of one length");
-  return {contracted(a, b, of_a, of_b, "tensordot")};
+  return {of_keras_type(contracted(a, b, of_a, of_b, "tensordot"), common_type(arguments), false)};
 }
 
 /// An operand of einsum and the names of its axes.
@@ -195,8 +210,16 @@ Results einsum(const Arguments& arguments) {
   const auto fail = [&](std::string_view why) {
     return Error(error("einsum-equation", fmt::format("`{}`: {}", text.substr(0, 80), why)));
   };
+  if (text.find("->") == std::string::npos) {
+    // Letters that stand once, in the order of the alphabet, behind what an ellipsis stands for.
+    std::string once;
+    for (char c = 'A'; c <= 'z'; ++c) {
+      const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+      if (letter && std::ranges::count(text, c) == 1) once += c;
+    }
+    text += (text.find("...") == std::string::npos ? "->" : "->...") + once;
+  }
   const std::size_t arrow = text.find("->");
-  if (arrow == std::string::npos) throw fail("expected an output, as in `ij,jk->ik`");
   Names parts{""};
   for (const char c : text.substr(0, arrow)) {
     if (c == ',') {
@@ -275,7 +298,7 @@ Results einsum(const Arguments& arguments) {
   }
   emit::Ints perm;
   for (const std::string& name : output) perm.push_back(std::ranges::find(result.names, name) - result.names.begin());
-  return {emit::transpose(result.x, std::move(perm))};
+  return {of_keras_type(emit::transpose(result.x, std::move(perm)), operands.front().dtype(), true)};
 }
 
 constexpr OperationDef kTable[] = {

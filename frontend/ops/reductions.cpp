@@ -20,9 +20,16 @@ Tensor kept(const Arguments& a, const Tensor& reduced, const Tensor& x, const em
 
 Tensor number(const Tensor& x) { return x.dtype() == DType::boolean ? emit::cast(x, DType::i32) : x; }
 
+/// Sums of small integers are of 32 bits.
+Tensor widened(const Tensor& x) {
+  if (x.dtype() == DType::u8) return emit::cast(x, DType::u32);
+  return x.dtype() == DType::i8 ? emit::cast(x, DType::i32) : x;
+}
+
 template <FixedText kind>
 Results reduced(const Arguments& a) {
   Tensor x = number(a.tensor("x"));
+  if (kind.view() == "sum" || kind.view() == "prod") x = widened(x);
   if (a.has("dtype")) x = emit::cast(x, a.dtype("dtype", x.dtype()));
   const emit::Ints axes = a.axes("axis", x);
   if (axes.empty()) return {x};
@@ -107,13 +114,19 @@ Results sorted(const Tensor& of, std::int64_t axis, bool descending) {
   return Trace::current().add("sort", {Trace::current().operand(x)}, std::move(attrs), {});
 }
 
-Results sort(const Arguments& a) {
+/// With axis None: all elements in a row.
+Tensor in_a_row(const Arguments& a) {
   const Tensor x = a.tensor("x");
+  return a.is_null("axis") ? emit::reshape(x, {product(x.shape())}) : x;
+}
+
+Results sort(const Arguments& a) {
+  const Tensor x = in_a_row(a);
   return {sorted(x, emit::axis_of(x, a.integer("axis", -1)), false)[0]};
 }
 
 Results argsort(const Arguments& a) {
-  const Tensor x = a.tensor("x");
+  const Tensor x = in_a_row(a);
   return {sorted(x, emit::axis_of(x, a.integer("axis", -1)), false)[1]};
 }
 

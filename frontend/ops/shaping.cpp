@@ -315,8 +315,15 @@ Results roll(const Arguments& a) {
   if (shifts.size() != axes.size() && shifts.size() != 1) a.refuse("shift", "one number for each axis");
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const std::int64_t axis = emit::axis_of(x, axes[i]);
-    const Dim& extent = x.shape()[at(axis)];
+    const Dim extent = x.shape()[at(axis)];
     std::int64_t shift = shifts[shifts.size() == 1 ? 0 : i];
+    if (!extent.is_constant()) {
+      // Where the extent is known at run time only, so is the shift modulo the extent.
+      const Tensor counted = emit::op("iota", {}, {{{"shape", Shape{extent}}, {"axis", std::int64_t{0}}}});
+      const Tensor from = emit::map("mod", {emit::map("sub", {counted, static_cast<double>(shift)}), extent});
+      x = emit::op("gather", {x, from}, {{{"axis", axis}, {"batch", std::int64_t{0}}}});
+      continue;
+    }
     if (extent.is_constant() && extent.constant() > 0)
       shift = (shift % extent.constant() + extent.constant()) % extent.constant();
     if (shift == 0) continue;
@@ -443,7 +450,10 @@ Tensor diagonal_of(const Arguments& a) {
 Results diagonal(const Arguments& a) { return {diagonal_of(a)}; }
 
 Results trace(const Arguments& a) {
-  const Tensor diagonals = diagonal_of(a);
+  Tensor diagonals = diagonal_of(a);
+  if (diagonals.dtype() == DType::u8) diagonals = emit::cast(diagonals, DType::u32);
+  if (diagonals.dtype() == DType::i8 || diagonals.dtype() == DType::boolean)
+    diagonals = emit::cast(diagonals, DType::i32);
   return {emit::reduce("sum", diagonals, {diagonals.rank() - 1})};
 }
 

@@ -1,6 +1,7 @@
 // Model::predict: compiled by the system's compiler, batch by batch.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -44,7 +45,8 @@ class Predict : public testing::Test {
     unsetenv("TUSK_CACHE");
     std::filesystem::remove_all(cache_);
   }
-  const std::string cache_ = testing::TempDir() + "/tusk_cache_of_a_test";
+  // Tests run side by side.
+  const std::string cache_ = testing::TempDir() + "/tusk_cache_" + std::to_string(getpid());
 };
 
 TEST_F(Predict, FindsWhatItHasBuilt) {
