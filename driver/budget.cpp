@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "ir/graph/op.hpp"
 #include "passes/pipeline.hpp"
@@ -42,8 +41,7 @@ class Counter {
   std::int64_t extent(const Dim& dim) const {
     return dim.value([&](std::string_view name) -> std::int64_t {
       const graph::Symbol* symbol = module_.symbol(name);
-      return symbol == nullptr || name == "batch" ? std::max<std::int64_t>(1, symbol == nullptr ? 1 : symbol->step)
-                                                  : symbol->high;
+      return name == "batch" ? symbol->step : symbol->high;
     });
   }
   std::int64_t elements(const Shape& shape) const {

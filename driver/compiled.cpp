@@ -76,7 +76,7 @@ std::string key_of(const std::string& command, const std::vector<fs::path>& sour
   std::string text = fmt::format("tusk {}\n{}\n", TUSK_VERSION, command);
   const fs::path compiler = command.substr(0, command.find(' '));
   std::error_code ignored;
-  // Another version of the compiler has another size or date.
+  // Another version of the compiler has another size.
   for (const fs::path& path : {compiler, "/usr/bin" / compiler}) {
     const fs::path real = fs::canonical(path, ignored);
     if (!ignored) text += fmt::format("{} {}\n", real.string(), fs::file_size(real, ignored));

@@ -102,15 +102,7 @@ class Reader {
 
   static CallConfig read_call(const json& envelope, const json& node, const std::string& layer) {
     const ops::OperationDef* def = operation_of(envelope);
-    if (def == nullptr) {
-      CallConfig call = call_of(node, layer);
-      // Softmax(inputs, mask)
-      if (text_of(envelope, "class_name") == "Softmax" && call.inputs.size() == 2 && call.masks.empty()) {
-        call.masks.emplace_back(call.inputs.back());
-        call.inputs.pop_back();
-      }
-      return call;
-    }
+    if (def == nullptr) return call_of(node, layer);
     CallConfig call;
     arguments_of(*def, envelope["config"], node, layer, call.inputs);
     return call;

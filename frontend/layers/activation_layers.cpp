@@ -45,18 +45,18 @@ Tensor PReLUImpl::call(Tensor input, const Call&) {
 
 Tensor ELUImpl::call(Tensor x, const Call&) { return activations::elu(x, {.alpha = config.alpha}); }
 
-Tensor SoftmaxImpl::call(Tensor input, const Call& call) {
-  Tensor x = emit::to_float(input);
+std::vector<Tensor> SoftmaxImpl::call_all(const std::vector<Tensor>& inputs, const Call& call) {
+  Tensor x = emit::to_float(inputs.front());
   emit::Ints axes;
   for (const std::int64_t axis : config.axis.list()) axes.push_back(emit::axis_of(x, axis));
   std::ranges::sort(axes);
-  Tensor mask = call.mask.list.empty() ? Tensor() : call.mask.list.front();
-  if (!mask) return emit::op("softmax", {x}, {{{"axes", axes}}});
+  Tensor mask = inputs.size() == 2 ? inputs.back() : call.mask.list.front();
+  if (!mask) return {emit::op("softmax", {x}, {{{"axes", axes}}})};
   // Where it is false nothing is left (Keras 3.14 and later).
   if (mask.dtype() != DType::boolean) mask = emit::map("gt", {emit::to_float(mask), 0.5});
   mask = emit::aligned(mask, x.shape());
   x = emit::map("select", {mask, x, -1e9});
-  return emit::map("select", {mask, emit::op("softmax", {x}, {{{"axes", axes}}}), 0});
+  return {emit::map("select", {mask, emit::op("softmax", {x}, {{{"axes", axes}}}), 0})};
 }
 
 }  // namespace tusk::layers

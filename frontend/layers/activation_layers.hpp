@@ -77,7 +77,7 @@ struct ELUImpl : MaskedLayer {
 };
 using ELU = LayerOf<ELUImpl>;
 
-/// Over one axis, or over several together.
+/// Over one axis, or over several together. A second input is a mask, as `mask` of the call is.
 struct SoftmaxImpl : MaskedLayer {
   struct Config {
     DesignatedOnly designated = DesignatedOnly();
@@ -85,7 +85,8 @@ struct SoftmaxImpl : MaskedLayer {
     std::string name = {};
   } config;
   static void fields(auto& f, Config& c) { f("axis", c.axis); }
-  Tensor call(Tensor x, const Call& call) override;
+  std::size_t max_inputs() const override { return 2; }
+  std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
 };
 using Softmax = LayerOf<SoftmaxImpl>;
 

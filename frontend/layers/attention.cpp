@@ -35,7 +35,7 @@ Tensor causal(const Shape& scores) {
   return by_position(scores[scores.size() - 2], scores.back(), scores, "causal", 0);
 }
 
-Tensor as_bool(const Tensor& mask) { return mask.dtype() == DType::boolean ? mask : emit::cast(mask, DType::boolean); }
+Tensor as_bool(const Tensor& mask) { return emit::cast(mask, DType::boolean); }
 
 graph::ContractSpec spec_of(std::vector<std::string> a, std::vector<std::string> b, std::vector<std::string> y) {
   graph::ContractSpec spec;
@@ -345,18 +345,9 @@ void GroupQueryAttentionImpl::build_all(const std::vector<Shape>& shapes) {
 std::vector<Tensor> GroupQueryAttentionImpl::call_all(const std::vector<Tensor>& inputs, const Call& call) {
   const std::optional<Tensor> mask = joint_mask(inputs, call, config.sliding_window);
   const std::int64_t repeats = config.num_query_heads / config.num_key_value_heads;
-  // Every head of keys and values, `repeats` times side by side.
-  const auto repeated = [&](const Tensor& x) {
-    Shape shape = x.shape();
-    if (repeats == 1) return x;
-    Shape wide = shape;
-    wide.insert(wide.begin() + 3, Dim(repeats));
-    shape[2] = Dim(config.num_query_heads);
-    return emit::reshape(emit::broadcast(x, std::move(wide), {0, 1, 2, 4}), std::move(shape));
-  };
   const Tensor query = (*query_)(inputs[0]);
-  const Tensor key = repeated((*key_)(inputs.back()));
-  const Tensor value = repeated((*value_)(inputs[1]));
+  const Tensor key = emit::repeated((*key_)(inputs.back()), 2, repeats);
+  const Tensor value = emit::repeated((*value_)(inputs[1]), 2, repeats);
   const bool fused = config.dropout <= 0 && !call.return_attention_scores;
   const double scale = 1 / std::sqrt(static_cast<double>(config.head_dim));
   std::vector<Tensor> results = attend(query, key, value, {1}, scale, mask, call, fused);

@@ -16,19 +16,16 @@ Tensor encoded(const Tensor& ids, CategoryMode mode, std::int64_t depth, DType t
   Tensor x = ids;
   if (mode == "one_hot" && x.rank() > 1 && x.shape().back() == Dim(1))
     x = emit::reshape(x, Shape(x.shape().begin(), x.shape().end() - 1));
-  Shape shape = x.shape();
-  shape.emplace_back(depth);
-  check_elements(shape);
-  const Tensor classes = emit::op("iota", {}, {{{"shape", shape}, {"axis", x.rank()}}});
-  const Tensor same = emit::map("eq", {emit::leading(x, shape), classes});
+  const Tensor same = ops::call("OneHot", {{"x", x}, {"num_classes", depth}, {"dtype", "bool"}});
   if (mode == "one_hot") return emit::cast(same, type);
   const std::int64_t axis = x.rank() > 1 ? 1 : 0;
   if (mode != "count") return emit::cast(emit::reduce("any", same, {axis}), type);
   if (!weights) return emit::reduce("sum", emit::cast(same, type), {axis});
-  return emit::reduce("sum", emit::map("select", {same, emit::leading(emit::to_float(*weights), shape), 0}), {axis});
+  return emit::reduce("sum", emit::map("select", {same, emit::leading(emit::to_float(*weights), same.shape()), 0}),
+                      {axis});
 }
 
-Tensor as_ids(const Tensor& x) { return x.dtype() == DType::i32 ? x : emit::cast(x, DType::i32); }
+Tensor as_ids(const Tensor& x) { return emit::cast(x, DType::i32); }
 
 }  // namespace
 
@@ -85,15 +82,12 @@ void IntegerLookupImpl::build(const Shape&) {
 
 // A table over the range of the vocabulary, or a comparison with each of its numbers if the range is wide.
 Tensor IntegerLookupImpl::looked_up(const Tensor& input) const {
-  const Tensor x = input.dtype() == DType::i64 ? input : emit::cast(input, DType::i64);
+  const Tensor x = emit::cast(input, DType::i64);
   const std::int64_t first = first_oov() + config.num_oov_indices;
   const Tensor oov = emit::map(
       "add", {emit::map("mod", {x, static_cast<double>(config.num_oov_indices)}), static_cast<double>(first_oov())});
   Tensor y =
-      config.num_oov_indices == 1
-          ? emit::broadcast(emit::constant("oov", Array::splat(DType::i64, {}, static_cast<double>(first_oov()))),
-                            x.shape(), {})
-          : oov;
+      config.num_oov_indices == 1 ? emit::filled("oov", DType::i64, x.shape(), static_cast<double>(first_oov())) : oov;
   if (tokens_.empty()) return y;
   const auto [low, high] = std::ranges::minmax(tokens_);
   constexpr std::int64_t kMostTable = 1 << 20;
@@ -148,7 +142,7 @@ Tensor IntegerLookupImpl::call(Tensor x, const Call&) {
   if (config.mask_token) {
     // In a vector of counts the mask token counts nowhere.
     const double place = config.output_mode == "int" ? 0 : -1;
-    const Tensor wide = x.dtype() == DType::i64 ? x : emit::cast(x, DType::i64);
+    const Tensor wide = emit::cast(x, DType::i64);
     places = emit::map("select", {emit::map("eq", {wide, static_cast<double>(*config.mask_token)}), place, places});
   }
   if (config.output_mode == "int") return places;

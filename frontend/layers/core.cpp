@@ -134,8 +134,8 @@ void EmbeddingImpl::build(const Shape&) {
 namespace {
 
 Tensor rows_of(const Variable& table, const Tensor& x) {
-  const Tensor ids = x.dtype() == DType::i32 ? x : emit::cast(x, DType::i32);
-  return emit::op("gather", {table, ids}, {{{"axis", std::int64_t{0}}, {"batch", std::int64_t{0}}}});
+  return emit::op("gather", {table, emit::cast(x, DType::i32)},
+                  {{{"axis", std::int64_t{0}}, {"batch", std::int64_t{0}}}});
 }
 
 }  // namespace

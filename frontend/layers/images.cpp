@@ -13,11 +13,7 @@ namespace {
 /// Elements start to start + size of one axis.
 Tensor cut(const Tensor& x, std::size_t axis, std::int64_t start, std::int64_t size) {
   if (start == 0 && x.shape()[axis] == Dim(size)) return x;
-  Shape starts(x.shape().size(), Dim(0));
-  Shape limits = x.shape();
-  starts[axis] = Dim(start);
-  limits[axis] = Dim(start + size);
-  return emit::op("slice", {x}, {{{"start", starts}, {"limit", limits}, {"step", emit::Ints(limits.size(), 1)}}});
+  return emit::slice(x, static_cast<std::int64_t>(axis), start, start + size);
 }
 
 struct Size {
@@ -45,11 +41,7 @@ Tensor padded_to_aspect(const Tensor& x, std::size_t first, Size to, double valu
   Shape sides(x.shape().size(), Dim(0));
   sides[first] = Dim((height - from.height) / 2);
   sides[first + 1] = Dim((width - from.width) / 2);
-  return emit::op("pad", {x},
-                  {{{"low", sides},
-                    {"high", sides},
-                    {"inner", emit::Ints(sides.size(), 0)},
-                    {"value", kernel::literal_of(value)}}});
+  return emit::pad(x, sides, sides, value);
 }
 
 }  // namespace

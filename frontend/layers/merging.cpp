@@ -117,7 +117,7 @@ Tensor ConcatenateImpl::output_mask(const std::vector<Tensor>& inputs, const Cal
     if (masks[i]) {
       parts.emplace_back(emit::leading(masks[i], shape));
     } else {
-      parts.emplace_back(emit::broadcast(emit::constant("mask", Array::splat(DType::boolean, {}, 1)), shape, {}));
+      parts.emplace_back(emit::filled("mask", DType::boolean, shape, 1));
     }
   }
   const std::int64_t axis = emit::axis_of(inputs.front(), config.axis);

@@ -123,7 +123,7 @@ Tensor GlobalPoolingImpl<pool, axes>::call(Tensor input, const Call& call) {
   }
   if (const Tensor mask = call.mask.list.empty() ? Tensor() : call.mask.list.front(); mask && average && axes == 1) {
     // The mean of what is data: NaN where nothing is.
-    const Tensor data = mask.dtype() == DType::boolean ? mask : emit::cast(mask, DType::boolean);
+    const Tensor data = emit::cast(mask, DType::boolean);
     const Tensor wide = emit::broadcast(data, x.shape(), {0, all[0]});
     const Tensor sum = emit::reduce("sum", emit::map("select", {wide, x, 0}), all);
     const Tensor count = emit::reduce("sum", emit::cast(data, DType::f32), {1});

@@ -63,9 +63,7 @@ Tensor ZeroPaddingImpl<axes>::call(Tensor x, const Call&) {
     low[first_spatial(config.data_format) + i] = Dim(config.padding[i][0]);
     high[first_spatial(config.data_format) + i] = Dim(config.padding[i][1]);
   }
-  return emit::op(
-      "pad", {x},
-      {{{"low", low}, {"high", high}, {"inner", emit::Ints(axes + 2, 0)}, {"value", kernel::literal_of(0.0)}}});
+  return emit::pad(x, std::move(low), std::move(high), 0);
 }
 
 template struct ZeroPaddingImpl<1>;
@@ -111,7 +109,7 @@ template <std::size_t axes>
 Tensor UpSamplingImpl<axes>::call(Tensor x, const Call&) {
   const std::size_t first = first_spatial(config.data_format);
   if (config.interpolation == "nearest") {
-    for (std::size_t i = 0; i < axes; ++i) x = repeated(x, first + i, config.size[i]);
+    for (std::size_t i = 0; i < axes; ++i) x = emit::repeated(x, static_cast<std::int64_t>(first + i), config.size[i]);
     return x;
   }
   for (std::size_t i = 0; i < axes; ++i) {

@@ -72,17 +72,6 @@ Taps taps_of(std::int64_t extent, std::int64_t size, Interpolation interpolation
 
 }  // namespace
 
-Tensor repeated(const Tensor& x, std::size_t axis, std::int64_t times) {
-  if (times == 1) return x;
-  Shape wide = x.shape();
-  wide.insert(wide.begin() + static_cast<std::ptrdiff_t>(axis) + 1, Dim(times));
-  emit::Ints dims;
-  for (std::int64_t i = 0; i < x.rank(); ++i) dims.push_back(i <= static_cast<std::int64_t>(axis) ? i : i + 1);
-  Shape shape = x.shape();
-  shape[axis] *= Dim(times);
-  return emit::reshape(emit::broadcast(x, std::move(wide), std::move(dims)), std::move(shape));
-}
-
 Tensor resized(const Tensor& x, std::size_t axis, std::int64_t size, Interpolation interpolation, bool antialias) {
   const std::int64_t extent = x.dim(static_cast<std::int64_t>(axis));
   const auto at = static_cast<std::int64_t>(axis);

@@ -11,9 +11,6 @@ namespace tusk::layers {
 
 using Interpolation = OneOf<"nearest", "bilinear", "bicubic", "lanczos3", "lanczos5">;
 
-/// Every element `times` times, one after the other.
-Tensor repeated(const Tensor& x, std::size_t axis, std::int64_t times);
-
 /// An axis of known extent n to `size` samples: sample i lies at (i + 0.5) * n / size - 0.5 (half-pixel centres), the
 /// weights of the elements that a kernel reaches add up to 1. antialias widens the kernel by n / size where that is
 /// more than 1. Keras: ops.image.resize.

@@ -67,8 +67,7 @@ Tensor SpectralNormalizationImpl::call(Tensor x, const Call& call) {
     fail("layer-training",
          fmt::format("{} is called with training = true, which this release cannot compute", class_name()));
   }
-  const Tensor y = config.layer(x, call);
-  return y.dtype() == x.dtype() ? y : emit::cast(y, x.dtype());
+  return emit::cast(config.layer(x, call), x.dtype());
 }
 
 std::vector<Variable> SpectralNormalizationImpl::weights() const {

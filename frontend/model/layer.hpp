@@ -71,8 +71,6 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
 
   /// A weight; every dim must be known.
   Variable add_weight(std::string name, const Shape& shape, WeightOptions options = {});
-  /// Layers inside, in the order in which they were added.
-  const std::vector<Layer>& children() const { return children_; }
   /// In the order in which they were added.
   const std::vector<Variable>& own_weights() const { return weights_; }
   /// Keras' order: own trainable ones, own others, then those of layers inside.
@@ -80,11 +78,11 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   /// Those that training changes: none if the layer is frozen.
   virtual std::vector<Variable> trainable_weights() const;
   bool trainable() const { return trainable_; }
+  /// Freezes the layer, or thaws it, with all layers inside.
+  virtual void set_trainable(bool trainable);
   /// The name of its activation, "" if it has none.
   std::string_view activation_name() const { return activation_; }
   void set_activation_name(std::string_view name) { activation_ = name; }
-  /// Freezes the layer, or thaws it, with all layers inside.
-  virtual void set_trainable(bool trainable);
 
   /// Calls the layer: while a model is defined, a new node; inside of another layer's call, its ops.
   std::vector<Tensor> apply(std::vector<Tensor> inputs, const Call& call);
@@ -116,7 +114,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   bool trainable_ = true;
   std::string_view activation_;
   std::vector<Variable> weights_;
-  std::vector<Layer> children_;
+  std::vector<Layer> children_;  // layers inside, in the order in which they were added
   std::vector<std::weak_ptr<const Node>> nodes_;
 };
 

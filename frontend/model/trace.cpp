@@ -216,7 +216,41 @@ Tensor reduce(std::string_view kind, const Tensor& x, Ints axes) {
   return op(fmt::format("reduce.{}", kind), {x}, {{{"axes", std::move(axes)}}});
 }
 
-Tensor cast(const Tensor& x, DType to) { return op("cast", {x}, {{{"to", to}}}); }
+Tensor cast(const Tensor& x, DType to) { return x.dtype() == to ? x : op("cast", {x}, {{{"to", to}}}); }
+
+Tensor filled(std::string_view name, DType type, const Shape& shape, double value) {
+  return broadcast(constant(name, Array::splat(type, {}, value)), shape, {});
+}
+
+Tensor slice(const Tensor& x, std::int64_t axis, const Dim& start, const Dim& limit, std::int64_t step) {
+  Shape starts(x.shape().size(), Dim(0));
+  Shape limits = x.shape();
+  Ints steps(x.shape().size(), 1);
+  const auto at = static_cast<std::size_t>(axis);
+  starts[at] = start;
+  limits[at] = limit;
+  steps[at] = step;
+  return op("slice", {x}, {{{"start", starts}, {"limit", limits}, {"step", steps}}});
+}
+
+Tensor pad(const Tensor& x, Shape low, Shape high, double value) {
+  const Ints inner(low.size(), 0);
+  return op(
+      "pad", {x},
+      {{{"low", std::move(low)}, {"high", std::move(high)}, {"inner", inner}, {"value", kernel::literal_of(value)}}});
+}
+
+Tensor repeated(const Tensor& x, std::int64_t axis, std::int64_t times) {
+  if (times == 1) return x;
+  Shape wide = x.shape();
+  wide.insert(wide.begin() + axis + 1, Dim(times));
+  Ints dims;
+  for (std::int64_t i = 0; i < x.rank(); ++i) dims.push_back(i <= axis ? i : i + 1);
+  Shape shape = x.shape();
+  shape[static_cast<std::size_t>(axis)] *= Dim(times);
+  check_elements(shape);
+  return reshape(broadcast(x, std::move(wide), std::move(dims)), std::move(shape));
+}
 
 Tensor contract(const Tensor& a, const Tensor& b, const std::optional<Tensor>& init, graph::ContractSpec spec) {
   std::vector<Arg> args{a, b};

@@ -106,6 +106,7 @@ Tensor broadcast(const Tensor& x, Shape shape, Ints dims, std::string_view suffi
 Tensor reshape(const Tensor& x, Shape shape);
 Tensor transpose(const Tensor& x, Ints perm);
 Tensor reduce(std::string_view kind, const Tensor& x, Ints axes);
+/// x itself if it has the type.
 Tensor cast(const Tensor& x, DType to);
 Tensor contract(const Tensor& a, const Tensor& b, const std::optional<Tensor>& init, graph::ContractSpec spec);
 Tensor constant(std::string_view name, Array value);
@@ -118,6 +119,15 @@ Tensor leading(const Tensor& x, const Shape& shape);
 /// A loop over the positions of what is taken: the last carries, then the stacks.
 std::vector<Tensor> scan(const std::vector<Tensor>& carries, const std::vector<std::pair<Tensor, Along>>& takes,
                          const std::vector<Along>& stacks, const ScanBody& body);
+
+/// A tensor of one number, a constant of this name.
+Tensor filled(std::string_view name, DType type, const Shape& shape, double value);
+/// Elements start, start + step, ... of one axis, below limit (above it for a negative step).
+Tensor slice(const Tensor& x, std::int64_t axis, const Dim& start, const Dim& limit, std::int64_t step = 1);
+/// `low` and `high` elements of a value around each axis.
+Tensor pad(const Tensor& x, Shape low, Shape high, double value);
+/// Every element of an axis `times` times, one after the other.
+Tensor repeated(const Tensor& x, std::int64_t axis, std::int64_t times);
 
 /// What a reduction over `axes` of a tensor of `shape` gave, over those axes again.
 Tensor spread(const Tensor& reduced, const Shape& shape, const Ints& axes, std::string_view suffix = {});

@@ -253,9 +253,7 @@ std::vector<Tensor> tensors_together(const std::vector<Argument>& arguments, boo
   }
   std::vector<Tensor> out;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    out.push_back(all.tensors[i] ? *all.tensors[i]
-                                 : emit::broadcast(emit::constant("number", Array::splat(all.type, {}, all.numbers[i])),
-                                                   shape, {}));
+    out.push_back(all.tensors[i] ? *all.tensors[i] : emit::filled("number", all.type, shape, all.numbers[i]));
   }
   return out;
 }

@@ -57,7 +57,7 @@ Results comparison(const Arguments& a) {
   return {emit::map(row.view(), x)};
 }
 
-Tensor as_bool(const Tensor& x) { return x.dtype() == DType::boolean ? x : emit::cast(x, DType::boolean); }
+Tensor as_bool(const Tensor& x) { return emit::cast(x, DType::boolean); }
 
 template <FixedText row>
 Results logical(const Arguments& a) {
@@ -77,8 +77,7 @@ Results power(const Arguments& a) {
   if (squares) return {emit::map("mul", {x[0], x[0]})};
   if (!floats && exponent && x[0].tensor() != nullptr && *exponent >= 0 && *exponent <= 64 &&
       *exponent == std::floor(*exponent)) {
-    Tensor y =
-        emit::broadcast(emit::constant("one", Array::splat(x[0].tensor()->dtype(), {}, 1)), x[0].tensor()->shape(), {});
+    Tensor y = emit::filled("one", x[0].tensor()->dtype(), x[0].tensor()->shape(), 1);
     for (int i = 0; i < static_cast<int>(*exponent); ++i) y = emit::map("mul", {y, x[0]});
     return {y};
   }
@@ -105,8 +104,7 @@ Results where(const Arguments& a) {
   // All three broadcast; bools beside floats would become floats.
   Shape shape = values[0].shape();
   std::vector<Tensor> shapes =
-      emit::broadcast_together({emit::cast(condition, DType::i32),
-                                emit::broadcast(emit::constant("one", Array::splat(DType::i32, {}, 1)), shape, {})});
+      emit::broadcast_together({emit::cast(condition, DType::i32), emit::filled("one", DType::i32, shape, 1)});
   shape = shapes[0].shape();
   const auto to = [&](const Tensor& x) {
     if (x.shape() == shape) return x;
@@ -121,7 +119,7 @@ Results where(const Arguments& a) {
 Results cast(const Arguments& a) {
   const Tensor x = a.tensor("x");
   const DType to = a.dtype("dtype", x.dtype());
-  return {x.dtype() == to ? x : emit::cast(x, to)};
+  return {emit::cast(x, to)};
 }
 
 // round(x * 10^d) / 10^d
@@ -137,23 +135,19 @@ Results round(const Arguments& a) {
   return {emit::map("div", {emit::map("rint", {emit::map("mul", {x, factor})}), factor})};
 }
 
-Tensor filled_like(const Tensor& x, DType type, double value) {
-  return emit::broadcast(emit::constant("value", Array::splat(type, {}, value)), x.shape(), {});
-}
-
 Results ones_like(const Arguments& a) {
   const Tensor x = a.tensor("x");
-  return {filled_like(x, a.dtype("dtype", x.dtype()), 1)};
+  return {emit::filled("value", a.dtype("dtype", x.dtype()), x.shape(), 1)};
 }
 
 Results zeros_like(const Arguments& a) {
   const Tensor x = a.tensor("x");
-  return {filled_like(x, a.dtype("dtype", x.dtype()), 0)};
+  return {emit::filled("value", a.dtype("dtype", x.dtype()), x.shape(), 0)};
 }
 
 Results full_like(const Arguments& a) {
   const Tensor x = a.tensor("x");
-  return {filled_like(x, a.dtype("dtype", x.dtype()), a.number("fill_value"))};
+  return {emit::filled("value", a.dtype("dtype", x.dtype()), x.shape(), a.number("fill_value"))};
 }
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();

@@ -46,14 +46,16 @@ Span open_span(const Slice& slice, const Dim& n) {
   return span;
 }
 
-Tensor taken(const Tensor& x, Tensor index, std::int64_t axis) {
-  // Negative ones count from the end.
-  const Dim& extent = x.shape()[at(axis)];
+/// As i32, negative ones counted from the end.
+Tensor from_zero(const Tensor& index, const Dim& extent) {
+  const Tensor i = emit::cast(index, DType::i32);
+  return emit::map("select", {emit::map("lt", {i, 0}), emit::map("add", {i, extent}), i});
+}
+
+Tensor taken(const Tensor& x, const Tensor& index, std::int64_t axis) {
   if (index.dtype() == DType::boolean || is_float(index.dtype()))
     throw Error(error("ops-argument", "an index is no integer"));
-  if (index.dtype() != DType::i32) index = emit::cast(index, DType::i32);
-  index = emit::map("select", {emit::map("lt", {index, 0}), emit::map("add", {index, extent}), index});
-  return emit::op("gather", {x, index}, {{{"axis", axis}, {"batch", std::int64_t{0}}}});
+  return emit::op("gather", {x, from_zero(index, x.shape()[at(axis)])}, {{{"axis", axis}, {"batch", std::int64_t{0}}}});
 }
 
 Results get_item(const Arguments& a) {
@@ -167,9 +169,7 @@ Results take_along_axis(const Arguments& a) {
   last.push_back(axis);
   if (wide != index.shape()) index = emit::broadcast(index, wide, all);
   if (data != x.shape()) x = emit::broadcast(x, data, all);
-  if (index.dtype() != DType::i32) index = emit::cast(index, DType::i32);
-  const Dim extent = x.shape()[at(axis)];
-  index = emit::map("select", {emit::map("lt", {index, 0}), emit::map("add", {index, extent}), index});
+  index = from_zero(index, x.shape()[at(axis)]);
   const Tensor picked = emit::op("gather", {emit::transpose(x, last), emit::transpose(index, last)},
                                  {{{"axis", x.rank() - 1}, {"batch", x.rank() - 1}}});
   emit::Ints back(last.size());
@@ -185,9 +185,8 @@ Tensor one_hot_of(const Tensor& index, std::int64_t classes, std::int64_t axis, 
   emit::Ints dims;
   for (std::int64_t i = 0; i < index.rank(); ++i) dims.push_back(i < axis ? i : i + 1);
   const Tensor counted = emit::op("iota", {}, {{{"shape", shape}, {"axis", axis}}});
-  const Tensor ids = index.dtype() == DType::i32 ? index : emit::cast(index, DType::i32);
-  const Tensor is = emit::map("eq", {emit::broadcast(ids, shape, std::move(dims)), counted});
-  return type == DType::boolean ? is : emit::cast(is, type);
+  const Tensor ids = emit::cast(index, DType::i32);
+  return emit::cast(emit::map("eq", {emit::broadcast(ids, shape, std::move(dims)), counted}), type);
 }
 
 Results one_hot(const Arguments& a) {

@@ -23,7 +23,8 @@ Tensor of_keras_type(const Tensor& y, DType type, bool widens) {
   const bool stays = type == DType::boolean || type == DType::u8 || (type == DType::i8 && !widens);
   if (!stays || y.dtype() == type) return y;
   if (type == DType::boolean) return emit::cast(y, type);
-  const double low = type == DType::u8 ? 0 : -128;  // TensorFlow saturates
+  // Beyond the type's range TensorFlow saturates in whole vectors and wraps in their remainder; here all saturate.
+  const double low = type == DType::u8 ? 0 : -128;
   return emit::cast(emit::map("min", {emit::map("max", {y, low}), low + 255}), type);
 }
 

@@ -40,7 +40,7 @@ Results reduced(const Arguments& a) {
 
 template <FixedText kind>
 Results logical(const Arguments& a) {
-  const Tensor x = a.tensor("x").dtype() == DType::boolean ? a.tensor("x") : emit::cast(a.tensor("x"), DType::boolean);
+  const Tensor x = emit::cast(a.tensor("x"), DType::boolean);
   const emit::Ints axes = a.axes("axis", x);
   return {axes.empty() ? x : kept(a, emit::reduce(kind.view(), x, axes), x, axes)};
 }
@@ -87,7 +87,7 @@ Results moments(const Arguments& a) {
 
 Results count_nonzero(const Arguments& a) {
   const Tensor x = a.tensor("x");
-  const Tensor counted = emit::cast(x.dtype() == DType::boolean ? x : emit::cast(x, DType::boolean), DType::i32);
+  const Tensor counted = emit::cast(emit::cast(x, DType::boolean), DType::i32);
   return {emit::reduce("sum", counted, a.axes("axis", x))};
 }
 
@@ -130,14 +130,6 @@ Results argsort(const Arguments& a) {
   return {sorted(x, emit::axis_of(x, a.integer("axis", -1)), false)[1]};
 }
 
-// `limit` and 0 are along the axis; all of the others.
-Tensor first_of(const Tensor& x, std::int64_t axis, std::int64_t count) {
-  Shape limit = x.shape();
-  limit[static_cast<std::size_t>(axis)] = Dim(count);
-  const std::size_t rank = limit.size();
-  return emit::op("slice", {x}, {{{"start", Shape(rank, Dim(0))}, {"limit", limit}, {"step", emit::Ints(rank, 1)}}});
-}
-
 Results top_k(const Arguments& a) {
   const Tensor x = a.tensor("x");
   const std::int64_t k = a.integer("k");
@@ -146,7 +138,7 @@ Results top_k(const Arguments& a) {
   if (k < 1 || (extent.is_constant() && k > extent.constant()))
     a.refuse("k", fmt::format("1 to the extent of the last axis, {}", extent.str()));
   const Results all = sorted(x, axis, true);
-  return {first_of(all[0], axis, k), first_of(all[1], axis, k)};
+  return {emit::slice(all[0], axis, 0, k), emit::slice(all[1], axis, 0, k)};
 }
 
 Results logsumexp(const Arguments& a) {
@@ -198,7 +190,7 @@ Results cumulative(const Arguments& a) {
   Shape rest = x.shape();
   rest.erase(rest.begin() + axis);
   const double unit = row.view() == "mul" ? 1 : 0;
-  const Tensor start = emit::broadcast(emit::constant("start", Array::splat(x.dtype(), {}, unit)), rest, {});
+  const Tensor start = emit::filled("start", x.dtype(), rest, unit);
   return {emit::scan({start}, {{x, {axis}}}, {{axis}},
                      [](const std::vector<Tensor>& carry, const std::vector<Tensor>& taken) {
                        const Tensor next = emit::map(row.view(), {carry[0], taken[0]});

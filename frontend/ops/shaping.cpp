@@ -15,17 +15,6 @@ Error refused(std::string message) { return Error(error("ops-argument", std::mov
 
 std::size_t at(std::int64_t axis) { return static_cast<std::size_t>(axis); }
 
-/// Elements start, start + step, ... of one axis.
-Tensor slice_axis(const Tensor& x, std::int64_t axis, const Dim& start, const Dim& limit, std::int64_t step = 1) {
-  Shape starts(x.shape().size(), Dim(0));
-  Shape limits = x.shape();
-  emit::Ints steps(x.shape().size(), 1);
-  starts[at(axis)] = start;
-  limits[at(axis)] = limit;
-  steps[at(axis)] = step;
-  return emit::op("slice", {x}, {{{"start", starts}, {"limit", limits}, {"step", steps}}});
-}
-
 Tensor joined(const std::vector<Tensor>& parts, std::int64_t axis) {
   if (parts.size() == 1) return parts.front();
   return emit::op("concat", {parts.begin(), parts.end()}, {{{"axis", axis}}});
@@ -194,7 +183,7 @@ Results split(const Arguments& a) {
   }
   cuts.push_back(extent);
   Results out;
-  for (std::size_t i = 0; i + 1 < cuts.size(); ++i) out.push_back(slice_axis(x, axis, cuts[i], cuts[i + 1]));
+  for (std::size_t i = 0; i + 1 < cuts.size(); ++i) out.push_back(emit::slice(x, axis, cuts[i], cuts[i + 1]));
   return out;
 }
 
@@ -206,22 +195,18 @@ Results unstack(const Arguments& a) {
   Shape shape = x.shape();
   shape.erase(shape.begin() + axis);
   Results out;
-  for (std::int64_t i = 0; i < count; ++i) out.push_back(emit::reshape(slice_axis(x, axis, i, i + 1), shape));
+  for (std::int64_t i = 0; i < count; ++i) out.push_back(emit::reshape(emit::slice(x, axis, i, i + 1), shape));
   return out;
 }
 
-/// Every element `count` times, the copies of one side by side or (`whole`) the axis again and again.
-Tensor copied(const Tensor& x, std::int64_t axis, std::int64_t count, bool whole) {
-  if (count == 1) return x;
+/// The axis again and again.
+Tensor tiled(const Tensor& x, std::int64_t axis, std::int64_t times) {
+  if (times == 1) return x;
   Shape wide = x.shape();
-  emit::Ints dims;
-  const std::int64_t fresh = whole ? axis : axis + 1;
-  for (std::int64_t i = 0; i < x.rank(); ++i) dims.push_back(i < fresh ? i : i + 1);
-  wide.insert(wide.begin() + fresh, Dim(count));
+  wide.insert(wide.begin() + axis, Dim(1));
   Shape flat = x.shape();
-  flat[at(axis)] *= Dim(count);
-  check_elements(flat);
-  return emit::reshape(emit::broadcast(x, std::move(wide), std::move(dims)), std::move(flat));
+  flat[at(axis)] *= Dim(times);
+  return emit::reshape(emit::repeated(emit::reshape(x, std::move(wide)), axis, times), std::move(flat));
 }
 
 Results repeat(const Arguments& a) {
@@ -231,7 +216,7 @@ Results repeat(const Arguments& a) {
     a.refuse("repeats", "numbers of copies");
   if (!a.has("axis")) x = emit::reshape(x, {product(x.shape())});
   const std::int64_t axis = a.has("axis") ? emit::axis_of(x, a.integer("axis")) : 0;
-  if (repeats->size() == 1 && repeats->front() > 0) return {copied(x, axis, repeats->front(), false)};
+  if (repeats->size() == 1 && repeats->front() > 0) return {emit::repeated(x, axis, repeats->front())};
   if (static_cast<std::int64_t>(repeats->size()) != x.dim(axis))
     a.refuse("repeats", fmt::format("one number, or one for each of {} elements", x.dim(axis)));
   emit::Ints index;
@@ -254,7 +239,7 @@ Results tile(const Arguments& a) {
   Shape shape = x.shape();
   shape.insert(shape.begin(), repeats.size() - shape.size(), Dim(1));
   x = emit::reshape(x, std::move(shape));
-  for (std::size_t i = 0; i < repeats.size(); ++i) x = copied(x, static_cast<std::int64_t>(i), repeats[i], true);
+  for (std::size_t i = 0; i < repeats.size(); ++i) x = tiled(x, static_cast<std::int64_t>(i), repeats[i]);
   return {x};
 }
 
@@ -278,7 +263,7 @@ Results broadcast_to(const Arguments& a) {
 }
 
 Tensor reversed(const Tensor& x, std::int64_t axis) {
-  return slice_axis(x, axis, x.shape()[at(axis)] - Dim(1), Dim(-1), -1);
+  return emit::slice(x, axis, x.shape()[at(axis)] - Dim(1), Dim(-1), -1);
 }
 
 Results flip(const Arguments& a) {
@@ -328,7 +313,7 @@ Results roll(const Arguments& a) {
       shift = (shift % extent.constant() + extent.constant()) % extent.constant();
     if (shift == 0) continue;
     const Dim cut = shift > 0 ? extent - Dim(shift) : Dim(-shift);
-    x = joined({slice_axis(x, axis, cut, extent), slice_axis(x, axis, 0, cut)}, axis);
+    x = joined({emit::slice(x, axis, cut, extent), emit::slice(x, axis, 0, cut)}, axis);
   }
   return {emit::reshape(x, shape)};
 }
@@ -368,11 +353,7 @@ Results pad(const Arguments& a) {
       low.emplace_back(before);
       high.emplace_back(after);
     }
-    return {emit::op("pad", {x},
-                     {{{"low", low},
-                       {"high", high},
-                       {"inner", emit::Ints(low.size(), 0)},
-                       {"value", kernel::literal_of(a.number("constant_values", 0))}}})};
+    return {emit::pad(x, std::move(low), std::move(high), a.number("constant_values", 0))};
   }
   if (mode != "reflect" && mode != "symmetric" && mode != "edge")
     a.refuse("mode", "'constant', 'reflect', 'symmetric' or 'edge'");
@@ -385,17 +366,17 @@ Results pad(const Arguments& a) {
       shape[i] = Dim(count);
       emit::Ints dims;
       for (std::int64_t k = 0; k < x.rank(); ++k) dims.push_back(k);
-      return emit::broadcast(slice_axis(x, axis, position, position + Dim(1)), std::move(shape), std::move(dims));
+      return emit::broadcast(emit::slice(x, axis, position, position + Dim(1)), std::move(shape), std::move(dims));
     };
     // The mirror stands on the last element, or behind it.
     const std::int64_t skip = mode == "reflect" ? 1 : 0;
     std::vector<Tensor> parts;
     if (before > 0)
-      parts.push_back(mode == "edge" ? edge(0, before) : slice_axis(x, axis, before - 1 + skip, skip - 1, -1));
+      parts.push_back(mode == "edge" ? edge(0, before) : emit::slice(x, axis, before - 1 + skip, skip - 1, -1));
     parts.push_back(x);
     if (after > 0)
       parts.push_back(mode == "edge" ? edge(n - Dim(1), after)
-                                     : slice_axis(x, axis, n - Dim(1 + skip), n - Dim(1 + skip + after), -1));
+                                     : emit::slice(x, axis, n - Dim(1 + skip), n - Dim(1 + skip + after), -1));
     x = joined(parts, axis);
   }
   return {x};
@@ -444,7 +425,7 @@ Tensor diagonal_of(const Arguments& a) {
   shape.emplace_back(rows * columns);
   const std::int64_t start = offset >= 0 ? offset : -offset * columns;
   x = emit::reshape(emit::transpose(x, std::move(perm)), std::move(shape));
-  return slice_axis(x, x.rank() - 1, start, start + (length - 1) * (columns + 1) + 1, columns + 1);
+  return emit::slice(x, x.rank() - 1, start, start + (length - 1) * (columns + 1) + 1, columns + 1);
 }
 
 Results diagonal(const Arguments& a) { return {diagonal_of(a)}; }
@@ -465,7 +446,7 @@ Results diff(const Arguments& a) {
   if (times < 0 || times > 64) a.refuse("n", "0 to 64");
   for (std::int64_t i = 0; i < times; ++i) {
     const Dim n = x.shape()[at(axis)];
-    x = emit::map("sub", {slice_axis(x, axis, 1, n), slice_axis(x, axis, 0, n - Dim(1))});
+    x = emit::map("sub", {emit::slice(x, axis, 1, n), emit::slice(x, axis, 0, n - Dim(1))});
   }
   return {x};
 }
