@@ -338,6 +338,17 @@ TUSK_INLINE V select(M m, V a, same<V> b) {
   }
 }
 
+/// p, where it is read under a condition. GCC's vectorizer must not see it: several vectors of such reads get the mask
+/// of the first (GCC 12, -O3 with AVX2 or AVX-512).
+template <class T>
+TUSK_INLINE const T* guarded(const T* p) {
+#if TUSK_GNU && !defined(__clang__)
+  __asm__ volatile(""  // no instruction, but p may be any pointer now
+                   : "+r"(p));
+#endif
+  return p;
+}
+
 /// a << n and a >> n, the count modulo the width; a signed type keeps its sign.
 template <class V, class N>
 TUSK_INLINE V shl(V a, N n) {

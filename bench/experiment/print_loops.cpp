@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "codegen/cpp/package_parts.hpp"
 #include "codegen/cpp/print_loop.hpp"
 #include "ir/loop/interpret.hpp"
 #include "ir/loop/parse.hpp"
@@ -25,13 +26,6 @@ namespace {
 
 using namespace tusk;
 using Floats = std::vector<float>;
-
-// As in front of every emitted file (N13); and values loaded in one turn of a loop are not kept for later turns, which
-// costs more registers than a tile leaves free.
-constexpr std::string_view kHead =
-    "#if defined(__clang__)\n#pragma clang fp contract(off)\n#else\n#pragma GCC optimize(\"fp-contract=off\", "
-    "\"no-predictive-commoning\")\n"
-    "#endif\n";
 
 Expected<loop::Module> read(const std::string& path) {
   std::ifstream file(path);
@@ -116,7 +110,8 @@ Status same(const std::string& plain_path, const std::string& path, const std::s
 Status print(const std::string& path, const std::vector<std::string>& names) {
   TRY(const loop::Module module, read(path));
   TRY(const cpp::LoopText text, cpp::print_loops(module, names));
-  fmt::print("{}#include \"tusk_runtime.hpp\"\n\nextern \"C\" {{\n\n{}}}  // extern C\n", kHead, text.text);
+  fmt::print("{}#include \"tusk_runtime.hpp\"\n\nextern \"C\" {{\n\n{}}}  // extern C\n", cpp::bit_protection(),
+             text.text);
   return done();
 }
 

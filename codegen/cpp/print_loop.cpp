@@ -274,6 +274,8 @@ class FuncPrinter {
                                           : "",
                               types.empty() ? "" : "<" + types + ">", place, values_.top(stmt.value), last));
     }
+    const std::string condition = stmt.mask ? fmt::format("if ({}) ", values_.top(stmt.mask)) : "";
+    const bool outside = values_.guard(values_.guarded() || stmt.mask);
     std::string value;
     switch (element) {
       case DType::f16:
@@ -291,7 +293,8 @@ class FuncPrinter {
         value = values_.top(stmt.value);
         break;
     }
-    line(fmt::format("{}{} = {};", stmt.mask ? fmt::format("if ({}) ", values_.top(stmt.mask)) : "", place, value));
+    values_.guard(outside);
+    line(fmt::format("{}{} = {};", condition, place, value));
   }
 
   void print_buffer(const Stmt& stmt) {
@@ -305,6 +308,29 @@ class FuncPrinter {
     const bool same = storage_name(stmt.type.element) == storage_name(base.element);
     line(fmt::format("{} const {} = {};", type, identifier,
                      same ? "&" + place : fmt::format("reinterpret_cast<{}>(&{})", type, place)));
+  }
+
+  // Whether a compiler cannot unroll the loop as a whole. If it does, conditions around the loop become those of the
+  // next loop's turns.
+  bool is_long(const Stmt& stmt) const {
+    constexpr std::int64_t kUnrolled = 16;
+    if (stmt.low->kind != Value::Kind::literal) return false;
+    if (stmt.high->kind == Value::Kind::literal) {
+      return stmt.high->literal.integer - stmt.low->literal.integer > kUnrolled * stmt.step;
+    }
+    return is_unbounded(stmt.high);
+  }
+
+  // Whether an index has no limit that the text shows: made of the function's scalars.
+  bool is_unbounded(const ValueRef& value) const {
+    if (value->kind == Value::Kind::literal) return true;
+    if (value->kind == Value::Kind::name) {
+      return std::any_of(func_.scalars.begin(), func_.scalars.end(),
+                         [&](const loop::Scalar& scalar) { return scalar.name == value->name; });
+    }
+    return value->kind == Value::Kind::row && value->row->basic != Basic::rem && value->row->basic != Basic::min &&
+           std::all_of(value->operands.begin(), value->operands.end(),
+                       [&](const ValueRef& operand) { return is_unbounded(operand); });
   }
 
   template <class Direct>
@@ -339,7 +365,9 @@ class FuncPrinter {
     const std::string step = stmt.step == 1 ? "++" + index : fmt::format("{} += {}", index, stmt.step);
     line(fmt::format("for (std::int64_t {} = {}; {} < {}; {}) {{", index, low, index, high, step));
     ++indent_;
+    const bool outside = values_.guard(values_.guarded() && !is_long(stmt));
     print_block(stmt.body, targets, stmt.yields);
+    values_.guard(outside);
     --indent_;
     line("}");
     for (std::size_t i = 0; i < targets.size(); ++i) bindings_[stmt.carries[i].result].identifier = targets[i].variable;
@@ -361,7 +389,9 @@ class FuncPrinter {
     const auto arm = [&](const Block& block, const std::vector<ValueRef>& yields) {
       const std::size_t before = out_.size();
       ++indent_;
+      const bool outside = values_.guard(true);
       print_block(block, targets, yields);
+      values_.guard(outside);
       --indent_;
       return out_.size() > before;
     };

@@ -304,8 +304,7 @@ Text ValuePrinter::scalar_operator(const Value& value) {
   };
   switch (value.row->basic) {
     case Basic::select: {
-      // Loads in a branch become loads under a mask, and GCC 12 takes the mask of other elements where a condition is
-      // narrower than what it chooses (-O3 -mavx2). As arguments they are read in any case.
+      // As arguments, loads are read in any case: no condition is on them (`guard`).
       const bool eager = reads(value.operands[1]) || reads(value.operands[2]);
       std::string yes = eager ? top(value.operands[1]) : operand(value.operands[1], Level::logical_or);
       if (is_literal(value.operands[1]) && value.type.element == DType::index) yes = "std::int64_t{" + yes + "}";
@@ -315,8 +314,10 @@ Text ValuePrinter::scalar_operator(const Value& value) {
               Level::choice};
     }
     case Basic::logical_and:
+      if (boolean && reads(value.operands[1])) return runtime("bit_and", value);
       return boolean ? binary(value, "&&", Level::logical_and, Level::logical_and, Level::equality) : bits("&");
     case Basic::logical_or:
+      if (boolean && reads(value.operands[1])) return runtime("bit_or", value);
       // Compilers want parentheses around && inside of ||.
       return boolean ? binary(value, "||", Level::logical_or, Level::equality, Level::equality) : bits("|");
     case Basic::logical_xor:
@@ -376,8 +377,12 @@ Text ValuePrinter::load(const Value& value) {
   const auto it = bindings_.find(value.name);
   if (it == bindings_.end()) return fail(fmt::format("buffer `{}` is not defined", value.name));
   const DType element = it->second.element;
-  const std::string place = address(value.name, value.operands[0]);
   const loop::Type scalar{value.type.element, 1};
+  // The indices of a read under a condition are read under it, too.
+  const bool outside = guard(value.type.lanes == 1 && (value.has_mask || guarded_));
+  const std::string base = guarded_ ? fmt::format("tusk::guarded({})", it->second.identifier) : it->second.identifier;
+  const std::string place = fmt::format("{}[{}]", base, top(value.operands[0]));
+  guard(outside);
   if (value.type.lanes == 1) {
     Text text;
     switch (element) {

@@ -45,6 +45,11 @@ class ValuePrinter {
   /// For masks that are "the first n lanes": n, else null.
   static loop::ValueRef first_lanes(const loop::ValueRef& mask);
   bool non_negative(const loop::ValueRef& value) const;
+  /// Whether what is printed next is read under a condition that a loop's every turn meets anew. Compilers make such
+  /// reads vectors under masks, and GCC 12 takes the mask of other elements where one mask serves several vectors
+  /// (-O3 with AVX2 or AVX-512): from now on they go through `tusk::guarded`. Returns what held before.
+  bool guard(bool on) { return std::exchange(guarded_, on); }
+  bool guarded() const { return guarded_; }
 
   const std::optional<Diagnostic>& problem() const { return problem_; }
 
@@ -66,6 +71,7 @@ class ValuePrinter {
   const Bindings& bindings_;
   std::function<const std::string*(const std::string&)> function_of_;
   bool muladd_ = false;
+  bool guarded_ = false;
   std::optional<Diagnostic> problem_;
 };
 

@@ -177,6 +177,10 @@ const OpDef kMap = {
             "func f(%x: f32[4], %z: f32[4]) -> (%y) { %y = map.max %x, %z }",
             "func f(%x: f32[batch,5], %z: f32[batch,5]) -> (%y) { %c = map.gt %x, 0  %y = map.select %c, %z, 0.5 }",
             "func f(%x: f32[5,8], %z: u8[5,8]) -> (%y) { %c = map.eq %z, 0  %y = map.select %c, %x, 0.0 }",
+            "func f(%x: u8[20,2], %z: u8[20,2]) -> (%y) { %i = iota {shape=[20,2]}  %c = map.lt %i, 17  %y = "
+            "map.select "
+            "%c, %x, %z }",
+            "func f(%x: bool[20,2], %z: bool[20,2]) -> (%y) { %y = map.and %x, %z }",
             "func f(%x: f32[batch,5]) -> (%y) { %y = map.div %x, batch }",
             "func f(%x: f32[7]) -> (%y) { %y = map.sigmoid %x }",
             "func f(%x: f32[7]) -> (%y) { %y = map.tanh %x }",

@@ -190,7 +190,8 @@ const OpDef kPad = {
                 "func f(%x: f32[3]) -> (%y) { %y = pad %x {low=[1], high=[0], inner=[2], value=-0.5} }",
                 "func f(%x: f32[5]) -> (%y) { %y = pad %x {low=[-1], high=[-2], inner=[0]} }",
                 "func f(%x: f32[batch,3,2]) -> (%y) { %y = pad %x {low=[0,1,0], high=[0,1,0], inner=[0,0,0]} }",
-                "func f(%x: i32[2,2]) -> (%y) { %y = pad %x {low=[-1,1], high=[2,-1], inner=[1,0], value=7} }"},
+                "func f(%x: i32[2,2]) -> (%y) { %y = pad %x {low=[-1,1], high=[2,-1], inner=[1,0], value=7} }",
+                "func f(%x: u8[17,2]) -> (%y) { %y = pad %x {low=[1,0], high=[2,0], inner=[0,0]} }"},
 };
 
 extern const OpDef kConcat;

@@ -31,7 +31,7 @@ namespace {
 
 using namespace tusk;
 
-constexpr std::size_t kBatch = 24;  // cases in a program: few enough to build beside each other
+constexpr std::size_t kBatch = 64;  // cases in a program: few enough to build beside each other
 
 struct Case {
   std::string name;   // of its files

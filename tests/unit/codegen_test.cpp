@@ -240,7 +240,7 @@ TEST(PrintLoops, NestedChainsShareAVariable) {
   for (std::int64_t i = 0; i < 3; ++i) {
     for (std::int64_t j = 0; j < 3; ++j) {
       if (x[j] > 0.0F) {
-        a = tusk::fma(x[i], x[j], a);
+        a = tusk::fma(tusk::guarded(x)[i], tusk::guarded(x)[j], a);
       }
     }
   }
