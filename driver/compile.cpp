@@ -9,6 +9,7 @@
 
 #include "codegen/cpp/package.hpp"
 #include "driver/self_tests.hpp"
+#include "driver/tolerance.hpp"
 #include "passes/plan_memory.hpp"
 
 namespace tusk {
@@ -51,6 +52,7 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
   cpp::PackageInput input{options.name,          lowered->program, lowered->loops,
                           options.source,        options.sha256,   std::string(version()),
                           options.embed_weights, bit_changing,     std::move(tests)};
+  input.tolerance = tolerance_of(module);
   TRY(auto files, cpp::print_package(input));
   for (const kernel::Function& function : lowered->program.functions) {
     files[function.name + "_memory.svg"] = memory_plan_svg(memory_plan(lowered->program, function), function);

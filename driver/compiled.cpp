@@ -119,6 +119,7 @@ struct CompiledModel::State {
   std::vector<Tensor> inputs, outputs;
   std::vector<Symbol> symbols;
   std::int64_t arena_bytes = 0;
+  double tolerance = 0;
   void* library = nullptr;
   void* entry = nullptr;
   std::unique_ptr<void, decltype(&std::free)> weights_file{nullptr, &std::free};
@@ -154,6 +155,7 @@ struct CompiledModel::State {
 
 const std::vector<CompiledModel::Tensor>& CompiledModel::inputs() const { return state_->inputs; }
 const std::vector<CompiledModel::Tensor>& CompiledModel::outputs() const { return state_->outputs; }
+double CompiledModel::tolerance() const { return state_->tolerance; }
 
 Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std::string& flags, bool cached) {
   CompiledModel model;
@@ -177,6 +179,7 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
     TRY(state.inputs, tensors_of(function.at("inputs")));
     TRY(state.outputs, tensors_of(function.at("outputs")));
     state.arena_bytes = manifest.at("arena_bytes").get<std::int64_t>();
+    state.tolerance = manifest.at("tolerance").get<double>();
   } catch (const nlohmann::json::exception& problem) {
     return error("manifest", fmt::format("{}/manifest.json: {}", folder, problem.what()));
   }

@@ -34,6 +34,8 @@ class CompiledModel {
 
   const std::vector<Tensor>& inputs() const;
   const std::vector<Tensor>& outputs() const;
+  /// How far outputs may be from what another computes, of their largest value.
+  double tolerance() const;
 
   /// Calls `predict`. Symbols follow from the shapes of the inputs, which must have the dtypes of the model; results
   /// have their actual shapes. A status other than ok is an error that names it.

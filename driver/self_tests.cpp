@@ -10,6 +10,7 @@
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
 #include "driver/temporary_folder.hpp"
+#include "driver/tolerance.hpp"
 #include "ir/base/compare.hpp"
 #include "ir/graph/bind.hpp"
 #include "ir/graph/interpret.hpp"
@@ -20,7 +21,7 @@ namespace {
 
 // About a second of the loop interpreter.
 constexpr double kMostInterpreted = 2e8;
-// How far compiled code may be from the double interpreter, of an output's largest value.
+// How far compiled code may be from the double interpreter, of an output's largest value (halves: tolerance_of).
 constexpr double kTolerance = 1e-4;
 
 // Symbols of a recorded call: a batch of 2 or 1, other extents of moderate size, within their ranges and steps.
@@ -87,7 +88,7 @@ Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module
   TRY(const std::vector<Array> truth, interpreted.get());
   for (std::size_t k = 0; k < outputs.size(); ++k) {
     const double apart = relative_difference(outputs[k], truth[k]);
-    if (apart <= kTolerance) continue;
+    if (apart <= std::max(kTolerance, tolerance_of(module))) continue;
     return error("self-test", fmt::format("output {} of {}, compiled, differs from the double interpreter by {:.1e} of "
                                           "its largest value: this is a fault of Tusk",
                                           k, test.function, apart));

@@ -122,7 +122,7 @@ Expected<std::string> first_difference(const VerifyOptions& options, const std::
   TRY(const std::vector<Array> results, compiled.predict(inputs));
   for (std::size_t k = 0; k < results.size(); ++k) {
     const double apart = relative_difference(results[k], truth[k]);
-    if (apart <= options.rtol) continue;
+    if (apart <= options.rtol.value_or(compiled.tolerance())) continue;
     const Node& node = *layered.outputs()[k].result()->node;
     return fmt::format("the first layer that differs from the double interpreter is {}: {:.2e} of its largest value",
                        node.layer->name(), apart);

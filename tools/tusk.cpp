@@ -212,7 +212,9 @@ int main(int argc, char** argv) {
       ->add_option("recording", verify.recording, ".npz with in/NAME and out/NUMBER, also under set1/, call1/, case1/")
       ->required();
   verify_command->add_option("--model", verify.model, "the model's file: name the first layer that differs");
-  verify_command->add_option("--rtol", verify.rtol, "allowed difference, of each output's largest value (2e-5)");
+  verify_command->add_option("--rtol", verify.rtol,
+                             "allowed difference, of each output's largest value (2e-5; of models that compute in "
+                             "float16 2e-3, in bfloat16 1.6e-2)");
   SummaryFlags summary_flags;
   CLI::App* summary_command = app.add_subcommand("summary", "prints a model's layers, as Keras does");
   summary_command->add_option("file", summary_flags.file, ".keras, .h5, .hdf5, or a .json of the architecture")

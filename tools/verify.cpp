@@ -27,6 +27,7 @@ Status verify_folder(const VerifyOptions& options) {
       recorded_calls(options.recording, names_of(model.inputs()), names_of(model.outputs())));
   if (calls.empty())
     return error("recording", fmt::format("{} records no call: it needs in/NAME and out/NUMBER", options.recording));
+  const double rtol = options.rtol.value_or(model.tolerance());
   int wrong = 0;
   const RecordedCall* first_wrong = nullptr;
   for (const RecordedCall& call : calls) {
@@ -37,7 +38,7 @@ Status verify_folder(const VerifyOptions& options) {
                                           results[k].size(), call.outputs[k].size()));
       }
       const double apart = relative_difference(results[k], call.outputs[k]);
-      const bool good = apart <= options.rtol;
+      const bool good = apart <= rtol;
       wrong += good ? 0 : 1;
       if (!good && first_wrong == nullptr) first_wrong = &call;
       fmt::print("{} {}out/{} {}: {:.2e}\n", good ? "ok   " : "WRONG", call.prefix, k, model.outputs()[k].name, apart);
@@ -45,7 +46,7 @@ Status verify_folder(const VerifyOptions& options) {
   }
   if (first_wrong == nullptr) return done();
   Diagnostic problem =
-      error("verify", fmt::format("{} outputs differ by more than {} of their largest value", wrong, options.rtol));
+      error("verify", fmt::format("{} outputs differ by more than {} of their largest value", wrong, rtol));
   if (options.model.empty()) {
     problem.note("with --model FILE, the first layer that differs is named");
   } else {

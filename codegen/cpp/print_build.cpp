@@ -92,6 +92,7 @@ std::string print_manifest(const Parts& parts) {
   out += fmt::format("  \"tusk\": {},\n  \"source\": {},\n  \"sha256\": {},\n", quoted(input.version),
                      quoted(input.source), quoted(input.sha256));
   out += fmt::format("  \"numerics\": 1,\n  \"profile\": {},\n", quoted(input.program.profile));
+  out += fmt::format("  \"tolerance\": {},\n", input.tolerance);
   out += fmt::format("  \"passes_that_change_bits\": {},\n", json_list(input.bit_changing_passes, quoted));
   out += fmt::format("  \"symbols\": {},\n", json_list(parts.symbols, [](const PackedSymbol& s) {
                        return fmt::format(R"({{"name": {}, "identifier": {}, "low": {}, "high": {}, "step": {}}})",

@@ -66,11 +66,7 @@ void FieldReader::finish() const {
                                                                 "batch_shape"};
   static constexpr std::array<std::string_view, 3> kTrainingOnly = {"_initializer", "_regularizer", "_constraint"};
   for (const auto& [key, value] : config_.items()) {
-    if (seen_.contains(key) || (ignore_rest_ && key != "dtype")) continue;
-    if (key == "dtype") {
-      check_policy(value);
-      continue;
-    }
+    if (seen_.contains(key) || ignore_rest_ || key == "dtype") continue;
     const bool harmless =
         std::ranges::find(kHarmless, key) != kHarmless.end() ||
         std::ranges::any_of(kTrainingOnly, [&key = key](std::string_view suffix) { return key.ends_with(suffix); });
@@ -81,15 +77,22 @@ void FieldReader::finish() const {
 }
 
 // "float32", {"class_name": "Policy" or "DTypePolicy", "config": {"name": "float32"}}, or null.
-void FieldReader::check_policy(const json& policy) const {
-  const json* name = &policy;
-  if (policy.is_object() && policy.contains("config") && policy["config"].is_object() &&
-      policy["config"].contains("name")) {
-    name = &policy["config"]["name"];
+DtypePolicy FieldReader::dtype_policy() const try {
+  const auto it = config_.find("dtype");
+  if (it == config_.end() || it->is_null() || seen_.contains("dtype")) return {};
+  const json* name = &*it;
+  if (name->is_object() && name->contains("config") && (*name)["config"].is_object() &&
+      (*name)["config"].contains("name")) {
+    name = &(*name)["config"]["name"];
+  } else if (name->is_object() && name->contains("class_name")) {
+    name = &(*name)["class_name"];  // QuantizedDTypePolicy, DTypePolicyMap
   }
-  if (name->is_null() || *name == "float32") return;
-  fail(fmt::format("the dtype policy is {}, which is not supported in this release", json_text(*name)),
-       "supported is float32: build the model again with that policy and load the weights into it");
+  if (name->is_null()) return {};
+  return DtypePolicy::named(name->is_string() ? name->get<std::string>() : json_text(*name));
+} catch (const Error& failure) {
+  Diagnostic problem = failure.problem();
+  problem.layer = layer_;
+  throw Error(std::move(problem.note("build the model again with one of them and load the weights into it")));
 }
 
 std::int64_t FieldReader::integer(const json& found, std::string_view field, std::string_view what) const {

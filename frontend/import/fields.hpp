@@ -48,6 +48,8 @@ class FieldReader {
 
   /// Refuses what is left.
   void finish() const;
+  /// The policy that `dtype` names.
+  DtypePolicy dtype_policy() const;
 
   const std::string& layer() const { return layer_; }
 
@@ -55,7 +57,6 @@ class FieldReader {
   const nlohmann::json* take(std::string_view field);
   [[noreturn]] void fail(std::string message, std::string note = {}) const;
   [[noreturn]] void expected(const nlohmann::json& found, std::string_view field, std::string_view what) const;
-  void check_policy(const nlohmann::json& policy) const;
   std::int64_t integer(const nlohmann::json& found, std::string_view field, std::string_view what) const;
   std::vector<std::int64_t> integers(const nlohmann::json& found, std::string_view field, std::string_view what) const;
 

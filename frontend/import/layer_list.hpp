@@ -37,6 +37,7 @@ KnownLayer known_layer(std::string package = {}) {
             Impl::fields(fields, config);
             fields.finish();
             Layer layer = Handle::from_config(std::move(config));
+            layer.base().set_dtype_policy(fields.dtype_policy());
             layer.base().set_identity(class_name_of<Impl>(), fields.layer());
             return layer;
           }};

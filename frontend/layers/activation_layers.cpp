@@ -45,6 +45,8 @@ Tensor PReLUImpl::call(Tensor input, const Call&) {
 
 Tensor ELUImpl::call(Tensor x, const Call&) { return activations::elu(x, {.alpha = config.alpha}); }
 
+double masked_score(DType type) { return type == DType::f16 ? -3e4 : -1e9; }
+
 std::vector<Tensor> SoftmaxImpl::call_all(const std::vector<Tensor>& inputs, const Call& call) {
   Tensor x = emit::to_float(inputs.front());
   emit::Ints axes;
@@ -55,7 +57,7 @@ std::vector<Tensor> SoftmaxImpl::call_all(const std::vector<Tensor>& inputs, con
   // Where it is false nothing is left (Keras 3.14 and later).
   if (mask.dtype() != DType::boolean) mask = emit::map("gt", {emit::to_float(mask), 0.5});
   mask = emit::aligned(mask, x.shape());
-  x = emit::map("select", {mask, x, -1e9});
+  x = emit::map("select", {mask, x, masked_score(x.dtype())});
   return {emit::map("select", {mask, emit::op("softmax", {x}, {{{"axes", axes}}}), 0})};
 }
 

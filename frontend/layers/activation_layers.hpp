@@ -19,6 +19,7 @@ struct ReLUImpl : MaskedLayer {
     double negative_slope = 0;
     double threshold = 0;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::max_value};
   static constexpr bool all_optional = true;
@@ -35,6 +36,7 @@ struct LeakyReLUImpl : MaskedLayer {
   struct Config {
     double negative_slope = 0.3;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::negative_slope};
   static constexpr bool all_optional = true;
@@ -52,6 +54,7 @@ struct PReLUImpl : MaskedLayer {
     Initializer alpha_initializer = "zeros";
     std::vector<std::int64_t> shared_axes = {};
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("alpha_initializer", c.alpha_initializer);
@@ -69,6 +72,7 @@ struct ELUImpl : MaskedLayer {
   struct Config {
     double alpha = 1;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::alpha};
   static constexpr bool all_optional = true;
@@ -77,12 +81,16 @@ struct ELUImpl : MaskedLayer {
 };
 using ELU = LayerOf<ELUImpl>;
 
+/// What a softmax sees in the place of scores that are masked out.
+double masked_score(DType type);
+
 /// Over one axis, or over several together. A second input is a mask, as `mask` of the call is.
 struct SoftmaxImpl : MaskedLayer {
   struct Config {
     DesignatedOnly designated = DesignatedOnly();
     Axes axis = -1;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) { f("axis", c.axis); }
   std::size_t max_inputs() const override { return 2; }

@@ -44,7 +44,7 @@ Tensor relu(const Tensor& x, const ReluOptions& options) {
 }
 
 Tensor leaky_relu(const Tensor& x, double negative_slope) {
-  return function("LeakyRelu", x, [negative_slope](const Tensor& in) {
+  return function("LeakyRelu", x, [negative_slope = static_cast<float>(negative_slope)](const Tensor& in) {
     return map("select", {map("gt", {in, 0.0}), in, map("mul", {in, negative_slope})});
   });
 }
@@ -73,8 +73,8 @@ Tensor sparsemax(const Tensor& x, const AxisOptions& options) {
   return function("Sparsemax", x, [options](const Tensor& in) {
     const std::int64_t axis = emit::axis_of(in, options.axis);
     const std::int64_t n = in.dim(axis);
-    Array ones(DType::f32, {n, n});
-    Array ranks(DType::f32, {n});
+    Array ones(emit::compute_dtype(), {n, n});
+    Array ranks(emit::compute_dtype(), {n});
     for (std::int64_t row = 0; row < n; ++row) {
       ranks.set(row, static_cast<double>(row + 1));
       for (std::int64_t column = row; column < n; ++column) ones.set(row * n + column, 1);
@@ -87,7 +87,8 @@ Tensor sparsemax(const Tensor& x, const AxisOptions& options) {
     spec.y[static_cast<std::size_t>(axis)] = "j";
     const Tensor sums = emit::contract(sorted, emit::constant("triangle", ones), std::nullopt, spec);
     const Tensor rank = emit::broadcast(emit::constant("ranks", ranks), in.shape(), {axis});
-    const Tensor supports = emit::cast(map("gt", {map("add", {map("mul", {rank, sorted}), 1.0}), sums}), DType::f32);
+    const Tensor supports =
+        emit::cast(map("gt", {map("add", {map("mul", {rank, sorted}), 1.0}), sums}), emit::compute_dtype());
     const Tensor count = emit::reduce("sum", supports, {axis});
     const Tensor total = emit::reduce("sum", map("mul", {supports, sums}), {axis});
     const Tensor tau = map("div", {map("sub", {total, 1.0}), count});
@@ -220,7 +221,7 @@ Tensor exponential(const Tensor& x) {
 
 Tensor hard_sigmoid(const Tensor& x) {
   return function("HardSigmoid", x, [](const Tensor& in) {
-    return map("mul", {map("min", {map("relu", {map("add", {in, 3.0})}), 6.0}), 1.0 / 6});
+    return map("div", {map("min", {map("relu", {map("add", {in, 3.0})}), 6.0}), 6.0});
   });
 }
 

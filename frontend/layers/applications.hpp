@@ -18,6 +18,7 @@ struct LayerScaleImpl : LayerBase {
     double init_values = 1e-6;
     std::int64_t projection_dim = 0;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::init_values, &Config::projection_dim};
   static void fields(auto& f, Config& c) {
@@ -37,6 +38,7 @@ struct StochasticDepthImpl : TrainingOnlyImpl {
   struct Config {
     double drop_path_rate = 0;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::drop_path_rate};
   static void fields(auto& f, Config& c) { f("drop_path_rate", c.drop_path_rate); }
@@ -49,6 +51,7 @@ struct CustomScaleLayerImpl : LayerBase {
   struct Config {
     double scale = 1;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::scale};
   static void fields(auto& f, Config& c) { f("scale", c.scale); }

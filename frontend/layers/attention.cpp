@@ -7,13 +7,15 @@
 #include <limits>
 #include <set>
 
+#include "frontend/layers/activation_layers.hpp"
 #include "frontend/model/trace.hpp"
 
 namespace tusk::layers {
 namespace {
 
-// What scores become where nothing may attend: of the softmax (1) and of the fused product.
+// What scores become where nothing may attend: of Attention and of the fused product.
 constexpr double kMasked = -1e9;
+constexpr double kLargestHalf = 65504;
 constexpr double kMaskedFused = -0.7 * static_cast<double>(std::numeric_limits<float>::max());
 
 /// Row i, column j of the last two axes: f(i, j) as a bool of this shape.
@@ -55,8 +57,8 @@ Tensor fused_attention(const Tensor& query, const Tensor& key, const Tensor& val
                        const std::optional<Tensor>& mask, const std::optional<Tensor>& bias, bool is_causal) {
   Tensor scores = emit::contract(query, key, std::nullopt,
                                  spec_of({"n", "t", "h", "d"}, {"n", "s", "h", "d"}, {"n", "h", "t", "s"}));
-  scores = emit::map("mul", {scores, scale});
-  if (bias) scores = emit::map("add", {scores, emit::aligned(*bias, scores.shape())});
+  scores = emit::map("mul", {emit::to_wide_float(scores), scale});
+  if (bias) scores = emit::map("add", {scores, emit::cast(emit::aligned(*bias, scores.shape()), scores.dtype())});
   std::optional<Tensor> allowed;
   if (mask) allowed = emit::aligned(as_bool(*mask), scores.shape());
   if (is_causal) {
@@ -64,7 +66,7 @@ Tensor fused_attention(const Tensor& query, const Tensor& key, const Tensor& val
     allowed = allowed ? emit::map("and", {*allowed, before}) : before;
   }
   if (allowed) scores = emit::map("select", {*allowed, scores, kMaskedFused});
-  return emit::contract(softmax_of(scores, {3}), value, std::nullopt,
+  return emit::contract(emit::cast(softmax_of(scores, {3}), value.dtype()), value, std::nullopt,
                         spec_of({"n", "h", "t", "s"}, {"n", "s", "h", "d"}, {"n", "t", "h", "d"}));
 }
 
@@ -108,7 +110,8 @@ std::vector<Tensor> AttentionBase::call_all(const std::vector<Tensor>& inputs, c
   }
   if (allowed) {
     const Tensor masked = emit::cast(emit::map("not", {*allowed}), score.dtype());
-    score = emit::map("sub", {score, emit::map("mul", {masked, -kMasked})});
+    const double far = score.dtype() == DType::f16 ? kLargestHalf : -kMasked;
+    score = emit::map("sub", {score, emit::map("mul", {masked, far})});
   }
   const Tensor weights = softmax_of(score, {rank - 1});
   graph::ContractSpec spec;
@@ -186,7 +189,8 @@ EinsumDense ProjectedAttentionBase::project(std::string_view name, const Shape& 
                      .bias_axes = bias ? bias_axes : std::string(),
                      .kernel_initializer = kernel,
                      .bias_initializer = bias ? *bias : Initializer("zeros"),
-                     .name = std::string(name)});
+                     .name = std::string(name),
+                     .dtype = dtype_policy().name});
   add_child(dense, {in});
   return dense;
 }
@@ -257,7 +261,7 @@ std::vector<Tensor> ProjectedAttentionBase::attend(const Tensor& query, const Te
   for (std::int64_t i = scores.rank() - times; i < scores.rank(); ++i) over.push_back(i);
   if (mask) {
     mask = emit::aligned(*mask, scores.shape());
-    scores = emit::map("select", {*mask, scores, kMasked});
+    scores = emit::map("select", {*mask, scores, masked_score(scores.dtype())});
   }
   scores = softmax_of(scores, over);
   if (mask) scores = emit::map("select", {*mask, scores, 0});

@@ -42,6 +42,7 @@ struct AttentionImpl : AttentionBase {
     double dropout = 0;
     std::optional<std::int64_t> seed = {};
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("use_scale", c.use_scale);
@@ -67,6 +68,7 @@ struct AdditiveAttentionImpl : AttentionBase {
     double dropout = 0;
     std::optional<std::int64_t> seed = {};
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("use_scale", c.use_scale);
@@ -124,6 +126,7 @@ struct MultiHeadAttentionImpl : ProjectedAttentionBase {
     Initializer bias_initializer = "zeros";
     std::optional<std::int64_t> seed = {};
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::num_heads, &Config::key_dim};
   static void fields(auto& f, Config& c) {
@@ -165,6 +168,7 @@ struct GroupQueryAttentionImpl : ProjectedAttentionBase {
     Initializer bias_initializer = "zeros";
     std::optional<std::int64_t> seed = {};
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::head_dim, &Config::num_query_heads};
   static void fields(auto& f, Config& c) {

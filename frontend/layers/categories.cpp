@@ -39,11 +39,11 @@ void DiscretizationImpl::build(const Shape& in) {
 Tensor DiscretizationImpl::call(Tensor input, const Call&) {
   const Tensor x = emit::to_float(input);
   const std::vector<double>& boundaries = config.bin_boundaries.values;
-  Array array(DType::f32, {static_cast<std::int64_t>(boundaries.size())});
+  Array array(emit::compute_dtype(), {static_cast<std::int64_t>(boundaries.size())});
   for (std::size_t i = 0; i < boundaries.size(); ++i) array.set(static_cast<std::int64_t>(i), boundaries[i]);
   const Tensor bins = ops::call("Digitize", {{"x", x}, {"bins", array}});
   if (config.output_mode == "int") return bins;
-  return encoded(bins, config.output_mode, static_cast<std::int64_t>(boundaries.size()) + 1, DType::f32);
+  return encoded(bins, config.output_mode, static_cast<std::int64_t>(boundaries.size()) + 1, emit::compute_dtype());
 }
 
 void CategoryEncodingImpl::build(const Shape&) {
@@ -57,7 +57,7 @@ std::vector<Tensor> CategoryEncodingImpl::call_all(const std::vector<Tensor>& in
     if (!(config.output_mode == "count")) fail("layer-inputs", "weights are given, but the mode is not count");
     weights = inputs[1];
   }
-  return {encoded(as_ids(inputs[0]), config.output_mode, config.num_tokens, DType::f32, weights)};
+  return {encoded(as_ids(inputs[0]), config.output_mode, config.num_tokens, emit::compute_dtype(), weights)};
 }
 
 void IntegerLookupImpl::build(const Shape&) {

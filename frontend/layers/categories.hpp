@@ -23,6 +23,7 @@ struct DiscretizationImpl : LayerBase {
     Numbers bin_boundaries = Numbers(std::vector<double>());
     CategoryMode output_mode = "int";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("bin_boundaries", c.bin_boundaries);
@@ -42,6 +43,7 @@ struct CategoryEncodingImpl : LayerBase {
     std::int64_t num_tokens = 0;
     CategoryMode output_mode = "multi_hot";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::num_tokens};
   static void fields(auto& f, Config& c) {
@@ -69,6 +71,7 @@ struct IntegerLookupImpl : LayerBase {
     CategoryMode output_mode = "int";
     bool pad_to_max_tokens = false;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("max_tokens", c.max_tokens);

@@ -35,6 +35,7 @@ struct ConvImpl : LayerBase {
     Initializer kernel_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::filters, &Config::kernel_size};
   static void fields(auto& f, Config& c) {
@@ -79,6 +80,7 @@ struct DepthwiseConvImpl : LayerBase {
     Initializer depthwise_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::kernel_size};
   static void fields(auto& f, Config& c) {
@@ -123,6 +125,7 @@ struct SeparableConvImpl : LayerBase {
     Initializer pointwise_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::filters, &Config::kernel_size};
   static void fields(auto& f, Config& c) {
@@ -168,6 +171,7 @@ struct ConvTransposeImpl : LayerBase {
     Initializer kernel_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::filters, &Config::kernel_size};
   static void fields(auto& f, Config& c) {

@@ -200,13 +200,14 @@ Tensor ActivationImpl::call(Tensor x, const Call&) { return config.activation(x)
 Tensor RescalingImpl::call(Tensor input, const Call&) {
   const Tensor x = emit::to_float(input);
   const auto term = [&](std::string_view field, const Numbers& numbers) -> emit::Arg {
-    if (numbers.values.size() == 1) return numbers.values.front();
+    if (numbers.values.size() == 1)
+      return static_cast<double>(static_cast<float>(numbers.values.front()));  // as in Keras
     const auto count = static_cast<std::int64_t>(numbers.values.size());
     if (!(x.shape().back() == Dim(count))) {
       fail("field-value",
            fmt::format("{} has {} numbers, the last axis of {} differs", field, count, keras_shape(x.shape())));
     }
-    Array array(DType::f32, {count});
+    Array array(emit::compute_dtype(), {count});
     for (std::int64_t i = 0; i < count; ++i) array.set(i, numbers.values[static_cast<std::size_t>(i)]);
     return emit::broadcast(emit::constant(field, array), x.shape(), {x.rank() - 1}, field);
   };

@@ -22,6 +22,7 @@ struct DenseImpl : MaskedLayer {
     Initializer kernel_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::units};
   static void fields(auto& f, Config& c) {
@@ -61,6 +62,7 @@ struct EinsumDenseImpl : LayerBase {
     Initializer kernel_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::equation, &Config::output_shape};
   static void fields(auto& f, Config& c) {
@@ -92,6 +94,7 @@ struct EmbeddingImpl : LayerBase {
     Initializer embeddings_initializer = "random_uniform";
     bool mask_zero = false;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::input_dim, &Config::output_dim};
   static void fields(auto& f, Config& c) {
@@ -126,6 +129,7 @@ struct ReversibleEmbeddingImpl : LayerBase {
     bool mask_zero = false;
     std::optional<double> logit_soft_cap = {};
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::input_dim, &Config::output_dim};
   static void fields(auto& f, Config& c) {
@@ -154,6 +158,7 @@ struct MaskingImpl : LayerBase {
   struct Config {
     double mask_value = 0;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::mask_value};
   static constexpr bool all_optional = true;
@@ -166,6 +171,7 @@ using Masking = LayerOf<MaskingImpl>;
 struct IdentityImpl : MaskedLayer {
   struct Config {
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto&, Config&) {}
   Tensor call(Tensor x, const Call&) override { return x; }
@@ -176,6 +182,7 @@ struct ActivationImpl : MaskedLayer {
   struct Config {
     tusk::Activation activation = {};
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::activation};
   static void fields(auto& f, Config& c) { f("activation", c.activation); }
@@ -197,6 +204,7 @@ struct RescalingImpl : MaskedLayer {
     Numbers scale = 1.0;
     Numbers offset = 0.0;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::scale, &Config::offset};
   static void fields(auto& f, Config& c) {

@@ -59,11 +59,11 @@ void ResizingImpl::build(const Shape& in) {
 Tensor ResizingImpl::call(Tensor input, const Call&) {
   Tensor x = emit::to_float(input);
   const std::size_t first = first_spatial(config.data_format);
+  const auto axis = static_cast<std::int64_t>(first);
   const Size to{config.height, config.width};
   if (config.crop_to_aspect_ratio) x = cropped_to_aspect(x, first, to);
   if (config.pad_to_aspect_ratio) x = padded_to_aspect(x, first, to, config.fill_value);
-  x = resized(x, first, config.height, config.interpolation, config.antialias);
-  return resized(x, first + 1, config.width, config.interpolation, config.antialias);
+  return resized(x, {{axis, config.height}, {axis + 1, config.width}}, config.interpolation, config.antialias);
 }
 
 void CenterCropImpl::build(const Shape& in) {
@@ -84,8 +84,8 @@ Tensor CenterCropImpl::call(Tensor input, const Call&) {
     return cut(x, first + 1, (width - config.width) / 2, config.width);
   }
   x = cropped_to_aspect(x, first, {config.height, config.width});
-  x = resized(x, first, config.height, "bilinear", false);
-  return resized(x, first + 1, config.width, "bilinear", false);
+  const auto axis = static_cast<std::int64_t>(first);
+  return resized(x, {{axis, config.height}, {axis + 1, config.width}}, "bilinear", false);
 }
 
 Tensor AutoContrastImpl::call(Tensor input, const Call&) {

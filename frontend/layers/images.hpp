@@ -26,6 +26,7 @@ struct ResizingImpl : LayerBase {
     bool antialias = false;
     DataFormat data_format = "channels_last";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::height, &Config::width};
   static void fields(auto& f, Config& c) {
@@ -51,6 +52,7 @@ struct CenterCropImpl : LayerBase {
     std::int64_t width = 0;
     DataFormat data_format = "channels_last";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::height, &Config::width};
   static void fields(auto& f, Config& c) {
@@ -69,6 +71,7 @@ struct AutoContrastImpl : LayerBase {
     DesignatedOnly designated = DesignatedOnly();
     Numbers value_range = {0.0, 255.0};
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("value_range", c.value_range);
@@ -85,6 +88,7 @@ struct RandomImageImpl : LayerBase {
   static constexpr std::string_view class_name = keras_name.view();
   struct Config {
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config&) { f.ignore_rest(); }
   Tensor call(Tensor x, const Call& call) override;

@@ -25,6 +25,7 @@ struct ElementwiseMergeImpl : MergeImpl {
   static constexpr std::string_view class_name = keras_name.view();
   struct Config {
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto&, Config&) {}
   // Subtract takes two.
@@ -43,6 +44,7 @@ struct ConcatenateImpl : MergeImpl {
   struct Config {
     std::int64_t axis = -1;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) { f("axis", c.axis); }
   Tensor output_mask(const std::vector<Tensor>& inputs, const Call& call) override;
@@ -57,6 +59,7 @@ struct DotImpl : LayerBase {
     Axes axes = -1;
     bool normalize = false;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::axes};
   static void fields(auto& f, Config& c) {

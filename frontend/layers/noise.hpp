@@ -23,6 +23,7 @@ struct DropoutImpl : TrainingOnlyImpl {
   struct Config {
     double rate = 0;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::rate};
   static void fields(auto& f, Config& c) {
@@ -47,6 +48,7 @@ struct GaussianNoiseImpl : TrainingOnlyImpl {
   struct Config {
     double stddev = 0;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::stddev};
   static void fields(auto& f, Config& c) {
@@ -65,6 +67,7 @@ struct ActivityRegularizationImpl : TrainingOnlyImpl {
     double l1 = 0;
     double l2 = 0;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("l1", c.l1);

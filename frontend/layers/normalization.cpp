@@ -5,15 +5,31 @@
 #include "frontend/model/trace.hpp"
 
 namespace tusk::layers {
+namespace {
+
+// (x - mean) / sqrt(variance + epsilon) * gamma + beta, in the dtype of x.
+Tensor normalized(const Tensor& x, const Tensor& mean, const Tensor& variance, const Variable& gamma,
+                  const Variable& beta, const emit::Ints& axes, const emit::Ints& scale_axes, double epsilon) {
+  std::vector<emit::Arg> args{x, mean, variance};
+  if (gamma || beta) args.push_back(gamma ? emit::Arg(emit::cast(gamma, x.dtype())) : emit::Arg(1.0));
+  if (beta) args.emplace_back(emit::cast(beta, x.dtype()));
+  return emit::op("normalize", args,
+                  {{{"axes", axes}, {"scale_axes", scale_axes}, {"epsilon", kernel::literal_of(epsilon)}}});
+}
+
+}  // namespace
 
 void BatchNormalizationImpl::build(const Shape& in) {
   const std::int64_t channels = known_dim(in, axes_behind_batch(in, {config.axis}).front());
-  if (config.scale) gamma_ = add_weight("gamma", {channels}, {.initializer = config.gamma_initializer});
-  if (config.center) beta_ = add_weight("beta", {channels}, {.initializer = config.beta_initializer});
-  moving_mean_ =
-      add_weight("moving_mean", {channels}, {.initializer = config.moving_mean_initializer, .trainable = false});
-  moving_variance_ = add_weight("moving_variance", {channels},
-                                {.initializer = config.moving_variance_initializer, .trainable = false});
+  if (config.scale)
+    gamma_ = add_weight("gamma", {channels}, {.initializer = config.gamma_initializer, .autocast = false});
+  if (config.center)
+    beta_ = add_weight("beta", {channels}, {.initializer = config.beta_initializer, .autocast = false});
+  moving_mean_ = add_weight("moving_mean", {channels},
+                            {.initializer = config.moving_mean_initializer, .trainable = false, .autocast = false});
+  moving_variance_ =
+      add_weight("moving_variance", {channels},
+                 {.initializer = config.moving_variance_initializer, .trainable = false, .autocast = false});
   if (!config.renorm) return;
   for (const char* name : {"moving_stddev", "renorm_mean", "renorm_stddev"})
     add_weight(name, {channels}, {.initializer = "ones", .trainable = false});
@@ -23,13 +39,11 @@ Tensor BatchNormalizationImpl::call(Tensor input, const Call& how) {
   if (how.training) {
     fail("layer-training", "BatchNormalization is called with training = true, which this release cannot compile");
   }
-  const Tensor x = emit::to_float(input);
+  const Tensor x = emit::to_wide_float(input);
   const emit::Ints axes{emit::axis_of(x, config.axis)};
-  std::vector<emit::Arg> args{x, moving_mean_, moving_variance_};
-  if (gamma_ || beta_) args.push_back(gamma_ ? emit::Arg(gamma_) : emit::Arg(1.0));
-  if (beta_) args.emplace_back(beta_);
-  return emit::op("normalize", args,
-                  {{{"axes", axes}, {"scale_axes", axes}, {"epsilon", kernel::literal_of(config.epsilon)}}});
+  return emit::to_compute_dtype(normalized(x, emit::cast(moving_mean_, x.dtype()),
+                                           emit::cast(moving_variance_, x.dtype()), gamma_, beta_, axes, axes,
+                                           config.epsilon));
 }
 
 // --- LayerNormalization
@@ -37,20 +51,16 @@ Tensor BatchNormalizationImpl::call(Tensor input, const Call& how) {
 void LayerNormalizationImpl::build(const Shape& in) {
   Shape shape;
   for (const std::int64_t axis : axes_behind_batch(in, config.axis.list())) shape.emplace_back(known_dim(in, axis));
-  if (config.scale) gamma_ = add_weight("gamma", shape, {.initializer = config.gamma_initializer});
-  if (config.center) beta_ = add_weight("beta", shape, {.initializer = config.beta_initializer});
+  if (config.scale) gamma_ = add_weight("gamma", shape, {.initializer = config.gamma_initializer, .autocast = false});
+  if (config.center) beta_ = add_weight("beta", shape, {.initializer = config.beta_initializer, .autocast = false});
 }
 
 Tensor LayerNormalizationImpl::call(Tensor input, const Call&) {
-  const Tensor x = emit::to_float(input);
+  const Tensor x = emit::to_wide_float(input);
   const emit::Ints over = axes_behind_batch(x.shape(), config.axis.list());
   const auto [mean, variance] = emit::moments(x, over);
-  std::vector<emit::Arg> args{x, mean, variance};
-  if (gamma_ || beta_) args.push_back(gamma_ ? emit::Arg(gamma_) : emit::Arg(1.0));
-  if (beta_) args.emplace_back(beta_);
-  return emit::op(
-      "normalize", args,
-      {{{"axes", emit::other_axes(x, over)}, {"scale_axes", over}, {"epsilon", kernel::literal_of(config.epsilon)}}});
+  return emit::to_compute_dtype(
+      normalized(x, mean, variance, gamma_, beta_, emit::other_axes(x, over), over, config.epsilon));
 }
 
 // --- GroupNormalization
@@ -63,12 +73,14 @@ void GroupNormalizationImpl::build(const Shape& in) {
   if (channels % config.groups != 0) {
     fail("field-value", fmt::format("groups is {}, which must divide the {} input channels", config.groups, channels));
   }
-  if (config.scale) gamma_ = add_weight("gamma", {channels}, {.initializer = config.gamma_initializer});
-  if (config.center) beta_ = add_weight("beta", {channels}, {.initializer = config.beta_initializer});
+  if (config.scale)
+    gamma_ = add_weight("gamma", {channels}, {.initializer = config.gamma_initializer, .autocast = false});
+  if (config.center)
+    beta_ = add_weight("beta", {channels}, {.initializer = config.beta_initializer, .autocast = false});
 }
 
 Tensor GroupNormalizationImpl::call(Tensor input, const Call&) {
-  const Tensor x = emit::to_float(input);
+  const Tensor x = emit::to_wide_float(input);
   const std::int64_t axis = emit::axis_of(x, config.axis);
   Shape split = x.shape();
   Dim& channels = split[static_cast<std::size_t>(axis)];
@@ -78,13 +90,13 @@ Tensor GroupNormalizationImpl::call(Tensor input, const Call&) {
   const Tensor grouped = emit::reshape(x, std::move(split));
   const emit::Ints kept{0, axis};
   const auto [mean, variance] = emit::moments(grouped, emit::other_axes(grouped, kept));
-  const Tensor unscaled =
-      emit::op("normalize", {grouped, mean, variance},
-               {{{"axes", kept}, {"scale_axes", kept}, {"epsilon", kernel::literal_of(config.epsilon)}}});
-  Tensor y = emit::reshape(unscaled, x.shape());
-  if (gamma_) y = emit::map("mul", {y, emit::broadcast(gamma_, x.shape(), {axis}, "gamma")});
-  if (beta_) y = emit::map("add", {y, emit::broadcast(beta_, x.shape(), {axis}, "beta")});
-  return y;
+  Tensor y = emit::reshape(normalized(grouped, mean, variance, {}, {}, kept, kept, config.epsilon), x.shape());
+  const auto along_axis = [&](const Variable& weight, std::string_view name) {
+    return emit::broadcast(emit::cast(weight, x.dtype()), x.shape(), {axis}, name);
+  };
+  if (gamma_) y = emit::map("mul", {y, along_axis(gamma_, "gamma")});
+  if (beta_) y = emit::map("add", {y, along_axis(beta_, "beta")});
+  return emit::to_compute_dtype(y);
 }
 
 // --- UnitNormalization
@@ -104,12 +116,13 @@ void RMSNormalizationImpl::build(const Shape& in) {
 }
 
 Tensor RMSNormalizationImpl::call(Tensor input, const Call&) {
-  const Tensor x = emit::to_float(input);
+  const Tensor x = emit::to_wide_float(input);
   const emit::Ints last{x.rank() - 1};
   const Tensor squares = emit::mean(emit::map("mul", {x, x}), last);
   const Tensor factor = emit::map("rsqrt", {emit::map("add", {squares, config.epsilon})});
   const Tensor scaled = emit::map("mul", {x, emit::spread(factor, x.shape(), last)});
-  return emit::map("mul", {scaled, emit::broadcast(scale_, x.shape(), last, "scale")});
+  const Tensor scale = emit::broadcast(emit::cast(scale_, x.dtype()), x.shape(), last, "scale");
+  return emit::to_compute_dtype(emit::map("mul", {scaled, scale}));
 }
 
 // --- Normalization
@@ -140,7 +153,7 @@ Tensor NormalizationImpl::call(Tensor input, const Call&) {
       fail("field-value", fmt::format("{} has {} numbers, the axes of {} have another number of elements", field, count,
                                       keras_shape(x.shape())));
     }
-    Array array(DType::f32, {count});
+    Array array(emit::compute_dtype(), {count});
     for (std::int64_t i = 0; i < count; ++i) array.set(i, given->values[static_cast<std::size_t>(i)]);
     const Tensor constant = emit::constant(field, array);
     if (count > 1 || product(kept) == Dim(1)) return emit::reshape(constant, kept);

@@ -27,6 +27,7 @@ struct BatchNormalizationImpl : MaskedLayer {
     Initializer moving_mean_initializer = "zeros";
     Initializer moving_variance_initializer = "ones";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("axis", c.axis);
@@ -66,6 +67,7 @@ struct LayerNormalizationImpl : MaskedLayer {
     Initializer beta_initializer = "zeros";
     Initializer gamma_initializer = "ones";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("axis", c.axis);
@@ -96,6 +98,7 @@ struct GroupNormalizationImpl : MaskedLayer {
     Initializer beta_initializer = "zeros";
     Initializer gamma_initializer = "ones";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::groups};
   static constexpr bool all_optional = true;
@@ -122,6 +125,7 @@ struct UnitNormalizationImpl : MaskedLayer {
     DesignatedOnly designated = DesignatedOnly();
     Axes axis = -1;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) { f("axis", c.axis); }
   Tensor call(Tensor x, const Call& call) override;
@@ -134,6 +138,7 @@ struct RMSNormalizationImpl : LayerBase {
     std::int64_t axis = -1;
     double epsilon = 1e-6;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("axis", c.axis);
@@ -157,6 +162,7 @@ struct NormalizationImpl : MaskedLayer {
     std::optional<Numbers> variance = {};
     bool invert = false;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("axis", c.axis);

@@ -52,14 +52,14 @@ Tensor counts_like(const Tensor& sums, const Shape& from, std::size_t first, con
       counts = std::move(next);
       shape.push_back(w.count.constant());
     }
-    Array array(DType::f32, shape);
+    Array array(emit::compute_dtype(), shape);
     for (std::int64_t i = 0; i < array.size(); ++i)
       array.set(i, static_cast<double>(counts[static_cast<std::size_t>(i)]));
     return emit::broadcast(emit::constant("count", array), sums.shape(), axes, "count");
   }
   // The same windows over ones.
   const auto image = from.begin() + static_cast<std::ptrdiff_t>(first);
-  const Tensor ones = emit::broadcast(emit::constant("one", Array::splat(DType::f32, {}, 1)),
+  const Tensor ones = emit::broadcast(emit::constant("one", Array::splat(emit::compute_dtype(), {}, 1)),
                                       Shape(image, image + static_cast<std::ptrdiff_t>(windows.size())), {}, "ones");
   const Tensor count = emit::op("window.sum", {ones}, window_attrs(windows.size(), 0, windows), "count");
   return emit::broadcast(count, sums.shape(), axes, "count");
@@ -126,7 +126,7 @@ Tensor GlobalPoolingImpl<pool, axes>::call(Tensor input, const Call& call) {
     const Tensor data = emit::cast(mask, DType::boolean);
     const Tensor wide = emit::broadcast(data, x.shape(), {0, all[0]});
     const Tensor sum = emit::reduce("sum", emit::map("select", {wide, x, 0}), all);
-    const Tensor count = emit::reduce("sum", emit::cast(data, DType::f32), {1});
+    const Tensor count = emit::reduce("sum", emit::cast(data, emit::compute_dtype()), {1});
     const Tensor y = emit::map("div", {sum, emit::leading(count, sum.shape())});
     return config.keepdims ? emit::reshape(y, std::move(kept)) : y;
   }
@@ -154,7 +154,7 @@ Tensor AdaptivePoolingImpl<pool, axes>::call(Tensor input, const Call&) {
     std::int64_t longest = 1;
     for (std::int64_t i = 0; i < size; ++i) longest = std::max(longest, length(i));
     Array index(DType::i32, {size, longest});
-    Array weight(DType::f32, {size, longest});
+    Array weight(emit::compute_dtype(), {size, longest});
     for (std::int64_t i = 0; i < size; ++i) {
       for (std::int64_t t = 0; t < longest; ++t) {
         const bool inside = t < length(i);

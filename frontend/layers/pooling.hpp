@@ -25,6 +25,7 @@ struct PoolingImpl : LayerBase {
     OneOf<"valid", "same"> padding = "valid";
     DataFormat data_format = "channels_last";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::pool_size};
   static constexpr bool all_optional = true;
@@ -54,6 +55,7 @@ struct GlobalPoolingImpl : LayerBase {
     DataFormat data_format = "channels_last";
     bool keepdims = false;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("data_format", c.data_format);
@@ -80,6 +82,7 @@ struct AdaptivePoolingImpl : LayerBase {
     PerAxis<axes> output_size = 1;
     DataFormat data_format = "channels_last";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::output_size};
   static void fields(auto& f, Config& c) {

@@ -112,12 +112,12 @@ Tensor UpSamplingImpl<axes>::call(Tensor x, const Call&) {
     for (std::size_t i = 0; i < axes; ++i) x = emit::repeated(x, static_cast<std::int64_t>(first + i), config.size[i]);
     return x;
   }
+  std::vector<Resized> to;
   for (std::size_t i = 0; i < axes; ++i) {
-    const std::size_t axis = first + i;
-    x = resized(x, axis, known_dim(x.shape(), static_cast<std::int64_t>(axis)) * config.size[i], config.interpolation,
-                false);
+    const auto axis = static_cast<std::int64_t>(first + i);
+    to.push_back({axis, known_dim(x.shape(), axis) * config.size[i]});
   }
-  return x;
+  return resized(x, to, config.interpolation, false);
 }
 
 template struct UpSamplingImpl<1>;

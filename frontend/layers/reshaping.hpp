@@ -18,6 +18,7 @@ struct FlattenImpl : LayerBase {
   struct Config {
     DataFormat data_format = "channels_last";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) { f("data_format", c.data_format); }
   Tensor call(Tensor x, const Call& call) override;
@@ -29,6 +30,7 @@ struct ReshapeImpl : LayerBase {
   struct Config {
     std::vector<std::int64_t> target_shape = {};
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::target_shape};
   static void fields(auto& f, Config& c) { f("target_shape", c.target_shape); }
@@ -41,6 +43,7 @@ struct PermuteImpl : LayerBase {
   struct Config {
     std::vector<std::int64_t> dims = {};
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::dims};
   static void fields(auto& f, Config& c) { f("dims", c.dims); }
@@ -53,6 +56,7 @@ struct RepeatVectorImpl : LayerBase {
   struct Config {
     std::int64_t n = 0;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::n};
   static void fields(auto& f, Config& c) { f("n", c.n); }
@@ -97,6 +101,7 @@ struct ZeroPaddingImpl : LayerBase {
     Sides<axes> padding = 1;
     DataFormat data_format = "channels_last";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::padding};
   static constexpr bool all_optional = true;
@@ -119,6 +124,7 @@ struct CroppingImpl : LayerBase {
     Sides<axes> cropping = axes == 2 ? 0 : 1;  // Keras' defaults
     DataFormat data_format = "channels_last";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::cropping};
   static constexpr bool all_optional = true;
@@ -143,6 +149,7 @@ struct UpSamplingImpl : LayerBase {
     DataFormat data_format = "channels_last";
     Interpolation interpolation = "nearest";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::size};
   static constexpr bool all_optional = true;

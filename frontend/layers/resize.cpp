@@ -47,7 +47,7 @@ Taps taps_of(std::int64_t extent, std::int64_t size, Interpolation interpolation
   Taps taps;
   taps.count = std::min(extent, static_cast<std::int64_t>(std::ceil(2 * reach)) + 1);
   taps.index = Array(DType::i32, {size, taps.count});
-  taps.weight = Array(DType::f32, {size, taps.count});
+  taps.weight = Array(DType::f64, {size, taps.count});
   std::vector<double> weights(static_cast<std::size_t>(taps.count));
   for (std::int64_t i = 0; i < size; ++i) {
     double at = (static_cast<double>(i) + 0.5) * ratio - 0.5;
@@ -70,24 +70,32 @@ Taps taps_of(std::int64_t extent, std::int64_t size, Interpolation interpolation
   return taps;
 }
 
+Tensor along_axis(const Tensor& x, const Resized& to, Interpolation interpolation, bool antialias) {
+  const std::int64_t extent = x.dim(to.axis);
+  if (interpolation == "nearest") {
+    Array index(DType::i32, {to.size});
+    for (std::int64_t i = 0; i < to.size; ++i) index.set_int(i, (2 * i + 1) * extent / (2 * to.size));
+    return emit::op("gather", {x, emit::constant("index", std::move(index))},
+                    {{{"axis", to.axis}, {"batch", std::int64_t{0}}}});
+  }
+  if (extent == to.size) return x;
+  Taps taps = taps_of(extent, to.size, interpolation, antialias);
+  return emit::weighted_gather(x, to.axis, std::move(taps.index), taps.weight);
+}
+
 }  // namespace
 
-Tensor resized(const Tensor& x, std::size_t axis, std::int64_t size, Interpolation interpolation, bool antialias) {
-  const std::int64_t extent = x.dim(static_cast<std::int64_t>(axis));
-  const auto at = static_cast<std::int64_t>(axis);
-  if (interpolation == "nearest") {
-    Array index(DType::i32, {size});
-    for (std::int64_t i = 0; i < size; ++i) index.set_int(i, (2 * i + 1) * extent / (2 * size));
-    return emit::op("gather", {x, emit::constant("index", std::move(index))},
-                    {{{"axis", at}, {"batch", std::int64_t{0}}}});
+Tensor resized(const Tensor& x, const std::vector<Resized>& axes, Interpolation interpolation, bool antialias) {
+  Tensor y = x;
+  if (interpolation != "nearest") {
+    if (!is_float(x.dtype())) {
+      throw Error(error("resize-integers",
+                        "integers are interpolated, which Keras rounds; put a Rescaling(1.0) in front for floats"));
+    }
+    y = emit::cast(x, DType::f32);  // as TensorFlow does, whatever the dtype
   }
-  if (!is_float(x.dtype())) {
-    throw Error(error("resize-integers",
-                      "integers are interpolated, which Keras rounds; put a Rescaling(1.0) in front for floats"));
-  }
-  if (extent == size) return x;
-  Taps taps = taps_of(extent, size, interpolation, antialias);
-  return emit::weighted_gather(x, at, std::move(taps.index), std::move(taps.weight));
+  for (const Resized& to : axes) y = along_axis(y, to, interpolation, antialias);
+  return emit::cast(y, x.dtype());
 }
 
 }  // namespace tusk::layers

@@ -1,8 +1,8 @@
-// Resizing of one axis of an image: what UpSampling and Resizing share.
+// Resizing of images: what UpSampling and Resizing share.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "frontend/model/choices.hpp"
 #include "frontend/model/tensor.hpp"
@@ -11,9 +11,14 @@ namespace tusk::layers {
 
 using Interpolation = OneOf<"nearest", "bilinear", "bicubic", "lanczos3", "lanczos5">;
 
-/// An axis of known extent n to `size` samples: sample i lies at (i + 0.5) * n / size - 0.5 (half-pixel centres), the
+struct Resized {
+  std::int64_t axis = 0;
+  std::int64_t size = 1;
+};
+
+/// Each axis of known extent n to `size` samples: sample i lies at (i + 0.5) * n / size - 0.5 (half-pixel centres), the
 /// weights of the elements that a kernel reaches add up to 1. antialias widens the kernel by n / size where that is
 /// more than 1. Keras: ops.image.resize.
-Tensor resized(const Tensor& x, std::size_t axis, std::int64_t size, Interpolation interpolation, bool antialias);
+Tensor resized(const Tensor& x, const std::vector<Resized>& axes, Interpolation interpolation, bool antialias);
 
 }  // namespace tusk::layers

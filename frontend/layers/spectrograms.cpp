@@ -36,7 +36,7 @@ std::vector<double> window_of(const std::string& name, std::int64_t length, bool
 Array fourier_kernel(bool imaginary, const std::vector<double>& window, std::int64_t fft_length, double divisor) {
   const auto samples = static_cast<std::int64_t>(window.size());
   const std::int64_t frequencies = fft_length / 2 + 1;
-  Array kernel(DType::f32, {samples, 1, frequencies});
+  Array kernel(DType::f64, {samples, 1, frequencies});
   for (std::int64_t t = 0; t < samples; ++t) {
     for (std::int64_t k = 0; k < frequencies; ++k) {
       // The angle modulo a turn, so that it stays exact.
@@ -118,7 +118,7 @@ Tensor STFTSpectrogramImpl::call(Tensor input, const Call&) {
   if (config.mode == "psd") {
     // All frequencies but the first and the last stand for two.
     const std::int64_t frequencies = power.dim(2);
-    Array twice(DType::f32, {frequencies});
+    Array twice(emit::compute_dtype(), {frequencies});
     for (std::int64_t i = 0; i < frequencies; ++i) twice.set(i, i == 0 || i == frequencies - 1 ? 1 : 2);
     return arranged(
         emit::map("mul", {power, emit::broadcast(emit::constant("sides", std::move(twice)), power.shape(), {2})}));
@@ -153,10 +153,10 @@ Tensor MelSpectrogramImpl::call(Tensor input, const Call&) {
   const std::vector<double> inner = window_of(config.window, length, true);
   std::ranges::copy(inner, window.begin() + (fft - length) / 2);
   std::vector<std::vector<std::int64_t>> sides{{0, 0}, {fft / 2, fft / 2}};
-  const Tensor x = ops::pad(emit::to_float(input), sides, "reflect");
+  const Tensor x = ops::pad(emit::to_wide_float(input), sides, "reflect");
   const Tensor signal = emit::reshape(x, {x.shape()[0], x.shape()[1], Dim(1)});
   const auto transformed = [&](const char* name, bool imaginary) {
-    const Tensor kernel = emit::constant(name, fourier_kernel(imaginary, window, fft, 1));
+    const Tensor kernel = emit::constant(name, fourier_kernel(imaginary, window, fft, 1).converted(x.dtype()));
     return convolve<1>(signal, kernel, {}, {.strides = config.sequence_stride});
   };
   const Tensor real = transformed("cosines", false);
@@ -169,7 +169,7 @@ Tensor MelSpectrogramImpl::call(Tensor input, const Call&) {
   const double low = mel(config.min_freq);
   const double top = mel(config.max_freq.value_or(std::floor(config.sampling_rate / 2)));
   const std::int64_t bands = config.num_mel_bins;
-  Array matrix(DType::f32, {bins, bands});
+  Array matrix(x.dtype(), {bins, bands});
   for (std::int64_t k = 1; k < bins; ++k) {
     const double at = mel(config.sampling_rate / 2 * static_cast<double>(k) / static_cast<double>(bins - 1));
     for (std::int64_t band = 0; band < bands; ++band) {
@@ -186,12 +186,13 @@ Tensor MelSpectrogramImpl::call(Tensor input, const Call&) {
   spec.b = {"k", "o"};
   spec.y = {"n", "o", "t"};
   Tensor y = emit::contract(power, emit::constant("mel", std::move(matrix)), std::nullopt, std::move(spec));
-  if (!config.power_to_db) return y;
+  if (!config.power_to_db) return emit::to_compute_dtype(y);
   const double reference = 10 * std::log10(std::max(std::abs(config.ref_power), config.min_power));
   y = emit::map("mul", {emit::map("log10", {emit::map("max", {y, config.min_power})}), 10});
   y = emit::map("sub", {y, reference});
   const Tensor most = emit::reduce("max", y, {0, 1, 2});
-  return emit::map("max", {y, emit::broadcast(emit::map("sub", {most, config.top_db}), y.shape(), {})});
+  const Tensor least = emit::broadcast(emit::map("sub", {most, config.top_db}), y.shape(), {});
+  return emit::to_compute_dtype(emit::map("max", {y, least}));
 }
 
 }  // namespace tusk::layers

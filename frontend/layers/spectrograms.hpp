@@ -26,6 +26,7 @@ struct STFTSpectrogramImpl : LayerBase {
     bool expand_dims = false;
     DataFormat data_format = "channels_last";
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("mode", c.mode);
@@ -68,6 +69,7 @@ struct MelSpectrogramImpl : LayerBase {
     double min_power = 1e-10;
     double ref_power = 1;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("fft_length", c.fft_length);

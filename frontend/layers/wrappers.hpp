@@ -15,6 +15,7 @@ struct TimeDistributedImpl : MaskedLayer {
   struct Config {
     Layer layer;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::layer};
   static void fields(auto& f, Config& c) { f("layer", c.layer); }
@@ -29,6 +30,7 @@ struct SpectralNormalizationImpl : LayerBase {
     Layer layer;
     std::int64_t power_iterations = 1;
     std::string name = {};
+    std::string dtype = {};
   } config;
   static constexpr std::tuple positional{&Config::layer};
   static void fields(auto& f, Config& c) {

@@ -85,20 +85,19 @@ Tensor LayerBase::output_mask(const std::vector<Tensor>&, const Call& how) {
 }
 
 Variable LayerBase::add_weight(std::string name, const Shape& shape, WeightOptions options) {
-  std::vector<std::int64_t> extents;
   std::int64_t count = 1;
   for (const Dim& extent : shape) {
     if (!extent.is_constant()) {
       fail("layer-unknown-dim", fmt::format("weight {} needs known extents, found {}", name, keras_shape(shape)));
     }
-    extents.push_back(extent.constant());
-    if (extents.back() < 1 || extents.back() > kMaxWeight / count) {
+    if (extent.constant() < 1 || extent.constant() > kMaxWeight / count) {
       fail("weight-size", fmt::format("weight {} would have shape {}", name, keras_shape(shape)));
     }
-    count *= extents.back();
+    count *= extent.constant();
   }
-  weights_.emplace_back(std::move(name), std::move(extents), options.initializer, options.trainable,
-                        seed_of(name_, name));
+  const std::uint64_t seed = seed_of(name_, name);
+  weights_.emplace_back(std::move(name), graph::Type{policy_.variable, shape}, options.initializer, options.trainable,
+                        options.autocast, seed);
   return weights_.back();
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "frontend/model/dtype_policy.hpp"
 #include "frontend/model/error.hpp"
 #include "frontend/model/initializer.hpp"
 #include "frontend/model/names.hpp"
@@ -24,6 +25,7 @@ class Layer;
 struct WeightOptions {
   Initializer initializer = "glorot_uniform";
   bool trainable = true;
+  bool autocast = true;  // read in the layer's compute dtype
 };
 
 /// The base of every layer. A layer has `struct Config` (field by field what Keras' get_config has), `static void
@@ -58,6 +60,8 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   /// How many inputs a call takes.
   virtual std::size_t min_inputs() const { return 1; }
   virtual std::size_t max_inputs() const { return 1; }
+  /// Inputs that are floats come in the compute dtype; models and operations take them as they are.
+  virtual bool autocasts() const { return !is_model() && !is_operation(); }
   /// Whether results carry the mask of the first input on.
   virtual bool supports_masking() const { return false; }
   /// Whether a call takes the masks off its inputs, so that calls behind it do not see them (MultiHeadAttention).
@@ -89,6 +93,9 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
 
   const std::vector<std::weak_ptr<const Node>>& nodes() const { return nodes_; }
 
+  const DtypePolicy& dtype_policy() const { return policy_; }
+  void set_dtype_policy(DtypePolicy policy) { policy_ = std::move(policy); }
+
   /// Set once, by the handle that makes the layer.
   void set_identity(std::string_view class_name, std::string name);
 
@@ -112,6 +119,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   std::string name_;
   bool built_ = false;
   bool trainable_ = true;
+  DtypePolicy policy_ = tusk::dtype_policy();
   std::string_view activation_;
   std::vector<Variable> weights_;
   std::vector<Layer> children_;  // layers inside, in the order in which they were added
@@ -234,6 +242,9 @@ class LayerOf : public Layer {
     std::string name;
     if constexpr (requires { config.name; }) name = config.name;
     if constexpr (requires { config.activation.name(); }) layer->set_activation_name(config.activation.name());
+    if constexpr (requires { config.dtype.empty(); }) {
+      if (!config.dtype.empty()) layer->set_dtype_policy(DtypePolicy::named(config.dtype));
+    }
     layer->config = std::move(config);
     layer->set_identity(class_name_of<Impl>(), std::move(name));
     return layer;

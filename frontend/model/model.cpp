@@ -13,8 +13,8 @@ namespace tusk {
 namespace {
 
 DType dtype_of(InputType type) {
-  static constexpr DType kTypes[] = {DType::f32, DType::boolean, DType::u8, DType::i8,
-                                     DType::i32, DType::u32,     DType::i64};
+  static constexpr DType kTypes[] = {DType::f32, DType::boolean, DType::u8,  DType::i8,  DType::i32,
+                                     DType::u32, DType::i64,     DType::f64, DType::f16, DType::bf16};
   return kTypes[std::ranges::find(InputType::kWords, type.str()) - InputType::kWords.begin()];
 }
 

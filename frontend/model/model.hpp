@@ -31,8 +31,9 @@ class InputDim {
   std::string symbol_;
 };
 
-/// Element types of inputs. Layers compute in float32.
-using InputType = OneOf<"float32", "bool", "uint8", "int8", "int32", "uint32", "int64">;
+/// Element types of inputs. What layers compute in is their dtype policy's.
+using InputType =
+    OneOf<"float32", "bool", "uint8", "int8", "int32", "uint32", "int64", "float64", "float16", "bfloat16">;
 
 struct InputLayerImpl : LayerBase {
   struct Config {

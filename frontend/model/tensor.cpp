@@ -11,15 +11,17 @@
 
 namespace tusk {
 
-Variable::Variable(std::string name, std::vector<std::int64_t> shape, Initializer initializer, bool trainable,
+Variable::Variable(std::string name, graph::Type type, Initializer initializer, bool trainable, bool autocast,
                    std::uint64_t seed) {
-  graph::Type type{DType::f32, Shape(shape.begin(), shape.end())};
+  std::vector<std::int64_t> shape;
+  for (const Dim& extent : type.shape) shape.push_back(extent.constant());
   state_ = std::make_shared<State>(
-      State{std::move(name), std::move(shape), std::move(type), initializer, trainable, seed, std::nullopt});
+      State{std::move(name), std::move(shape), std::move(type), initializer, trainable, autocast, seed, std::nullopt});
 }
 
 const Array& Variable::value() const {
-  if (!state_->value) state_->value = initial_value(state_->initializer, state_->shape, state_->seed);
+  if (!state_->value)
+    state_->value = initial_value(state_->initializer, state_->shape, state_->seed).converted(state_->type.dtype);
   return *state_->value;
 }
 
@@ -28,7 +30,7 @@ void Variable::assign(Array value) {
     throw Error(error("weight-shape", fmt::format("{} has shape ({}), expected ({})", state_->name,
                                                   fmt::join(value.shape(), ", "), fmt::join(state_->shape, ", "))));
   }
-  state_->value = value.dtype() == DType::f32 ? std::move(value) : value.converted(DType::f32);
+  state_->value = value.dtype() == state_->type.dtype ? std::move(value) : value.converted(state_->type.dtype);
 }
 
 const graph::Type& Tensor::type() const {

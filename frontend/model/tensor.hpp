@@ -28,16 +28,18 @@ inline constexpr NoneType None{};
 class Variable {
  public:
   Variable() = default;
-  Variable(std::string name, std::vector<std::int64_t> shape, Initializer initializer, bool trainable,
+  Variable(std::string name, graph::Type type, Initializer initializer, bool trainable, bool autocast,
            std::uint64_t seed);
 
   const std::string& name() const { return state_->name; }  // "kernel"
   const std::vector<std::int64_t>& shape() const { return state_->shape; }
   const graph::Type& type() const { return state_->type; }
   bool trainable() const { return state_->trainable; }
+  /// Whether a layer reads it in its compute dtype.
+  bool autocast() const { return state_->autocast; }
   /// The array that was assigned, or the initial value, computed when it is first asked for.
   const Array& value() const;
-  /// Refuses another shape.
+  /// Refuses another shape. Other dtypes are converted.
   void assign(Array value);
 
   explicit operator bool() const { return state_ != nullptr; }
@@ -51,6 +53,7 @@ class Variable {
     graph::Type type;
     Initializer initializer;
     bool trainable;
+    bool autocast;
     std::uint64_t seed;
     std::optional<Array> value;
   };

@@ -49,15 +49,21 @@ Tensor Trace::parameter(std::string name, graph::Type type) {
   return tensor(graph::Operand::value(id));
 }
 
-std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& inputs, const Call& given) {
+std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& given_inputs, const Call& given) {
   if (++calls_ > kMostCalls)
     throw Error(error("model-size", fmt::format("the model calls layers more than {} times", kMostCalls)));
   const std::string outer = path_;
   // The first call decides the path: calls of a shared layer elsewhere name the same weights.
   path_ = paths_.try_emplace(&layer, joined(outer, layer.name())).first->second;
   const std::string outer_layer = std::exchange(builder_.layer, path_);
+  // An operation inside of a layer's call computes as the layer does.
+  const DType outer_compute = std::exchange(compute_, layer.is_operation() ? compute_ : layer.dtype_policy().compute);
   // In the layer's own order, whatever order its ops read them in.
   for (const Variable& variable : layer.own_weights()) operand(variable);
+  std::vector<Tensor> inputs = given_inputs;
+  for (Tensor& input : inputs) {
+    if (layer.autocasts() && is_float(input.dtype())) input = emit::cast(input, compute_).with_mask(input.mask());
+  }
   const std::size_t first_new = function.values.size();
   Call call = given;
   if (call.mask.list.empty()) {
@@ -77,6 +83,7 @@ std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& inpu
   }
   path_ = outer;
   builder_.layer = outer_layer;
+  compute_ = outer_compute;
   return results;
 }
 
@@ -133,7 +140,9 @@ std::vector<Tensor> Trace::scan(const std::vector<Tensor>& carries,
   }
   // The builder writes to the ops of the function: for now those of the region.
   std::vector<graph::Op> outer = std::exchange(function.ops, {});
+  const auto casted_outside = casted_;
   for (const Tensor& yielded : body(carried, taken)) region.yields.push_back(operand(yielded));
+  casted_ = casted_outside;
   region.ops = std::exchange(function.ops, std::move(outer));
   const auto count = static_cast<std::int64_t>(carries.size());
   graph::Attrs attrs{{{"length", length},
@@ -152,15 +161,7 @@ Tensor Trace::constant(std::string_view name, Array value) {
 
 graph::Operand Trace::operand(const Tensor& of) {
   if (const Tensor::Traced* traced = of.traced()) return traced->operand;
-  if (const Variable* variable = of.variable()) {
-    auto it = globals_.find(*variable);
-    if (it == globals_.end()) {
-      const int id = add_global(joined(path_, variable->name()), variable->type(),
-                                weights_ == Weights::copied ? variable->value() : Array());
-      it = globals_.emplace(*variable, id).first;
-    }
-    return graph::Operand::global(it->second);
-  }
+  if (const Variable* variable = of.variable()) return read(*variable);
   if (const Tensor::Result* result = of.result()) {
     throw Error(error("trace-mixed", fmt::format("a result of layer `{}`, which belongs to a model, is used inside of "
                                                  "the call of another layer",
@@ -168,6 +169,25 @@ graph::Operand Trace::operand(const Tensor& of) {
                     .note("pass it to that layer as an input"));
   }
   throw Error(error("tensor-empty", "a Tensor is used that no call has made"));
+}
+
+graph::Operand Trace::read(const Variable& variable) {
+  auto it = globals_.find(variable);
+  if (it == globals_.end()) {
+    const int id = add_global(joined(path_, variable.name()), variable.type(),
+                              weights_ == Weights::copied ? variable.value() : Array());
+    it = globals_.emplace(variable, id).first;
+  }
+  const graph::Operand global = graph::Operand::global(it->second);
+  if (!variable.autocast() || !is_float(variable.type().dtype) || variable.type().dtype == compute_) return global;
+  const auto [casted, is_new] = casted_.try_emplace({variable, compute_});
+  if (is_new) casted->second = operand(add("cast", {global}, {{{"to", compute_}}}, variable.name()).front());
+  return casted->second;
+}
+
+Tensor Trace::value(const Tensor& tensor) {
+  if (tensor.variable() == nullptr) return tensor;
+  return current().tensor(current().operand(tensor));
 }
 
 Tensor Trace::tensor(graph::Operand operand) {
@@ -199,7 +219,29 @@ Tensor op(std::string_view name, const std::vector<Arg>& args, graph::Attrs attr
   return Trace::current().add(name, std::move(operands), std::move(attrs), suffix).front();
 }
 
-Tensor map(std::string_view row, const std::vector<Arg>& args) { return op(fmt::format("map.{}", row), args); }
+namespace {
+
+// A number beside halves is one, as everywhere in Python.
+Arg in_half(const Arg& arg, DType half) {
+  if (arg.tensor() != nullptr) return arg;
+  const graph::Operand operand = arg.operand();
+  if (operand.kind != graph::Operand::Kind::literal) return arg;
+  return Array::splat(half, {}, operand.literal.as_double()).at(0);
+}
+
+}  // namespace
+
+Tensor map(std::string_view row, const std::vector<Arg>& args) {
+  std::vector<Arg> all = args;
+  for (const Arg& arg : args) {
+    if (arg.tensor() == nullptr) continue;
+    const DType type = Trace::value(*arg.tensor()).dtype();
+    if (type != DType::f16 && type != DType::bf16) continue;
+    for (Arg& other : all) other = in_half(other, type);
+    break;
+  }
+  return op(fmt::format("map.{}", row), all);
+}
 
 Tensor broadcast(const Tensor& x, Shape shape, Ints dims, std::string_view suffix) {
   return op("broadcast", {x}, {{{"shape", std::move(shape)}, {"dims", std::move(dims)}}}, suffix);
@@ -216,7 +258,10 @@ Tensor reduce(std::string_view kind, const Tensor& x, Ints axes) {
   return op(fmt::format("reduce.{}", kind), {x}, {{{"axes", std::move(axes)}}});
 }
 
-Tensor cast(const Tensor& x, DType to) { return x.dtype() == to ? x : op("cast", {x}, {{{"to", to}}}); }
+Tensor cast(const Tensor& x, DType to) {
+  const Tensor value = Trace::value(x);
+  return value.dtype() == to ? value : op("cast", {value}, {{{"to", to}}});
+}
 
 Tensor filled(std::string_view name, DType type, const Shape& shape, double value) {
   return broadcast(constant(name, Array::splat(type, {}, value)), shape, {});
@@ -313,7 +358,8 @@ Tensor spread(const Tensor& reduced, const Shape& shape, const Ints& axes, std::
 Tensor mean(const Tensor& x, const Ints& axes) {
   Dim count(1);
   for (const std::int64_t axis : axes) count *= x.shape()[static_cast<std::size_t>(axis)];
-  return map("div", {reduce("sum", x, axes), count});
+  const Tensor y = to_float(x);
+  return cast(map("div", {reduce("sum", to_wide_float(y), axes), count}), y.dtype());
 }
 
 Tensor normalized(const Tensor& x, const Ints& axes, double epsilon) {
@@ -322,7 +368,7 @@ Tensor normalized(const Tensor& x, const Ints& axes, double epsilon) {
   return map("mul", {x, spread(factor, x.shape(), axes)});
 }
 
-Tensor weighted_gather(const Tensor& x, std::int64_t axis, Array index, Array weight) {
+Tensor weighted_gather(const Tensor& x, std::int64_t axis, Array index, const Array& weight) {
   const Tensor read =
       to_float(op("gather", {x, constant("index", std::move(index))}, {{{"axis", axis}, {"batch", std::int64_t{0}}}}));
   graph::ContractSpec spec;
@@ -331,10 +377,19 @@ Tensor weighted_gather(const Tensor& x, std::int64_t axis, Array index, Array we
     if (i != axis + 1) spec.y.push_back(spec.a.back());
   }
   spec.b = {"p", "t"};
-  return contract(read, constant("weight", std::move(weight)), std::nullopt, std::move(spec));
+  return contract(read, constant("weight", weight.converted(read.dtype())), std::nullopt, std::move(spec));
 }
 
-Tensor to_float(const Tensor& x) { return is_float(x.dtype()) ? x : cast(x, DType::f32); }
+DType compute_dtype() { return Trace::current().compute_dtype(); }
+
+Tensor to_float(const Tensor& x) { return is_float(x.dtype()) ? x : cast(x, compute_dtype()); }
+
+Tensor to_wide_float(const Tensor& x) {
+  const Tensor y = to_float(x);
+  return is_storage_only(y.dtype()) ? cast(y, DType::f32) : y;
+}
+
+Tensor to_compute_dtype(const Tensor& x) { return cast(x, compute_dtype()); }
 
 std::int64_t axis_of(const Tensor& x, std::int64_t axis) {
   const std::int64_t from_zero = axis < 0 ? axis + x.rank() : axis;
@@ -378,6 +433,7 @@ Shape reshaped(const Shape& from, const Ints& target) {
 }
 
 std::vector<Tensor> with_one_dtype(std::vector<Tensor> tensors) {
+  for (Tensor& x : tensors) x = Trace::value(x);
   const bool any_float = std::ranges::any_of(tensors, [](const Tensor& x) { return is_float(x.dtype()); });
   // Of integers the widest; bool is below all.
   static constexpr DType kOrder[] = {DType::boolean, DType::u8, DType::i8, DType::i32, DType::u32, DType::i64};
@@ -395,11 +451,16 @@ std::vector<Tensor> with_one_dtype(std::vector<Tensor> tensors) {
   }
   if (mixes_signs && kOrder[widest] != DType::i64)
     throw Error(error("tensor-dtypes", "signed and unsigned integers of one size meet; cast one of them"));
-  const bool any_double = std::ranges::any_of(tensors, [](const Tensor& x) { return x.dtype() == DType::f64; });
+  std::optional<DType> common;  // of the floats: f32 for different halves
+  for (const Tensor& x : tensors) {
+    if (!is_float(x.dtype())) continue;
+    const DType other = common.value_or(x.dtype());
+    const bool halves = is_storage_only(other) && is_storage_only(x.dtype());
+    common = other == x.dtype() ? other : halves ? DType::f32 : size_of(other) > size_of(x.dtype()) ? other : x.dtype();
+  }
   for (Tensor& x : tensors) {
-    if (any_float) {
-      x = to_float(x);
-      if (any_double && x.dtype() != DType::f64) x = cast(x, DType::f64);
+    if (common) {
+      x = cast(x, *common);
     } else if (x.dtype() != kOrder[widest]) {
       x = cast(x, kOrder[widest]);
     }

@@ -59,6 +59,10 @@ class Trace {
   Tensor constant(std::string_view name, Array value);
 
   graph::Operand operand(const Tensor& tensor);
+  /// A variable as the running layer reads it; any other tensor itself.
+  static Tensor value(const Tensor& tensor);
+  /// What the running layer computes in.
+  DType compute_dtype() const { return compute_; }
 
   graph::Module module;
   graph::Function function;
@@ -67,6 +71,7 @@ class Trace {
   std::vector<Tensor> added(std::string_view op, std::vector<graph::Operand> operands, graph::Attrs attrs,
                             std::string_view suffix, std::vector<graph::Region> regions);
   Tensor tensor(graph::Operand operand);
+  graph::Operand read(const Variable& variable);
   int add_global(std::string path, const graph::Type& type, Array value);
 
   static constexpr std::int64_t kMostCalls = 1 << 16;  // models inside of models double them at each height
@@ -74,7 +79,9 @@ class Trace {
   Weights weights_;
   graph::Builder builder_;
   std::string path_;  // of the layer that is running
+  DType compute_ = DType::f32;
   std::map<Variable, int> globals_;
+  std::map<std::pair<Variable, DType>, graph::Operand> casted_;  // where the ops that are being added can read it
   std::map<const LayerBase*, std::string> paths_;  // of every layer that has run: where its weights are named
   Trace* outer_;
 };
@@ -139,17 +146,23 @@ Ints other_axes(const Tensor& x, const Ints& axes);
 Tensor normalized(const Tensor& x, const Ints& axes, double epsilon);
 
 /// An axis of x anew: element p is the sum of weight[p,t] * x[index[p,t]] over t.
-Tensor weighted_gather(const Tensor& x, std::int64_t axis, Array index, Array weight);
+Tensor weighted_gather(const Tensor& x, std::int64_t axis, Array index, const Array& weight);
 
-/// Integers and bools as f32: what Keras' layers compute with.
+/// What the running layer computes in: the dtype of the constants that it makes.
+DType compute_dtype();
+/// Integers and bools in the compute dtype.
 Tensor to_float(const Tensor& x);
+/// The same, and halves as f32: for sums whose terms or results may leave a half's range.
+Tensor to_wide_float(const Tensor& x);
+/// What has been computed from such, in the compute dtype.
+Tensor to_compute_dtype(const Tensor& x);
 /// The axis counted from 0; refuses one that the tensor does not have.
 std::int64_t axis_of(const Tensor& x, std::int64_t axis);
 /// The shape that a reshape to `target` (without the batch; one extent may be -1) gives.
 Shape reshaped(const Shape& from, const Ints& target);
-/// All as f32 if one is a float, else as the widest of the integers.
+/// All as the float that holds the floats among them, else as the widest of the integers.
 std::vector<Tensor> with_one_dtype(std::vector<Tensor> tensors);
-/// NumPy's rule: shapes are aligned at the end, extents of 1 are stretched. Casts ints beside floats to f32.
+/// NumPy's rule: shapes are aligned at the end, extents of 1 are stretched. With one dtype.
 std::vector<Tensor> broadcast_together(std::vector<Tensor> tensors);
 
 }  // namespace emit

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "driver/tolerance.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
 #include "ir/base/compare.hpp"
@@ -31,12 +32,11 @@ namespace {
 
 using namespace tusk;
 
-// Relative to the largest value of an output (models/README.md).
-constexpr double kTolerance = 2e-5;
 constexpr double kArenaTolerance = 1.02;  // of the lower bound
 
 struct Outcome {
   double worst = 0;  // largest difference / largest value, over all outputs
+  double tolerance = 0;
   int outputs = 0;
 };
 
@@ -80,6 +80,7 @@ Expected<Outcome> check_numbers(const LoadedModel& loaded, const std::filesystem
   TRY(const std::vector<RecordedCall> calls,
       recorded_calls(recording.string(), loaded.model.input_names(), loaded.model.output_names()));
   Outcome all;
+  all.tolerance = tolerance_of(module);
   for (const RecordedCall& call : calls) {
     TRY(const Outcome one, check_call(module, loaded.model, call, print));
     all.worst = std::max(all.worst, one.worst);
@@ -134,7 +135,7 @@ int main(int argc, char** argv) {
         fmt::print("read      {}: no call is recorded\n", path.filename().string());
         continue;
       }
-      const bool good = outcome->worst <= kTolerance;
+      const bool good = outcome->worst <= outcome->tolerance;
       fmt::print("{}  {:9.2e}  {}  ({} outputs)\n", good ? "ok      " : "WRONG   ", outcome->worst,
                  path.filename().string(), outcome->outputs);
       wrong += good ? 0 : 1;

@@ -35,7 +35,6 @@ using namespace tusk;
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr double kTolerance = 2e-5;
 constexpr double kArenaTolerance = 1.02;  // of the lower bound
 constexpr const char* kFolders[] = {"models",         "goldens/applications", "goldens/guide",
                                     "goldens/layers", "goldens/legacy",       "goldens/ops"};
@@ -110,9 +109,9 @@ Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& record
   // (An arena type has 64 bytes at least.)
   const double bound = std::max(64.0, kArenaTolerance * manifest["functions"][0]["arena_lower_bound"].get<double>());
   const bool fits = static_cast<double>(arena) <= bound;
-  return Json{{"result", worst > kTolerance ? "WRONG"
-                         : fits             ? "agrees"
-                                            : "ARENA TOO LARGE"},
+  return Json{{"result", worst > manifest.at("tolerance").get<double>() ? "WRONG"
+                         : fits                                         ? "agrees"
+                                                                        : "ARENA TOO LARGE"},
               {"error", fmt::format("{:.1e}", worst)},
               {"arena", arena}};
 }

@@ -30,6 +30,7 @@ from keras.layers import (Activation, Add, AveragePooling2D, BatchNormalization,
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "goldens"
 BATCH = 2
+POLICIES = {"float64": 0.0, "mixed_float16": 2**-9, "mixed_bfloat16": 2**-6, "float16": 2**-9, "bfloat16": 2**-6}  # two ulps of what is computed in
 
 
 @dataclasses.dataclass
@@ -43,6 +44,7 @@ class Case:
     stored: bool = False               # the archive exactly as Keras writes it, uncompressed
     channels_first: bool = False       # TensorFlow has no such kernels on the CPU: recorded through a channels_last twin
     note: str = ""
+    policy: str = "float32"            # of all layers
 
 
 def case(*args, **kwargs):
@@ -267,6 +269,42 @@ case("open_size", {"x": (None, None, 2)}, lambda x: Dense(3)(GlobalAveragePoolin
 case("open_size_transpose", {"x": (None, 4, 3)}, lambda x: Conv2DTranspose(2, 3, strides=2, padding="same")(x), sizes=((3,), (5,)))
 
 
+# ---- dtype policies
+def policy_image(x):
+    x = MaxPooling2D(2)(Activation("relu")(BatchNormalization()(Conv2D(8, 3, padding="same")(x))))
+    x = Dense(6, activation="gelu")(GlobalAveragePooling2D()(DepthwiseConv2D(3)(x)))
+    return Dense(4, activation="softmax", dtype="float32")(x)
+
+
+def policy_attention(x):
+    e = L.Embedding(9, 8, mask_zero=True)(ids(x, 9))
+    y = L.LayerNormalization()(Add()([L.MultiHeadAttention(2, 4)(e, e), e]))
+    y = Add()([y, Dense(8)(Dense(12, activation="relu")(y))])
+    return [y, GlobalAveragePooling1D()(L.Attention()([y, e]))]
+
+
+def policy_norms(x):
+    return [L.LayerNormalization()(x), L.GroupNormalization(2)(x), L.RMSNormalization()(x), L.UnitNormalization()(x), BatchNormalization()(x)]
+
+
+def policy_meeting(x):
+    a, b = Dense(3)(x), Dense(3, dtype="float32")(x)
+    return [Add()([a, b]), Concatenate(dtype="float32")([a, b]), a + b, a * 2.0, L.Softmax()(b), Rescaling(0.3, 0.1)(x), L.LeakyReLU()(x), Activation("hard_sigmoid")(a)]
+
+
+def policy_resizing(x):
+    return [L.Resizing(4, 9)(x), L.UpSampling2D(2, interpolation="bilinear")(x), Conv2DTranspose(3, 3, strides=2)(x), SeparableConv2D(4, 3)(x)]
+
+
+for p in ("mixed_float16", "mixed_bfloat16", "float64"):
+    case(f"policy_{p}_image", {"x": (9, 9, 3)}, policy_image, policy=p)
+    case(f"policy_{p}_attention", {"x": (6,)}, policy_attention, policy=p)
+    case(f"policy_{p}_norms", {"x": (5, 8)}, policy_norms, policy=p)
+    case(f"policy_{p}_meeting", {"x": (4,)}, policy_meeting, policy=p)
+    case(f"policy_{p}_resizing", {"x": (6, 6, 2)}, policy_resizing, policy=p)
+for p in ("float16", "bfloat16"):
+    case(f"policy_{p}_image", {"x": (9, 9, 3)}, policy_image, policy=p)
+
 # ---- data and weights, from seeds that depend on the name alone
 
 def make_data(kind, shape, rng):
@@ -310,6 +348,7 @@ def input_sets(c):
 
 def make_model(c):
     keras.utils.clear_session()
+    keras.config.set_dtype_policy(c.policy)
     tensors = [Input(shape, name=n) for n, shape in c.inputs.items()]
     out = c.build(*tensors)
     return out if isinstance(out, keras.Model) else keras.Model(tensors[0] if len(tensors) == 1 else tensors, out)
@@ -331,7 +370,7 @@ def run(model, inputs):
             ys = tf.function(call, jit_compile=True)(x)
     else:
         ys = call(x)
-    return [ops.convert_to_numpy(y) for y in ys]
+    return [ops.convert_to_numpy(ops.cast(y, "float32") if keras.backend.standardize_dtype(y.dtype) == "bfloat16" else y) for y in ys]
 
 
 def channels_last(c, model):
@@ -391,7 +430,8 @@ def record(c):
         if not all(np.isfinite(y).all() for y in ys): raise ValueError(f"{c.name}: not finite")
         arrays |= {f"{prefix}in/{n}": inputs[n] for n in names} | {f"{prefix}out/{i}": y for i, y in enumerate(ys)}
         scale = max(scale, *(float(np.abs(y).max(initial=0)) for y in ys))
-        error = max(error, worst(ys, runs(float64(twin), {n: x.astype("float64") for n, x in inputs.items()})))
+        if c.policy != "float32": error = max(error, POLICIES[c.policy] / 4 * scale)
+        else: error = max(error, worst(ys, runs(float64(twin), {n: x.astype("float64") for n, x in inputs.items()})))
     np.savez_compressed(FOLDER / f"{c.name}.npz", **arrays)
     entry = {"name": c.name, "files": [f"{c.name}.keras"] + ([f"{c.name}.h5"] if c.h5 else []), "classes": classes,
              "inputs": [{"name": n, "dtype": str(arrays[f"in/{n}"].dtype), "shape": list(arrays[f"in/{n}"].shape)} for n in names], "outputs": ways, "sets": len(c.sizes) or 1,

@@ -6,6 +6,7 @@
 
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/model.hpp"
+#include "frontend/ops/ops.hpp"
 #include "tests/unit/error_of.hpp"
 
 namespace tusk {
@@ -132,6 +133,26 @@ TEST_F(Layers, IntegersMeet) {
 }
 
 // Each height calls the model inside of it twice.
+TEST_F(Layers, DtypePolicies) {
+  const Tensor x = Input({4});
+  const layers::Dense half(3, {.dtype = "mixed_float16"});
+  const Tensor y = half(x);
+  EXPECT_EQ(y.dtype(), DType::f16);
+  EXPECT_EQ(half.weights()[0].type().dtype, DType::f32);
+  EXPECT_EQ(layers::Dense(3)(y).dtype(), DType::f32);  // floats are cast to what a layer computes in
+  EXPECT_EQ(layers::Dense(3, {.dtype = "bfloat16"})(x).dtype(), DType::bf16);
+  EXPECT_EQ(ops::add(y, layers::Dense(3)(x)).dtype(), DType::f32);
+  EXPECT_EQ(ops::add(y, 1.5).dtype(), DType::f16);
+  set_dtype_policy("float64");
+  const layers::Dense wide(3);
+  EXPECT_EQ(wide(x).dtype(), DType::f64);
+  EXPECT_EQ(wide.weights()[0].type().dtype, DType::f64);
+  EXPECT_EQ(Input({4}).dtype(), DType::f32);  // an Input has its own
+  set_dtype_policy("float32");
+  EXPECT_THAT(error_of([&] { layers::Dense(3, {.dtype = "mixed_float32"}); }),
+              HasSubstr("there is no dtype policy `mixed_float32` here; did you mean `mixed_float16`?"));
+}
+
 TEST_F(Layers, ModelsInModelsAreBounded) {
   Tensor x = Input({2});
   Model model({x}, {layers::ReLU()(x)});
