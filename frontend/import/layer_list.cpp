@@ -169,6 +169,17 @@ const KnownLayer* layer_class(std::string_view class_name) {
   return nullptr;
 }
 
+const KnownLayer* known_layer_of(const LayerBase& layer) {
+  if (const KnownLayer* known = layer_class(layer.class_name())) return known;
+  Registry& known = registry();
+  const std::lock_guard lock(known.mutex);
+  for (const auto& registered : known.layers) {
+    const std::string_view name = registered->class_name;
+    if (name.substr(name.find('>') + 1) == layer.class_name()) return registered.get();
+  }
+  return nullptr;
+}
+
 void register_layer(KnownLayer layer) {
   Registry& known = registry();
   const std::lock_guard lock(known.mutex);

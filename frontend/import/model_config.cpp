@@ -32,6 +32,15 @@ class Reader {
   Reader(const json& model, int keras_major, MadeLayers& made, std::string path)
       : model_(model), keras_major_(keras_major), made_(made), path_(std::move(path)) {}
 
+  Layer read_layer() {
+    LayerConfig layer;
+    layer.config = &model_["config"];
+    layer.envelope = &model_;
+    layer.class_name = text_of(model_, "class_name");
+    layer.name = text_of(model_["config"], "name");
+    return make_unshared(layer, layer.name).layer;
+  }
+
   ConfiguredModel read() {
     const std::string class_name = text_of(model_, "class_name");
     const bool sequential = class_name == "Sequential";
@@ -149,6 +158,7 @@ class Reader {
     if (found.known.empty()) refuse({{found.why, path}});
     const Layer made = layer_class(found.known)->make(fields);
     made.base().set_identity(made.class_name(), layer.name);
+    if (keras_major_ >= 3) made.base().set_source_config(layer.config->dump());
     return {made, nullptr};
   }
 
@@ -361,6 +371,13 @@ class Reader {
 };
 
 }  // namespace
+
+Layer layer_from_envelope(const json& envelope, int keras_major) {
+  if (!envelope.is_object() || !envelope.contains("config") || !envelope["config"].is_object())
+    fail("model-config", fmt::format("{} is no layer", json_text(envelope)));
+  MadeLayers made;
+  return Reader(envelope, keras_major, made, {}).read_layer();
+}
 
 ConfiguredModel model_from_config(const json& config, int keras_major) {
   MadeLayers made;

@@ -20,4 +20,7 @@ struct ConfiguredModel {
 /// lists every layer that is not supported, or the first thing that is wrong.
 ConfiguredModel model_from_config(const nlohmann::json& config, int keras_major);
 
+/// A layer by itself, from {"class_name", "config"}.
+Layer layer_from_envelope(const nlohmann::json& envelope, int keras_major);
+
 }  // namespace tusk

@@ -138,6 +138,8 @@ class Activation {
   static Activation named(std::string_view name);
 
   Tensor operator()(const Tensor& x) const;
+  /// The layer that it is, or null.
+  constexpr const Layer* layer() const { return layer_; }
   /// "linear", "relu", ...; "" for a function of one's own or a layer.
   constexpr std::string_view name() const {
     return custom_ == nullptr && layer_ == nullptr ? named_->name : std::string_view();

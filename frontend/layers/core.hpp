@@ -69,7 +69,7 @@ struct EinsumDenseImpl : LayerBase {
     f("equation", c.equation);
     f("output_shape", c.output_shape);
     f("activation", c.activation);
-    f("bias_axes", c.bias_axes);
+    f.nullable("bias_axes", c.bias_axes);
     f("kernel_initializer", c.kernel_initializer);
     f("bias_initializer", c.bias_initializer);
     f.only("lora_rank", nullptr);

@@ -130,7 +130,7 @@ struct CroppingImpl : LayerBase {
   static constexpr bool all_optional = true;
   static void fields(auto& f, Config& c) {
     f("cropping", c.cropping);
-    f("data_format", c.data_format);
+    if (axes > 1) f("data_format", c.data_format);
   }
   void build(const Shape& in) override;
   Tensor call(Tensor x, const Call& call) override;

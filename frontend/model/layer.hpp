@@ -96,6 +96,10 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   const DtypePolicy& dtype_policy() const { return policy_; }
   void set_dtype_policy(DtypePolicy policy) { policy_ = std::move(policy); }
 
+  /// The configuration of the file that the layer was read from, as JSON text of Keras 3; else "".
+  const std::string& source_config() const { return source_config_; }
+  void set_source_config(std::string config) { source_config_ = std::move(config); }
+
   /// Set once, by the handle that makes the layer.
   void set_identity(std::string_view class_name, std::string name);
 
@@ -120,6 +124,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   bool built_ = false;
   bool trainable_ = true;
   DtypePolicy policy_ = tusk::dtype_policy();
+  std::string source_config_;
   std::string_view activation_;
   std::vector<Variable> weights_;
   std::vector<Layer> children_;  // layers inside, in the order in which they were added
