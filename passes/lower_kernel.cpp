@@ -216,13 +216,26 @@ class Lowering {
     if (const auto it = shared_.find(expr.get()); it != shared_.end()) return it->second;
     Values operands;
     for (const ExprRef& operand : expr->operands) operands.push_back(value(operand));
-    ValueRef result = loop::apply(*expr->row, std::move(operands));
+    ValueRef result = expr->row->basic == Basic::bitcast ? bits_of(*expr->row, operands[0])
+                                                         : loop::apply(*expr->row, std::move(operands));
     if (expr->type == DType::index) return loop::simplified(result);
     if (uses_[expr.get()] > 1) {
       result = let("t", std::move(result));
       shared_[expr.get()] = result;
     }
     return result;
+  }
+
+  // The bits of a NaN are the machine's (x86 and ARM make different ones): all are those of the quiet one without a
+  // sign.
+  ValueRef bits_of(const Row& row, const ValueRef& x) {
+    const DType from = x->type.element;
+    if (!is_float(from) || is_float(row.target)) return loop::apply(row, {x});
+    const ValueRef named = let("t", x);
+    const std::int64_t nan = from == DType::f64 ? 0x7ff8000000000000 : 0x7fc00000;
+    return loop::apply("select",
+                       {loop::apply("ne", {named, named}), loop::literal({row.target, 1}, kernel::literal_of_int(nan)),
+                        loop::apply(row, {named})});
   }
 
   // How often each node of a formula is used: nodes used twice get a name.

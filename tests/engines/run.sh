@@ -47,7 +47,8 @@ random kernels, each with two calls, compared bit for bit with the loop interpre
 END
   local cpu commit sum
   cpu=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
-  commit=$(git -C "$here" describe --always --dirty --abbrev=8 --exclude '*')
+  commit=$(git -C "$here" rev-parse --short=8 HEAD)
+  git -C "$here" diff --quiet HEAD -- ':(top,exclude)tests/engines/report.md' || commit+=-dirty
   sum=$(cd "$work/$2" && cat *.cpp *.hpp *.h | sha256sum | cut -c 1-12)
   { sed "/^| $1 |/d" "$file"
     echo "| $1 | $3 | $(cut -d ' ' -f 1 "$work/$2.count") | $sum | $4 | $($5 --version | head -n 1) | ${cpu:-$(uname -m)} | $commit |"
@@ -85,7 +86,7 @@ engine() {
   fi
   if [[ -s $log ]]; then
     echo "FAILED  $name"
-    sed 's/^/    /' "$log" | head -60
+    head -60 "$log" | sed 's/^/    /'
     failed=1
   else
     echo "ok      $name ($((SECONDS - start)) s)"
