@@ -1,5 +1,4 @@
-# tusk_add_model(NAME SOURCE FILE [FUNCTIONS ...] [DIMS ...] [TARGET T] [BACKEND B] [WEIGHTS embed|file]
-#                [MAX_ARENA SIZE] [PROFILE fma|muladd])
+# tusk_add_model(NAME SOURCE FILE [DIMS ...] [WEIGHTS embed|file] [MAX_ARENA SIZE] [PROFILE fma|muladd])
 #
 # Compiles a model at build time, again whenever FILE or the compiler changes. Gives
 #   the static library NAME, which brings NAME.hpp;
@@ -9,7 +8,7 @@
 include_guard(GLOBAL)
 
 function(tusk_add_model name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SOURCE;TARGET;BACKEND;WEIGHTS;MAX_ARENA;PROFILE" "FUNCTIONS;DIMS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SOURCE;WEIGHTS;MAX_ARENA;PROFILE" "DIMS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "tusk_add_model(${name}): unknown argument ${arg_UNPARSED_ARGUMENTS}")
   elseif(NOT name MATCHES "^[A-Za-z][A-Za-z0-9_]*$")
@@ -18,17 +17,19 @@ function(tusk_add_model name)
     message(FATAL_ERROR "tusk_add_model(${name}): SOURCE is missing")
   endif()
   get_filename_component(source "${arg_SOURCE}" ABSOLUTE)
+  if(NOT EXISTS "${source}")
+    get_property(generated SOURCE "${source}" PROPERTY GENERATED)
+    if(NOT generated)
+      message(FATAL_ERROR "tusk_add_model(${name}): there is no file ${source}")
+    endif()
+  endif()
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/${name}.tusk")
 
   set(options --name ${name})
   foreach(dim IN LISTS arg_DIMS)
     list(APPEND options --dim ${dim})
   endforeach()
-  if(arg_FUNCTIONS)
-    string(REPLACE ";" "," functions "${arg_FUNCTIONS}")
-    list(APPEND options --functions ${functions})
-  endif()
-  foreach(keyword TARGET BACKEND WEIGHTS MAX_ARENA PROFILE)
+  foreach(keyword WEIGHTS MAX_ARENA PROFILE)
     if(arg_${keyword})
       string(TOLOWER ${keyword} option)
       string(REPLACE "_" "-" option ${option})

@@ -96,7 +96,8 @@ Expected<Budget> budget_of(const graph::Module& module, const CompileOptions& op
   }
   for (const int tensor : kernel::constant_tensors(function)) {
     const auto index = static_cast<std::size_t>(function.tensors[static_cast<std::size_t>(tensor)].constant);
-    budget.weight_bytes += static_cast<std::int64_t>(program.constants[index].value.bytes().size());
+    const auto bytes = static_cast<std::int64_t>(program.constants[index].value.bytes().size());
+    budget.weight_bytes += (bytes + 63) / 64 * 64;  // each begins at a multiple of 64
   }
   budget.layers = std::move(counter.layers);
   for (const LayerBudget& layer : budget.layers) budget.macs += layer.macs;

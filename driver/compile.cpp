@@ -64,7 +64,10 @@ Status write_files(const std::string& folder, const std::map<std::string, std::s
   namespace fs = std::filesystem;
   std::error_code problem;
   fs::create_directories(folder, problem);
-  if (problem || !fs::is_directory(folder)) return error("output", fmt::format("cannot make the folder {}", folder));
+  if (problem || !fs::is_directory(folder)) {
+    const std::string why = folder.empty() ? "it has no name" : problem ? problem.message() : "it is a file";
+    return error("output", fmt::format("cannot make the folder {}: {}", folder, why));
+  }
   for (const auto& [name, bytes] : files) {
     const fs::path target = fs::path(folder) / name;
     const fs::path temporary = target.string() + ".part";

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/cpp/names.hpp"
 #include "driver/budget.hpp"
 #include "driver/compile.hpp"
 #include "frontend/import/layer_list.hpp"
@@ -50,7 +51,10 @@ Expected<DimRange> dim_range(const std::string& text) {
   if (!number(view.substr(0, dots), range.low)) return wrong;
   range.high = range.low;
   if (dots != std::string_view::npos && !number(view.substr(dots + 2), range.high)) return wrong;
-  if (range.low < 1 || range.high < range.low || range.step < 1 || range.high > INT32_MAX) {
+  if (range.high < range.low) {
+    return error("dim", fmt::format("--dim {}: {} is more than {}", text, range.low, range.high));
+  }
+  if (range.low < 1 || range.step < 1 || range.high > INT32_MAX) {
     return error("dim", fmt::format("--dim {}: the range must lie in 1..{}, its step be at least 1", text, INT32_MAX));
   }
   return range;
@@ -70,7 +74,8 @@ Expected<std::int64_t> byte_count(const std::string& text) {
 
 struct CompileFlags {
   std::vector<std::string> files;
-  std::string folder, name, weights = "embed", profile = "fma", max_arena, stop_after;
+  std::optional<std::string> name;
+  std::string folder, weights = "embed", profile = "fma", max_arena, stop_after;
   std::vector<std::string> dims, print_after;
   bool keep_batch_norm = false;
 };
@@ -105,7 +110,14 @@ Status run_compile(const CompileFlags& flags) {
   const std::filesystem::path path(flags.files[0]);
   options.source = path.filename().string();
   options.sha256 = loaded.sha256;
-  options.name = flags.name.empty() ? path.stem().string() : flags.name;
+  options.name = path.stem().string();
+  if (flags.name) {
+    options.name = *flags.name;
+    if (const std::string other = cpp::global_identifier(options.name); other != options.name) {
+      return error("name",
+                   fmt::format("--name {}: no C++ namespace can have that name; `{}` can", options.name, other));
+    }
+  }
   options.observe = [&](const Pass& pass, const Ir& ir) {
     const bool wanted =
         std::find(flags.print_after.begin(), flags.print_after.end(), pass.name) != flags.print_after.end();
@@ -194,14 +206,16 @@ int main(int argc, char** argv) {
       ->expected(1, 2);
   compile_command->add_option("-o,--output", flags.folder, "the folder to write; made if needed")->required();
   compile_command->add_option("--name", flags.name, "of the emitted files and namespace (the file's own name)");
-  compile_command->add_option("--dim", flags.dims, "range of a symbol: batch=1..64, height=32..1024:32");
+  compile_command->add_option("--dim", flags.dims, "range of a symbol: batch=1..64, height=32..1024:32")
+      ->allow_extra_args(false);
   compile_command->add_option("--weights", flags.weights, "embed them, or write a file")
       ->check(CLI::IsMember({"embed", "file"}));
   compile_command->add_option("--profile", flags.profile, "numerics: fma, or muladd for machines without one")
       ->check(CLI::IsMember({"fma", "muladd"}));
   compile_command->add_option("--max-arena", flags.max_arena, "refuse models that need more: 4096, 256K, 1M");
   compile_command->add_option("--print-after", flags.print_after, "print the module after these passes")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   compile_command->add_option("--stop-after", flags.stop_after, "print the module after this pass and end");
   compile_command->add_flag("--keep-batch-norm", flags.keep_batch_norm, "do not fold batch normalization into weights");
   VerifyOptions verify;
@@ -241,7 +255,8 @@ int main(int argc, char** argv) {
   budget_command->add_option("file", budget_flags.files, ".keras, .h5, .hdf5, or a .json of the architecture")
       ->required()
       ->expected(1);
-  budget_command->add_option("--dim", budget_flags.dims, "range of a symbol: batch=1..64, height=32..1024:32");
+  budget_command->add_option("--dim", budget_flags.dims, "range of a symbol: batch=1..64, height=32..1024:32")
+      ->allow_extra_args(false);
   budget_command->add_option("--max-arena", budget_flags.max_arena, "fail if it needs more: 4096, 256K, 1M");
   CompileFlags check_flags;
   CLI::App* check_command = app.add_subcommand("check", "says whether a file compiles, and if not, all reasons");
@@ -266,7 +281,9 @@ int main(int argc, char** argv) {
       if (check_command->parsed()) return run_check(check_flags);
       return verify_command->parsed() ? verify_folder(verify) : run_compile(flags);
     } catch (const std::bad_alloc&) {
-      return error("memory", "out of memory: the model is too large for this machine");
+      return error(
+          "memory",
+          "out of memory: the model, at the largest sizes of its ranges (--dim), is too large for this machine");
     }
   }();
   return ok ? 0 : fail(ok.problem());

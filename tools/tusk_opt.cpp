@@ -145,9 +145,13 @@ int main(int argc, char** argv) {
   PassOptions options;
   bool keep_batch_norm = false;
   app.add_option("file", file, "text of a graph, of kernels or of loops; - for standard input");
-  app.add_option("--passes", passes, "passes to run, in this order")->delimiter(',');
+  app.add_option("--passes", passes, "passes to run, in this order: lower,simplify")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_flag("--pipeline", all, "all passes in their order");
-  app.add_option("--print-after", print_after, "print the module after these passes, too")->delimiter(',');
+  app.add_option("--print-after", print_after, "print the module after these passes, too")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--stop-after", stop_after, "end the pipeline after this pass");
   app.add_flag("--empty-schedule", options.empty_schedule, "every stage at root");
   app.add_flag("--keep-batch-norm", keep_batch_norm, "leave out fold-batch-norm");

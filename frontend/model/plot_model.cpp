@@ -181,7 +181,8 @@ bool run_dot(const std::string& format, const std::string& from, const std::stri
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return false;
-  throw Error(error("plot", fmt::format("Graphviz cannot draw {}: formats are png, svg, pdf", to)));
+  std::filesystem::remove(from);
+  throw Error(error("plot", fmt::format("Graphviz cannot write {}", to)));
 }
 
 }  // namespace
@@ -196,16 +197,21 @@ void plot_model(const Model& model, const std::filesystem::path& to_file, const 
   const std::string text = model_to_dot(model, options);
   std::string format = to_file.extension().string();
   format = format.empty() ? "png" : format.substr(1);
-  const std::filesystem::path script = format == "dot" ? to_file : std::filesystem::path(to_file.string() + ".dot");
-  {
-    std::ofstream out(script, std::ios::binary);
+  const auto write = [&](const std::filesystem::path& path) {
+    std::ofstream out(path, std::ios::binary);
     out << text;
-    if (!out.flush()) throw Error(error("plot", fmt::format("cannot write {}", script.string())));
-  }
-  if (format == "dot") return;
-  const bool drawn = run_dot(format, script.string(), to_file.string());
-  std::error_code ignored;
-  std::filesystem::remove(script, ignored);
+    if (!out.flush()) throw Error(error("plot", fmt::format("cannot write {}", path.string())));
+  };
+  if (format == "dot") return write(to_file);
+  if (format != "png" && format != "svg" && format != "pdf")
+    throw Error(error("plot", fmt::format("{}: the formats are png, svg, pdf and dot", to_file.string())));
+  std::string script = (std::filesystem::temp_directory_path() / "tusk-plot-XXXXXX").string();
+  const int file = mkstemp(script.data());
+  if (file < 0) throw Error(error("plot", fmt::format("cannot write {}", script)));
+  close(file);
+  write(script);
+  const bool drawn = run_dot(format, script, to_file.string());
+  std::filesystem::remove(script);
   if (!drawn) {
     throw Error(error("plot", "the program `dot` of Graphviz is not installed")
                     .note("install it (Debian: apt-get install graphviz), or write the ending .dot"));
