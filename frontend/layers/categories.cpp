@@ -57,7 +57,8 @@ std::vector<Tensor> CategoryEncodingImpl::call_all(const std::vector<Tensor>& in
     if (!(config.output_mode == "count")) fail("layer-inputs", "weights are given, but the mode is not count");
     weights = inputs[1];
   }
-  return {encoded(as_ids(inputs[0]), config.output_mode, config.num_tokens, emit::compute_dtype(), weights)};
+  const DType type = dtype_policy().variable;  // as Keras, not what it computes in
+  return {encoded(as_ids(inputs[0]), config.output_mode, config.num_tokens, type, weights)};
 }
 
 void IntegerLookupImpl::build(const Shape&) {

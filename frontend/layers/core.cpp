@@ -162,8 +162,10 @@ Tensor ReversibleEmbeddingImpl::call(Tensor x, const Call& call) {
   spec.a.emplace_back("k");
   spec.b = config.tie_weights ? std::vector<std::string>{"o", "k"} : std::vector<std::string>{"k", "o"};
   spec.y.emplace_back("o");
+  const DType type = config.reverse_dtype.empty() ? x.dtype() : DtypePolicy::named(config.reverse_dtype).compute;
   const Tensor logits =
-      emit::contract(x, config.tie_weights ? embeddings_ : reverse_embeddings_, std::nullopt, std::move(spec));
+      emit::contract(emit::cast(x, type), emit::cast(config.tie_weights ? embeddings_ : reverse_embeddings_, type),
+                     std::nullopt, std::move(spec));
   if (!config.logit_soft_cap) return logits;
   const double cap = *config.logit_soft_cap;
   return emit::map("mul", {emit::map("tanh", {emit::map("div", {logits, cap})}), cap});

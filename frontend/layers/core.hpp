@@ -127,6 +127,7 @@ struct ReversibleEmbeddingImpl : LayerBase {
     bool tie_weights = true;
     Initializer embeddings_initializer = "random_uniform";
     bool mask_zero = false;
+    std::string reverse_dtype = {};  // of the way back; "": the compute dtype
     std::optional<double> logit_soft_cap = {};
     std::string name = {};
     std::string dtype = {};
@@ -139,7 +140,7 @@ struct ReversibleEmbeddingImpl : LayerBase {
     f("embeddings_initializer", c.embeddings_initializer);
     f("mask_zero", c.mask_zero);
     f("logit_soft_cap", c.logit_soft_cap);
-    f.only("reverse_dtype", "float32");
+    f.nullable("reverse_dtype", c.reverse_dtype);
     f.only("lora_rank", nullptr);
     f.only("quantization_config", nullptr);
     f.ignored("lora_alpha");
