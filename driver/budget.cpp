@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "ir/base/printable.hpp"
+#include "ir/base/utf8.hpp"
 #include "ir/graph/op.hpp"
 #include "passes/pipeline.hpp"
 
@@ -112,10 +114,10 @@ Expected<Budget> budget_of(const graph::Module& module, const CompileOptions& op
 
 std::string print(const Budget& budget) {
   std::size_t width = 5;
-  for (const LayerBudget& layer : budget.layers) width = std::max(width, layer.layer.size());
+  for (const LayerBudget& layer : budget.layers) width = std::max(width, code_points(printable(layer.layer)));
   std::string out = fmt::format("{:<{}}  {:>14}  {:>12}  {:>14}\n", "layer", width, "MACs", "weights B", "largest B");
   const auto row = [&](std::string_view name, std::int64_t macs, std::int64_t bytes, std::int64_t most) {
-    out += fmt::format("{:<{}}  {:>14}  {:>12}  {:>14}\n", name, width, macs, bytes, most);
+    out += fmt::format("{:<{}}  {:>14}  {:>12}  {:>14}\n", printable(name), width, macs, bytes, most);
   };
   std::int64_t largest = 0;
   std::int64_t weights = 0;

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <sstream>
 
 #include "driver/temporary_folder.hpp"
 #include "ir/base/sha256.hpp"
@@ -105,8 +106,11 @@ Status build(const std::string& command, const std::vector<fs::path>& sources, c
     fs::remove(part, problem);
     std::ifstream text(log);
     const std::string first_lines(std::istreambuf_iterator<char>(text), {});
-    return error("build", fmt::format("the C++ compiler fails on {}", sources.front().parent_path().string()))
-        .note(first_lines.substr(0, 2000));
+    Diagnostic failure =
+        error("build", fmt::format("the C++ compiler fails on {}", sources.front().parent_path().string()));
+    std::istringstream lines(first_lines.substr(0, 2000));
+    for (std::string one; std::getline(lines, one);) failure.note(one);
+    return failure;
   }
   fs::rename(part, library, problem);
   if (problem) return error("build", fmt::format("cannot write {}: {}", library.string(), problem.message()));

@@ -1,5 +1,6 @@
 // tusk: the command.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -12,22 +13,20 @@
 #include "codegen/cpp/names.hpp"
 #include "driver/budget.hpp"
 #include "driver/compile.hpp"
+#include "driver/package_folder.hpp"
 #include "frontend/import/layer_list.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/plot_model.hpp"
 #include "frontend/model/summary.hpp"
 #include "frontend/model/to_module.hpp"
+#include "ir/base/printable.hpp"
 #include "passes/pipeline.hpp"
+#include "tools/command.hpp"
 #include "tools/verify.hpp"
 
 namespace {
 
 using namespace tusk;
-
-int fail(const Diagnostic& problem) {
-  std::cerr << problem.str();
-  return 1;
-}
 
 // batch=4, batch=1..64, height=32..1024:32
 Expected<DimRange> dim_range(const std::string& text) {
@@ -126,7 +125,12 @@ Status run_compile(const CompileFlags& flags) {
   };
   TRY(const auto files, compile(std::move(module), options));
   if (!flags.stop_after.empty()) return done();
-  return write_files(flags.folder, files);
+  TRY(const std::vector<std::string> others, write_package(flags.folder, files));
+  if (!others.empty()) {
+    fmt::print(stderr, "{} has files of other runs, which are no part of this one: {}\n", printable(flags.folder),
+               printable(fmt::format("{}", fmt::join(others, ", "))));
+  }
+  return done();
 }
 
 struct SummaryFlags {
@@ -181,22 +185,28 @@ Status run_check(const CompileFlags& flags) {
       flags.files.size() == 1 ? read_model(flags.files[0]) : read_model(flags.files[0], flags.files[1]));
   TRY(graph::Module module, to_module(loaded.model));
   TRY(const Ir ir, run_pipeline(std::move(module), {}));
-  fmt::print("{}: compiles; {} layers, {} parameters\n", flags.files[0], loaded.model.layers().size(),
+  fmt::print("{}: compiles; {} layers, {} parameters\n", printable(flags.files[0]), loaded.model.layers().size(),
              loaded.model.count_params());
   const auto list = [](std::string_view what, const std::vector<Tensor>& tensors,
                        const std::vector<std::string>& names) {
     for (std::size_t i = 0; i < tensors.size(); ++i)
-      fmt::print("{} {}: {} {}\n", what, names[i], keras_dtype(tensors[i].dtype()), keras_shape(tensors[i].shape()));
+      fmt::print("{} {}: {} {}\n", what, printable(names[i]), keras_dtype(tensors[i].dtype()),
+                 keras_shape(tensors[i].shape()));
   };
   list("input", loaded.model.inputs(), loaded.model.input_names());
   list("output", loaded.model.outputs(), loaded.model.output_names());
   return done();
 }
 
+Status run_layers() {
+  for (const std::string& name : supported_classes()) fmt::print("{}\n", name);
+  return done();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Tusk compiles Keras models, ahead of time, into C++ that stands alone."};
+  CLI::App app{"Tusk compiles Keras models, ahead of time, into C++ that stands alone.", "tusk"};
   app.set_version_flag("--version", fmt::format("tusk {}", version()));
   app.require_subcommand(1);
   CompileFlags flags;
@@ -264,27 +274,13 @@ int main(int argc, char** argv) {
       ->required()
       ->expected(1, 2);
   CLI::App* layers_command = app.add_subcommand("layers", "lists the layers that are supported");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& problem) {
-    return app.exit(problem) == 0 ? 0 : 1;
-  }
-  if (layers_command->parsed()) {
-    for (const std::string& name : supported_classes()) fmt::print("{}\n", name);
-    return 0;
-  }
-  const Status ok = [&]() -> Status {
-    try {
-      if (summary_command->parsed()) return run_summary(summary_flags);
-      if (plot_command->parsed()) return run_plot(plot_flags);
-      if (budget_command->parsed()) return run_budget(budget_flags);
-      if (check_command->parsed()) return run_check(check_flags);
-      return verify_command->parsed() ? verify_folder(verify) : run_compile(flags);
-    } catch (const std::bad_alloc&) {
-      return error(
-          "memory",
-          "out of memory: the model, at the largest sizes of its ranges (--dim), is too large for this machine");
-    }
-  }();
-  return ok ? 0 : fail(ok.problem());
+  if (const std::optional<int> code = read_options(app, argc, argv)) return *code;
+  return run_command([&]() -> Status {
+    if (layers_command->parsed()) return run_layers();
+    if (summary_command->parsed()) return run_summary(summary_flags);
+    if (plot_command->parsed()) return run_plot(plot_flags);
+    if (budget_command->parsed()) return run_budget(budget_flags);
+    if (check_command->parsed()) return run_check(check_flags);
+    return verify_command->parsed() ? verify_folder(verify) : run_compile(flags);
+  });
 }

@@ -21,15 +21,11 @@
 #include "ir/loop/verify.hpp"
 #include "ir/text/lexer.hpp"
 #include "passes/pipeline.hpp"
+#include "tools/command.hpp"
 
 namespace {
 
 using namespace tusk;
-
-int fail(const Diagnostic& problem) {
-  std::cerr << problem.str();
-  return 1;
-}
 
 Expected<std::string> read_all(const std::string& file) {
   std::ostringstream text;
@@ -135,7 +131,7 @@ void print_ops() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Runs passes on IR text and prints the result."};
+  CLI::App app{"Runs passes on IR text and prints the result.", "tusk-opt"};
   std::string file = "-";
   std::vector<std::string> passes;
   std::vector<std::string> print_after;
@@ -158,39 +154,37 @@ int main(int argc, char** argv) {
   app.add_flag("--list", list, "list the passes");
   bool ops = false;
   app.add_flag("--ops", ops, "print docs/ops.md");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& problem) {
-    return app.exit(problem) == 0 ? 0 : 1;
-  }
-  if (ops) {
-    print_ops();
-    return 0;
-  }
-  if (list) {
-    for (const std::span<const Pass> passes_of : {pipeline(), extra_passes()}) {
-      for (const Pass& pass : passes_of) std::cout << fmt::format("{:18} {}\n", pass.name, pass.doc);
+  if (const std::optional<int> code = read_options(app, argc, argv)) return *code;
+  return run_command([&]() -> Status {
+    if (ops) {
+      print_ops();
+      return done();
     }
-    return 0;
-  }
-  options.fold_batch_norm = !keep_batch_norm;
-  if (all || !stop_after.empty()) {
-    for (const Pass& pass : pipeline()) passes.emplace_back(pass.name);
-  }
-  if (const Status ok = check_passes(passes, print_after, stop_after); !ok) return fail(ok.problem());
-  const Expected<std::string> text = read_all(file);
-  if (!text) return fail(text.problem());
-  Expected<Ir> read = parse_ir(*text, file);
-  if (!read) return fail(read.problem());
-  Ir ir = *std::move(read);
-  for (const std::string& name : passes) {
-    Expected<Ir> next = pass_named(name)->run(std::move(ir), options);
-    if (!next) return fail(next.problem());
-    ir = *std::move(next);
-    if (std::find(print_after.begin(), print_after.end(), name) != print_after.end())
-      std::cout << "# after " << name << "\n" << print(ir);
-    if (name == stop_after) break;
-  }
-  std::cout << print(ir);
-  return 0;
+    if (list) {
+      for (const std::span<const Pass> passes_of : {pipeline(), extra_passes()}) {
+        for (const Pass& pass : passes_of) std::cout << fmt::format("{:18} {}\n", pass.name, pass.doc);
+      }
+      return done();
+    }
+    options.fold_batch_norm = !keep_batch_norm;
+    if (all || !stop_after.empty()) {
+      for (const Pass& pass : pipeline()) passes.emplace_back(pass.name);
+    }
+    if (const Status ok = check_passes(passes, print_after, stop_after); !ok) return ok.problem();
+    const Expected<std::string> text = read_all(file);
+    if (!text) return text.problem();
+    Expected<Ir> read = parse_ir(*text, file);
+    if (!read) return read.problem();
+    Ir ir = *std::move(read);
+    for (const std::string& name : passes) {
+      Expected<Ir> next = pass_named(name)->run(std::move(ir), options);
+      if (!next) return next.problem();
+      ir = *std::move(next);
+      if (std::find(print_after.begin(), print_after.end(), name) != print_after.end())
+        std::cout << "# after " << name << "\n" << print(ir);
+      if (name == stop_after) break;
+    }
+    std::cout << print(ir);
+    return done();
+  });
 }

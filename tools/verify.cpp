@@ -7,6 +7,7 @@
 
 #include "driver/compiled.hpp"
 #include "ir/base/compare.hpp"
+#include "ir/base/printable.hpp"
 #include "tools/recording.hpp"
 #include "tools/trace_layers.hpp"
 
@@ -27,6 +28,8 @@ Status verify_folder(const VerifyOptions& options) {
       recorded_calls(options.recording, names_of(model.inputs()), names_of(model.outputs())));
   if (calls.empty())
     return error("recording", fmt::format("{} records no call: it needs in/NAME and out/NUMBER", options.recording));
+  if (options.rtol && !(*options.rtol >= 0))
+    return error("option", fmt::format("--rtol {}: expected a number from 0 on", *options.rtol));
   const double rtol = options.rtol.value_or(model.tolerance());
   int wrong = 0;
   const RecordedCall* first_wrong = nullptr;
@@ -41,7 +44,8 @@ Status verify_folder(const VerifyOptions& options) {
       const bool good = apart <= rtol;
       wrong += good ? 0 : 1;
       if (!good && first_wrong == nullptr) first_wrong = &call;
-      fmt::print("{} {}out/{} {}: {:.2e}\n", good ? "ok   " : "WRONG", call.prefix, k, model.outputs()[k].name, apart);
+      fmt::print("{} {}out/{} {}: {:.2e}\n", good ? "ok   " : "WRONG", call.prefix, k,
+                 printable(model.outputs()[k].name), apart);
     }
   }
   if (first_wrong == nullptr) return done();

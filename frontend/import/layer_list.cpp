@@ -99,6 +99,7 @@ const std::vector<KnownLayer>& built_in() {
                                                 known_layer<layers::IntegerLookup>(),
                                                 known_layer<layers::Resizing>(),
                                                 known_layer<layers::CenterCrop>(),
+                                                known_layer<layers::RandomCrop>(),
                                                 known_layer<layers::AutoContrast>(),
                                                 known_layer<layers::STFTSpectrogram>(),
                                                 known_layer<layers::MelSpectrogram>(),

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "frontend/model/error.hpp"
@@ -16,10 +18,21 @@ namespace {
 
 using emit::map;
 
+/// Integers as floatx, which no policy changes.
+Tensor in_floats(const Tensor& x) { return is_float(x.dtype()) ? x : emit::cast(x, DType::f32); }
+
 /// While a model is defined an activation is an operation of it; `body` sees a traced tensor of floats.
 template <class Body>
 Tensor function(std::string_view class_name, const Tensor& x, Body body) {
-  return ops::apply(class_name, {x}, [body](const std::vector<Tensor>& in) { return body(emit::to_float(in[0])); });
+  return ops::apply(class_name, {x}, [body](const std::vector<Tensor>& in) { return body(in_floats(in[0])); });
+}
+
+/// The same for those that leave integers what they are.
+template <class Body>
+Tensor function_of_numbers(std::string_view class_name, const Tensor& x, Body body) {
+  return ops::apply(class_name, {x}, [body](const std::vector<Tensor>& in) {
+    return body(in[0].dtype() == DType::boolean ? in_floats(in[0]) : in[0]);
+  });
 }
 
 Tensor composite(std::string_view name, const Tensor& x) { return emit::op(name, {x}); }
@@ -34,8 +47,13 @@ Tensor negative_expm1(const Tensor& x) { return map("expm1", {map("min", {x, 0.0
 Tensor linear(const Tensor& x) { return x; }
 
 Tensor relu(const Tensor& x, const ReluOptions& options) {
-  return function("Relu", x, [options](const Tensor& in) {
-    const auto& [slope, max_value, threshold] = options;
+  return function_of_numbers("Relu", x, [options](const Tensor& number) {
+    auto [slope, max_value, threshold] = options;
+    const Tensor in = slope == 0 ? number : in_floats(number);
+    if (is_integer(in.dtype())) {  // Keras casts them to the dtype of x
+      max_value = std::trunc(max_value);
+      threshold = std::trunc(threshold);
+    }
     Tensor y = threshold == 0 ? map("relu", {in}) : map("select", {map("gt", {in, threshold}), in, 0.0});
     if (max_value < std::numeric_limits<double>::infinity()) y = map("min", {y, max_value});
     if (slope == 0) return y;
@@ -50,7 +68,7 @@ Tensor leaky_relu(const Tensor& x, double negative_slope) {
 }
 
 Tensor relu6(const Tensor& x) {
-  return function("Relu6", x, [](const Tensor& in) { return map("min", {map("relu", {in}), 6.0}); });
+  return function_of_numbers("Relu6", x, [](const Tensor& in) { return map("min", {map("relu", {in}), 6.0}); });
 }
 
 Tensor softmax(const Tensor& x, const AxisOptions& options) {
@@ -189,7 +207,9 @@ Tensor glu(const Tensor& x, const AxisOptions& options) {
   return function("Glu", x, [options](const Tensor& in) {
     const auto axis = static_cast<std::size_t>(emit::axis_of(in, options.axis));
     const std::int64_t n = in.dim(options.axis);
-    if (n % 2 != 0) throw Error(error("glu-axis", fmt::format("glu halves an axis of {}, which is odd", n)));
+    if (n % 2 != 0)
+      throw Error(error("glu-axis", fmt::format("glu halves axis {} of {}, whose extent is odd", options.axis,
+                                                keras_shape(in.shape()))));
     const auto half = [&](std::int64_t from) {
       Shape start(in.shape().size(), Dim(0));
       Shape limit = in.shape();

@@ -325,6 +325,13 @@ std::vector<Tensor> MultiHeadAttentionImpl::call_all(const std::vector<Tensor>& 
   return results;
 }
 
+std::vector<Shape> MultiHeadAttentionImpl::written_shapes(const std::vector<Shape>& inputs,
+                                                          std::vector<Shape> results) const {
+  const Shape& query = inputs.front();
+  if (results.size() == 2) results[1] = {query[0], Dim(config.num_heads), query[1], query[1]};
+  return results;
+}
+
 void GroupQueryAttentionImpl::build_all(const std::vector<Shape>& shapes) {
   check_field("head_dim", config.head_dim);
   check_field("num_query_heads", config.num_query_heads);

@@ -148,6 +148,8 @@ struct MultiHeadAttentionImpl : ProjectedAttentionBase {
   void build_all(const std::vector<Shape>& shapes) override;
   std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
   bool strips_masks() const override { return true; }
+  /// Scores have the queries' length twice.
+  std::vector<Shape> written_shapes(const std::vector<Shape>& inputs, std::vector<Shape> results) const override;
 
  private:
   std::vector<std::int64_t> axes_;
@@ -186,6 +188,7 @@ struct GroupQueryAttentionImpl : ProjectedAttentionBase {
   }
   void build_all(const std::vector<Shape>& shapes) override;
   std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
+  std::string_view keras_class() const override { return "GroupedQueryAttention"; }
 };
 using GroupQueryAttention = LayerOf<GroupQueryAttentionImpl>;
 

@@ -1,6 +1,7 @@
 #include "frontend/layers/convolution.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "frontend/layers/convolve.hpp"
 #include "frontend/layers/windows.hpp"
@@ -10,10 +11,7 @@ namespace tusk::layers {
 namespace {
 
 template <std::size_t axes, class Config, class Check>
-void check_window_fields(const Config& config, std::size_t rank, Check check) {
-  if (rank != axes + 2) {
-    throw Error(error("layer-rank", fmt::format("the layer needs rank {}, found {}", axes + 2, rank)));
-  }
+void check_window_fields(const Config& config, Check check) {
   bool strided = false;
   bool dilated = false;
   for (std::size_t i = 0; i < axes; ++i) {
@@ -24,7 +22,9 @@ void check_window_fields(const Config& config, std::size_t rank, Check check) {
     dilated = dilated || config.dilation_rate[i] > 1;
   }
   if (strided && dilated && !requires { config.depth_multiplier; }) {
-    throw Error(error("field-value", "strides and dilation_rate are both above 1, which Keras refuses"));
+    throw Error(
+        error("field-value", fmt::format("strides is ({}) and dilation_rate ({}): Keras refuses both above 1",
+                                         fmt::join(config.strides, ", "), fmt::join(config.dilation_rate, ", "))));
   }
 }
 
@@ -52,7 +52,8 @@ std::optional<Tensor> given(const Variable& bias) {
 
 template <std::size_t axes>
 void ConvImpl<axes>::build(const Shape& in) {
-  check_window_fields<axes>(config, in.size(), [&](auto field, std::int64_t value) { check_field(field, value); });
+  check_rank(in, axes + 2);
+  check_window_fields<axes>(config, [&](auto field, std::int64_t value) { check_field(field, value); });
   check_field("filters", config.filters);
   check_field("groups", config.groups);
   const std::int64_t channels = known_dim(in, channel_axis(config.data_format));
@@ -78,7 +79,8 @@ template struct ConvImpl<3>;
 
 template <std::size_t axes>
 void DepthwiseConvImpl<axes>::build(const Shape& in) {
-  check_window_fields<axes>(config, in.size(), [&](auto field, std::int64_t value) { check_field(field, value); });
+  check_rank(in, axes + 2);
+  check_window_fields<axes>(config, [&](auto field, std::int64_t value) { check_field(field, value); });
   check_field("depth_multiplier", config.depth_multiplier);
   const std::int64_t channels = known_dim(in, channel_axis(config.data_format));
   kernel_ = add_weight("kernel", kernel_shape(config.kernel_size, channels, config.depth_multiplier),
@@ -100,7 +102,8 @@ template struct DepthwiseConvImpl<2>;
 
 template <std::size_t axes>
 void SeparableConvImpl<axes>::build(const Shape& in) {
-  check_window_fields<axes>(config, in.size(), [&](auto field, std::int64_t value) { check_field(field, value); });
+  check_rank(in, axes + 2);
+  check_window_fields<axes>(config, [&](auto field, std::int64_t value) { check_field(field, value); });
   check_field("filters", config.filters);
   check_field("depth_multiplier", config.depth_multiplier);
   const std::int64_t channels = known_dim(in, channel_axis(config.data_format));
@@ -125,7 +128,8 @@ template struct SeparableConvImpl<2>;
 
 template <std::size_t axes>
 void ConvTransposeImpl<axes>::build(const Shape& in) {
-  check_window_fields<axes>(config, in.size(), [&](auto field, std::int64_t value) { check_field(field, value); });
+  check_rank(in, axes + 2);
+  check_window_fields<axes>(config, [&](auto field, std::int64_t value) { check_field(field, value); });
   check_field("filters", config.filters);
   for (std::size_t i = 0; i < axes && config.output_padding; ++i) {
     check_field("output_padding", (*config.output_padding)[i], 0);

@@ -85,8 +85,8 @@ std::vector<WindowAxis> windows_of(const Windowing<axes>& how, const Tensor& ker
     windows.push_back(window_axis(extent, size, how.strides[i], how.dilation_rate[i], how.padding));
     if (windows.back().count.is_constant() && windows.back().count.constant() < 1) {
       throw Error(error("layer-window", fmt::format("kernel_size {} with dilation_rate {} does not fit into an axis of "
-                                                    "{}",
-                                                    size, how.dilation_rate[i], extent.str())));
+                                                    "{}: the input is {}",
+                                                    size, how.dilation_rate[i], extent.str(), keras_shape(x))));
     }
   }
   return windows;

@@ -124,6 +124,17 @@ Tensor EinsumDenseImpl::call(Tensor input, const Call&) {
   return config.activation(emit::map("add", {y, emit::broadcast(bias_, y.shape(), bias_dims_, "bias")}));
 }
 
+std::vector<Shape> EinsumDenseImpl::written_shapes(const std::vector<Shape>& inputs, std::vector<Shape> results) const {
+  results = LayerBase::written_shapes(inputs, std::move(results));
+  Shape& shape = results.front();
+  const auto& extents = config.output_shape.extents;
+  for (std::size_t i = 0; i < extents.size() && i + 1 < shape.size(); ++i) {
+    Dim& extent = shape[shape.size() - extents.size() + i];
+    if (!extents[i] && extent.is_constant()) extent = unknown_dim("einsum");
+  }
+  return results;
+}
+
 void EmbeddingImpl::build(const Shape&) {
   check_field("input_dim", config.input_dim);
   check_field("output_dim", config.output_dim);

@@ -78,6 +78,8 @@ struct EinsumDenseImpl : LayerBase {
   }
   void build(const Shape& in) override;
   Tensor call(Tensor x, const Call& call) override;
+  /// None where output_shape has None.
+  std::vector<Shape> written_shapes(const std::vector<Shape>& inputs, std::vector<Shape> results) const override;
 
  private:
   graph::ContractSpec spec_;

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <string_view>
 
 #include "frontend/layers/windows.hpp"
 #include "frontend/model/trace.hpp"
@@ -57,10 +60,13 @@ void ResizingImpl::build(const Shape& in) {
 }
 
 Tensor ResizingImpl::call(Tensor input, const Call&) {
-  Tensor x = emit::to_float(input);
+  Tensor x = input.dtype() == DType::boolean ? emit::to_float(input) : input;
   const std::size_t first = first_spatial(config.data_format);
   const auto axis = static_cast<std::int64_t>(first);
   const Size to{config.height, config.width};
+  if (is_integer(x.dtype()) && config.pad_to_aspect_ratio && config.fill_value != std::floor(config.fill_value))
+    fail("field-value", fmt::format("fill_value is {}, expected a whole number: the image is {}", config.fill_value,
+                                    keras_dtype(x.dtype())));
   if (config.crop_to_aspect_ratio) x = cropped_to_aspect(x, first, to);
   if (config.pad_to_aspect_ratio) x = padded_to_aspect(x, first, to, config.fill_value);
   return resized(x, {{axis, config.height}, {axis + 1, config.width}}, config.interpolation, config.antialias);
@@ -85,11 +91,12 @@ Tensor CenterCropImpl::call(Tensor input, const Call&) {
   }
   x = cropped_to_aspect(x, first, {config.height, config.width});
   const auto axis = static_cast<std::int64_t>(first);
-  return resized(x, {{axis, config.height}, {axis + 1, config.width}}, "bilinear", false);
+  return interpolated(x, {{axis, config.height}, {axis + 1, config.width}}, "bilinear", false);
 }
 
 Tensor AutoContrastImpl::call(Tensor input, const Call&) {
-  if (config.value_range.values.size() != 2) fail("field-value", "value_range is no pair of numbers");
+  if (config.value_range.values.size() != 2)
+    fail("field-value", fmt::format("value_range has {} numbers, expected 2", config.value_range.values.size()));
   const double low = config.value_range.values[0];
   const double high = config.value_range.values[1];
   // From one range to another, in the order of Keras' operations.
@@ -114,13 +121,42 @@ Tensor AutoContrastImpl::call(Tensor input, const Call&) {
   return emit::map("select", {emit::spread(flat, x.shape(), axes), x, y});
 }
 
+namespace {
+
+void refuse_training(const LayerBase& layer, const Call& call) {
+  if (!call.training) return;
+  Diagnostic problem =
+      error("layer-training", fmt::format("{} is called with training = true, which this release cannot "
+                                          "compute",
+                                          layer.class_name()));
+  problem.layer = layer.name();
+  throw Error(std::move(problem));
+}
+
+}  // namespace
+
+Tensor RandomCropImpl::call(Tensor x, const Call& how) {
+  refuse_training(*this, how);
+  return x;
+}
+
+std::vector<Shape> RandomCropImpl::written_shapes(const std::vector<Shape>&, std::vector<Shape> results) const {
+  Shape& shape = results.front();
+  const std::size_t first = config.data_format == "channels_last" ? shape.size() - 3 : shape.size() - 2;
+  shape.at(first) = Dim(config.height);
+  shape.at(first + 1) = Dim(config.width);
+  return results;
+}
+
 template <FixedText keras_name>
 Tensor RandomImageImpl<keras_name>::call(Tensor x, const Call& how) {
-  if (how.training) {
-    fail("layer-training",
-         fmt::format("{} is called with training = true, which this release cannot compute", class_name));
-  }
-  return emit::to_float(x);
+  refuse_training(*this, how);
+  constexpr std::string_view kKeepIntegers[] = {"RandomBrightness",  "RandomColorDegeneration",
+                                                "RandomColorJitter", "RandomContrast",
+                                                "RandomGrayscale",   "RandomHue",
+                                                "RandomInvert",      "RandomPosterization",
+                                                "RandomSaturation",  "MixUp"};
+  return std::ranges::find(kKeepIntegers, class_name) != std::end(kKeepIntegers) ? x : emit::to_float(x);
 }
 
 #define TUSK_INSTANTIATE(Name) template struct RandomImageImpl<#Name>;

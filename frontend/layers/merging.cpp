@@ -21,6 +21,12 @@ Tensor MergeImpl::output_mask(const std::vector<Tensor>&, const Call& call) {
 
 namespace {
 
+/// What a division of integers computes in, whatever the layer's policy: NumPy's rule, as TensorFlow has it.
+Tensor quotient_float(const Tensor& x) {
+  if (is_float(x.dtype())) return x;
+  return emit::cast(x, size_of(x.dtype()) == 1 ? DType::f32 : DType::f64);
+}
+
 /// The fold of products, maxima or minima of which some have masks, of the rank of their inputs less one.
 Tensor masked_fold(std::string_view row, const std::vector<Tensor>& inputs, const std::vector<Tensor>& masks) {
   const bool is_product = row == "mul";
@@ -73,8 +79,20 @@ std::vector<Tensor> ElementwiseMergeImpl<keras_name, row>::call_all(const std::v
   for (std::size_t i = 1; i < aligned.size(); ++i) {
     result = emit::map(is_mean ? "add" : row.view(), {result, aligned[i]});
   }
-  if (is_mean) result = emit::map("div", {emit::to_float(result), static_cast<double>(aligned.size())});
+  if (is_mean) result = emit::map("div", {quotient_float(result), static_cast<double>(aligned.size())});
   return {result};
+}
+
+template <FixedText keras_name, FixedText row>
+std::vector<Shape> ElementwiseMergeImpl<keras_name, row>::written_shapes(const std::vector<Shape>& inputs,
+                                                                         std::vector<Shape> results) const {
+  Shape& shape = results.front();
+  for (const Shape& input : inputs) {
+    for (std::size_t i = 0; input.size() == shape.size() && i < shape.size(); ++i) {
+      if (!input[i].is_constant()) shape[i] = input[i];
+    }
+  }
+  return results;
 }
 
 template struct ElementwiseMergeImpl<"Add", "add">;
@@ -86,7 +104,9 @@ template struct ElementwiseMergeImpl<"Minimum", "min">;
 
 std::vector<Tensor> ConcatenateImpl::call_all(const std::vector<Tensor>& inputs, const Call&) {
   const std::int64_t axis = emit::axis_of(inputs.front(), config.axis);
-  if (axis == 0) fail("field-value", fmt::format("axis is {}, which is the batch", config.axis));
+  if (axis == 0)
+    fail("field-value",
+         fmt::format("axis is {}, which is the batch of {}", config.axis, keras_shape(inputs.front().shape())));
   const std::vector<Tensor> cast = emit::with_one_dtype(inputs);
   std::vector<emit::Arg> parts;
   for (const Tensor& input : cast) {
@@ -136,7 +156,9 @@ std::vector<Tensor> DotImpl::call_all(const std::vector<Tensor>& inputs, const C
     if (x[i].rank() < 2 || x[i].rank() > 5)
       fail("layer-rank", fmt::format("Dot needs ranks of 2 to 5, found {}", keras_shape(x[i].shape())));
     axis[i] = emit::axis_of(x[i], axes[axes.size() == 1 ? 0 : i]);
-    if (axis[i] == 0) fail("field-value", "axes names the batch");
+    if (axis[i] == 0)
+      fail("field-value", fmt::format("axes has {}, which is the batch of {}", axes[axes.size() == 1 ? 0 : i],
+                                      keras_shape(x[i].shape())));
     if (config.normalize) x[i] = emit::normalized(x[i], {axis[i]}, 1e-7);
   }
   const Dim& left = x[0].shape()[static_cast<std::size_t>(axis[0])];

@@ -32,6 +32,8 @@ struct ElementwiseMergeImpl : MergeImpl {
   std::size_t min_inputs() const override { return row.view() == "sub" ? 2 : 1; }
   std::size_t max_inputs() const override { return row.view() == "sub" ? 2 : MergeImpl::max_inputs(); }
   std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
+  /// None where one input has None.
+  std::vector<Shape> written_shapes(const std::vector<Shape>& inputs, std::vector<Shape> results) const override;
 };
 using Add = LayerOf<ElementwiseMergeImpl<"Add", "add">>;
 using Subtract = LayerOf<ElementwiseMergeImpl<"Subtract", "sub">>;

@@ -137,7 +137,7 @@ void NormalizationImpl::build(const Shape& in) {
   }
   mean_ = add_weight("mean", shape, {.initializer = "zeros", .trainable = false});
   variance_ = add_weight("variance", shape, {.initializer = "ones", .trainable = false});
-  count_ = add_weight("count", {}, {.initializer = "zeros", .trainable = false});
+  count_ = add_weight("count", {}, {.initializer = "zeros", .trainable = false, .dtype = DType::i64});
 }
 
 Tensor NormalizationImpl::call(Tensor input, const Call&) {

@@ -88,7 +88,8 @@ Tensor PoolingImpl<pool, axes>::call(Tensor input, const Call&) {
     windows.push_back(window_axis(extent, config.pool_size[i], strides[i], 1, config.padding.str()));
     const WindowAxis& window = windows.back();
     if (window.count.is_constant() && window.count.constant() < 1) {
-      fail("layer-window", fmt::format("pool_size {} does not fit into an axis of {}", window.size, extent.str()));
+      fail("layer-window", fmt::format("pool_size {} does not fit into an axis of {}: the input is {}", window.size,
+                                       extent.str(), keras_shape(x.shape())));
     }
     padded = padded || !(window.before + window.after == Dim(0));
     elements *= window.size;

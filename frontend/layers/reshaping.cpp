@@ -32,8 +32,8 @@ Tensor PermuteImpl::call(Tensor x, const Call&) {
   std::ranges::sort(sorted);
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     if (sorted.size() == x.shape().size() && sorted[i] == static_cast<std::int64_t>(i)) continue;
-    fail("field-value",
-         fmt::format("dims is ({}), expected each of 1 to {} once", fmt::join(config.dims, ", "), x.rank() - 1));
+    fail("field-value", fmt::format("dims is ({}), expected each of 1 to {} once: the input is {}",
+                                    fmt::join(config.dims, ", "), x.rank() - 1, keras_shape(x.shape())));
   }
   return emit::transpose(x, std::move(perm));
 }
@@ -86,8 +86,8 @@ Tensor CroppingImpl<axes>::call(Tensor x, const Call&) {
     const std::size_t axis = first_spatial(config.data_format) + i;
     const auto& [before, after] = config.cropping[i];
     if (limit[axis].is_constant() && limit[axis].constant() <= before + after) {
-      fail("layer-window",
-           fmt::format("cropping of {} and {} leaves nothing of an axis of {}", before, after, limit[axis].str()));
+      fail("layer-window", fmt::format("cropping of {} and {} leaves nothing of an axis of {}: the input is {}", before,
+                                       after, limit[axis].str(), keras_shape(x.shape())));
     }
     start[axis] = Dim(before);
     limit[axis] = limit[axis] - Dim(after);

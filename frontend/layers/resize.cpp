@@ -83,19 +83,53 @@ Tensor along_axis(const Tensor& x, const Resized& to, Interpolation interpolatio
   return emit::weighted_gather(x, to.axis, std::move(taps.index), taps.weight);
 }
 
+/// The dtype's own ends for what lies beyond: cast itself would wrap within 32 bits.
+Tensor saturated(const Tensor& x, DType to) {
+  Tensor y = x;
+  if (size_of(to) == 1) {
+    const double least = to == DType::i8 ? -128 : 0;
+    y = emit::map("min", {emit::map("max", {y, least}), least + 255});
+  }
+  return emit::cast(y, to);
+}
+
+// The weights of a bilinear kernel are whole multiples of 1 / (2 * size), so a sum of integers is exact until it is
+// divided: halves are halves, whoever computes them.
+Tensor resized_integers(const Tensor& x, const std::vector<Resized>& axes, Interpolation interpolation,
+                        bool antialias) {
+  const bool whole = interpolation == "bilinear" && !antialias;
+  double divisor = 1;
+  Tensor y = emit::cast(x, DType::f64);
+  for (const Resized& to : axes) {
+    const std::int64_t extent = y.dim(to.axis);
+    if (extent == to.size) continue;
+    Taps taps = taps_of(extent, to.size, interpolation, antialias);
+    const double multiple = 2 * static_cast<double>(to.size);
+    for (std::int64_t i = 0; whole && i < taps.weight.size(); ++i)
+      taps.weight.set(i, std::nearbyint(taps.weight.at(i) * multiple));
+    if (whole) divisor *= multiple;
+    y = emit::weighted_gather(y, to.axis, std::move(taps.index), taps.weight);
+  }
+  if (divisor != 1) y = emit::map("div", {y, divisor});
+  return saturated(emit::map("rint", {y}), x.dtype());
+}
+
 }  // namespace
 
-Tensor resized(const Tensor& x, const std::vector<Resized>& axes, Interpolation interpolation, bool antialias) {
-  Tensor y = x;
-  if (interpolation != "nearest") {
-    if (!is_float(x.dtype())) {
-      throw Error(error("resize-integers",
-                        "integers are interpolated, which Keras rounds; put a Rescaling(1.0) in front for floats"));
-    }
-    y = emit::cast(x, DType::f32);  // as TensorFlow does, whatever the dtype
-  }
+Tensor interpolated(const Tensor& x, const std::vector<Resized>& axes, Interpolation interpolation, bool antialias) {
+  Tensor y = emit::cast(x, DType::f32);
   for (const Resized& to : axes) y = along_axis(y, to, interpolation, antialias);
-  return emit::cast(y, x.dtype());
+  return y;
+}
+
+Tensor resized(const Tensor& x, const std::vector<Resized>& axes, Interpolation interpolation, bool antialias) {
+  if (interpolation != "nearest") {
+    if (is_integer(x.dtype())) return resized_integers(x, axes, interpolation, antialias);
+    return emit::cast(interpolated(x, axes, interpolation, antialias), x.dtype());
+  }
+  Tensor y = x;
+  for (const Resized& to : axes) y = along_axis(y, to, interpolation, antialias);
+  return y;
 }
 
 }  // namespace tusk::layers

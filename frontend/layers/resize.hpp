@@ -18,7 +18,12 @@ struct Resized {
 
 /// Each axis of known extent n to `size` samples: sample i lies at (i + 0.5) * n / size - 0.5 (half-pixel centres), the
 /// weights of the elements that a kernel reaches add up to 1. antialias widens the kernel by n / size where that is
-/// more than 1. Keras: ops.image.resize.
+/// more than 1. The result is f32, as TensorFlow's is, whatever x is.
+Tensor interpolated(const Tensor& x, const std::vector<Resized>& axes, Interpolation interpolation, bool antialias);
+
+/// The same in the dtype of x; integers are rounded, halves to even (Keras computes them in f32, so where the
+/// exact value is a half, it may round the other way).
+/// Keras: ops.image.resize.
 Tensor resized(const Tensor& x, const std::vector<Resized>& axes, Interpolation interpolation, bool antialias);
 
 }  // namespace tusk::layers

@@ -52,6 +52,18 @@ std::vector<Tensor> TimeDistributedImpl::call_all(const std::vector<Tensor>& inp
   return results;
 }
 
+std::vector<Shape> TimeDistributedImpl::written_shapes(const std::vector<Shape>& inputs,
+                                                       std::vector<Shape> results) const {
+  const auto of_step = [](Shape shape) {
+    shape.erase(shape.begin() + 1);
+    return shape;
+  };
+  Shape& shape = results.front();
+  const Shape written = config.layer.base().written_shapes({of_step(inputs.front())}, {of_step(shape)}).front();
+  for (std::size_t i = 1; i < written.size(); ++i) shape[i + 1] = written[i];
+  return results;
+}
+
 void SpectralNormalizationImpl::build(const Shape& in) {
   check_layer(config.layer);
   check_field("power_iterations", config.power_iterations);

@@ -21,6 +21,8 @@ struct TimeDistributedImpl : MaskedLayer {
   static void fields(auto& f, Config& c) { f("layer", c.layer); }
   void build(const Shape& in) override;
   std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
+  /// That of the layer, at each step.
+  std::vector<Shape> written_shapes(const std::vector<Shape>& inputs, std::vector<Shape> results) const override;
 };
 using TimeDistributed = LayerOf<TimeDistributedImpl>;
 

@@ -27,7 +27,7 @@ std::uint64_t seed_of(std::string_view layer, std::string_view weight) {
 
 void LayerBase::set_identity(std::string_view class_name, std::string name) {
   class_name_ = class_name;
-  name_ = name.empty() ? automatic_name(class_name) : std::move(name);
+  name_ = name.empty() ? automatic_name(keras_class()) : std::move(name);
 }
 
 void LayerBase::fail(std::string code, std::string message) const {
@@ -84,6 +84,12 @@ Tensor LayerBase::output_mask(const std::vector<Tensor>&, const Call& how) {
   return supports_masking() && !how.mask.list.empty() ? how.mask.list.front() : Tensor();
 }
 
+// To Keras glu halves nothing.
+std::vector<Shape> LayerBase::written_shapes(const std::vector<Shape>&, std::vector<Shape> results) const {
+  if (activation_ == "glu") results.front().back() *= Dim(2);
+  return results;
+}
+
 Variable LayerBase::add_weight(std::string name, const Shape& shape, WeightOptions options) {
   std::int64_t count = 1;
   for (const Dim& extent : shape) {
@@ -91,13 +97,14 @@ Variable LayerBase::add_weight(std::string name, const Shape& shape, WeightOptio
       fail("layer-unknown-dim", fmt::format("weight {} needs known extents, found {}", name, keras_shape(shape)));
     }
     if (extent.constant() < 1 || extent.constant() > kMaxWeight / count) {
-      fail("weight-size", fmt::format("weight {} would have shape {}", name, keras_shape(shape)));
+      fail("weight-size", fmt::format("weight {} would have shape {}, expected at most {} elements", name,
+                                      keras_shape(shape), kMaxWeight));
     }
     count *= extent.constant();
   }
   const std::uint64_t seed = seed_of(name_, name);
-  weights_.emplace_back(std::move(name), graph::Type{policy_.variable, shape}, options.initializer, options.trainable,
-                        options.autocast, seed);
+  weights_.emplace_back(std::move(name), graph::Type{options.dtype.value_or(policy_.variable), shape},
+                        options.initializer, options.trainable, options.autocast, seed);
   return weights_.back();
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -25,7 +26,8 @@ class Layer;
 struct WeightOptions {
   Initializer initializer = "glorot_uniform";
   bool trainable = true;
-  bool autocast = true;  // read in the layer's compute dtype
+  bool autocast = true;             // read in the layer's compute dtype
+  std::optional<DType> dtype = {};  // otherwise the policy's
 };
 
 /// The base of every layer. A layer has `struct Config` (field by field what Keras' get_config has), `static void
@@ -47,6 +49,8 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
 
   const std::string& name() const { return name_; }
   std::string_view class_name() const { return class_name_; }
+  /// How Python calls the class, which files may name otherwise.
+  virtual std::string_view keras_class() const { return class_name_; }
   bool built() const { return built_; }
   /// Builds the layer for inputs of these shapes, once.
   void ensure_built(const std::vector<Shape>& shapes);
@@ -68,6 +72,9 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   virtual bool strips_masks() const { return false; }
   /// The mask of the results (Keras' compute_mask); `call.mask` has one entry for each input. An empty tensor is none.
   virtual Tensor output_mask(const std::vector<Tensor>& inputs, const Call& call);
+  /// The shapes that Keras writes down for the results of a call, where they are not those that it computes: its rules
+  /// for shapes and its code do not always agree. For the summary alone.
+  virtual std::vector<Shape> written_shapes(const std::vector<Shape>& inputs, std::vector<Shape> results) const;
   /// A model names the values inside of it, but not its results.
   virtual bool is_model() const { return false; }
   /// An operation of keras.ops is a node of a model, but none of its layers.

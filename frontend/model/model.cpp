@@ -64,7 +64,11 @@ Tensor InputLayerImpl::make() {
       shape.push_back(Dim::symbol(dim.symbol()));
     }
   }
-  check_elements(shape);
+  try {
+    check_elements(shape);
+  } catch (const Error& failure) {
+    fail(failure.problem().code, failure.problem().message);
+  }
   const std::vector<graph::Type> outputs{{dtype_of(config.dtype), shape}};
   auto node = std::make_shared<Node>(shared_from_this(), std::vector<Tensor>(), 0, outputs, Call{});
   return Tensor(Tensor::Result{std::move(node), 0});
@@ -72,6 +76,11 @@ Tensor InputLayerImpl::make() {
 
 std::vector<Tensor> InputLayerImpl::call_all(const std::vector<Tensor>&, const Call&) {
   fail("input-call", "an InputLayer is not called");
+}
+
+std::vector<Shape> InputLayerImpl::written_shapes(const std::vector<Shape>&, std::vector<Shape> results) const {
+  if (const std::optional<std::int64_t>& batch = config.batch_shape.front().extent()) results.front()[0] = Dim(*batch);
+  return results;
 }
 
 Tensor Input(const std::vector<InputDim>& shape, const InputOptions& options) {

@@ -54,6 +54,8 @@ struct InputLayerImpl : LayerBase {
   std::size_t max_inputs() const override { return 0; }
   void build_all(const std::vector<Shape>&) override {}
   std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
+  /// With the batch of the configuration: the compiled function has any.
+  std::vector<Shape> written_shapes(const std::vector<Shape>& inputs, std::vector<Shape> results) const override;
 
   /// The tensor of its one node.
   Tensor make();

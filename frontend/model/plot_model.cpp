@@ -143,7 +143,7 @@ class Plot {
            layer.base().trainable() ? "forestgreen" : "firebrick");
     }
     const int columns = std::max(1, count);
-    const std::string kind = escaped(layer.class_name());
+    const std::string kind = escaped(layer.base().keras_class());
     const std::string title = options_.show_layer_names ? fmt::format("<b>{}</b> ({})", escaped(layer.name()), kind)
                                                         : fmt::format("<b>{}</b>", kind);
     std::string out = "<table border=\"0\" cellborder=\"1\" bgcolor=\"black\" cellpadding=\"10\">";

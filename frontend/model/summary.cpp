@@ -10,8 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "frontend/model/cells.hpp"
 #include "frontend/model/model.hpp"
-#include "frontend/model/trace.hpp"
+#include "frontend/model/written_shapes.hpp"
+#include "ir/base/printable.hpp"
+#include "ir/base/utf8.hpp"
 
 namespace tusk {
 namespace {
@@ -24,22 +27,6 @@ struct Column {
   std::int64_t width = 0;  // between the lines of the frame
 };
 
-// --- text by characters, not bytes
-
-std::int64_t length(std::string_view text) {
-  return std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
-}
-
-std::string first(std::string_view text, std::int64_t count) {
-  std::size_t end = 0;
-  while (end < text.size()) {
-    const bool starts = (static_cast<unsigned char>(text[end]) & 0xC0) != 0x80;
-    if (starts && count-- == 0) break;
-    ++end;
-  }
-  return std::string(text.substr(0, end));
-}
-
 std::string repeated(std::string_view text, std::int64_t times) {
   std::string out;
   for (std::int64_t i = 0; i < times; ++i) out += text;
@@ -51,9 +38,18 @@ std::string stripped(std::string text) {
   return text;
 }
 
+/// Blanks at the end of a line go as far as it has more characters (not cells, as it were right) than `width`.
+std::string without_excess(std::string line, std::int64_t width) {
+  for (auto excess = static_cast<std::int64_t>(code_points(line)) - width; excess > 0 && line.ends_with(' '); --excess)
+    line.pop_back();
+  return line;
+}
+
+enum class Overflow { ellipsis, fold };
+
 /// Words with the blanks around them: a line breaks in front of one that does not fit; one that is too long for any
-/// line ends in an ellipsis.
-std::vector<std::string> wrapped(const std::string& text, std::int64_t width) {
+/// line ends in an ellipsis, or goes on in the next ones.
+std::vector<std::string> wrapped(const std::string& text, std::int64_t width, Overflow overflow = Overflow::ellipsis) {
   std::vector<std::string> lines{""};
   std::size_t at = 0;
   while (at < text.size()) {
@@ -61,21 +57,27 @@ std::vector<std::string> wrapped(const std::string& text, std::int64_t width) {
     while (end < text.size() && text[end] == ' ') ++end;
     while (end < text.size() && text[end] != ' ') ++end;
     while (end < text.size() && text[end] == ' ') ++end;
-    const std::string word = text.substr(at, end - at);
-    const bool fits = width - length(lines.back()) >= length(stripped(word));
+    std::string word = text.substr(at, end - at);
+    const bool fits = width - cells_of(lines.back()) >= cells_of(stripped(word));
     if (!fits && at > 0) lines.emplace_back();
+    while (overflow == Overflow::fold && cells_of(stripped(word)) > width) {
+      lines.back() = first_cells(word, width);
+      word.erase(0, lines.back().size());
+      lines.emplace_back();
+    }
     lines.back() += word;
     at = end;
   }
   for (std::string& line : lines) {
-    line = stripped(line);
-    if (length(line) > width) line = first(line, width - 1) + "…";
+    line = without_excess(line, width);
+    if (cells_of(line) > width) line = first_cells(line, width - 1) + "…";
   }
   return lines;
 }
 
-std::string justified(const std::string& text, Justify justify, std::int64_t width) {
-  const std::int64_t space = width - length(text);
+std::string justified(const std::string& line, Justify justify, std::int64_t width) {
+  const std::string text = justify == Justify::left ? line : stripped(line);
+  const std::int64_t space = width - cells_of(text);
   const std::int64_t left = justify == Justify::left ? 0 : justify == Justify::right ? space : space / 2;
   return std::string(static_cast<std::size_t>(left), ' ') + text +
          std::string(static_cast<std::size_t>(space - left), ' ');
@@ -147,26 +149,30 @@ std::string connections_of(const LayerBase& layer, const FunctionalImpl& model) 
     if (node->layer.get() != &layer) continue;
     for (const Tensor& input : node->inputs) {
       const Tensor::Result& of = *input.result();
-      out += fmt::format("{}{}[{}][{}]", out.empty() ? "" : ", ", of.node->layer->name(),
+      out += fmt::format("{}{}[{}][{}]", out.empty() ? "" : ", ", printable(of.node->layer->name()),
                          index_of(*of.node->layer, of.node.get()), of.index);
     }
   }
   return out.empty() ? "-" : out;
 }
 
+/// As Python would join them: an axis alone has no comma behind it.
+std::string joined(const Shape& shape) {
+  const std::string text = keras_shape(shape);
+  return shape.size() == 1 ? text.substr(0, text.size() - 2) + ")" : text;
+}
+
 /// The results of the last call.
-std::string shape_of(const LayerBase& layer, const FunctionalImpl& model) {
+std::string shape_of(const LayerBase& layer, const WrittenShapes& shapes, const FunctionalImpl& model) {
   const Node* last = nullptr;
   for (const auto& node : model.nodes) {
     if (node->layer.get() == &layer) last = node.get();
   }
   if (last == nullptr) return "?";
-  if (last->outputs.size() == 1) return keras_shape(last->outputs[0].shape);
-  const bool list = layer.is_model() || layer.is_operation();
-  std::string out(list ? "[" : "(");
-  for (std::size_t i = 0; i < last->outputs.size(); ++i)
-    out += (i == 0 ? "" : ", ") + keras_shape(last->outputs[i].shape);
-  return out + (list ? "]" : ")");
+  std::string out;
+  const std::vector<Shape>& results = shapes.at(last);
+  for (const Shape& shape : results) out += (out.empty() ? "" : ", ") + joined(shape);
+  return results.size() == 1 ? out : "[" + out + "]";
 }
 
 using Cells = std::vector<std::string>;
@@ -177,17 +183,20 @@ struct Table {
   std::vector<Column> columns;
   std::vector<Cells> rows;
 
-  void add(const Layer& layer, const FunctionalImpl& model, std::int64_t level) {
+  void add(const Layer& layer, const WrittenShapes& shapes, const FunctionalImpl& model, std::int64_t level) {
     const LayerBase& base = layer.base();
-    Cells row{repeated("   ", level) + (level > 0 ? "└ " : "") + fmt::format("{} ({})", base.name(), base.class_name()),
-              shape_of(base, model), with_commas(count_of(base.weights()).elements)};
+    Cells row{repeated("   ", level) + (level > 0 ? "└ " : "") +
+                  fmt::format("{} ({})", printable(base.name()), base.keras_class()),
+              shape_of(base, shapes, model), with_commas(count_of(base.weights()).elements)};
     if (connections) row.push_back(level > 0 ? "-" : connections_of(base, model));
     if (options.show_trainable) row.emplace_back(base.weights().empty() ? "-" : base.trainable() ? "Y" : "N");
     rows.push_back(std::move(row));
     const auto* inner = dynamic_cast<const FunctionalImpl*>(&base);
     if (!options.expand_nested || inner == nullptr) return;
+    const WrittenShapes inner_shapes = written_shapes(*inner);
     for (const Layer& part : inner->layers) {
-      if (inner->class_name() != "Sequential" || part.class_name() != "InputLayer") add(part, *inner, level + 1);
+      if (inner->class_name() != "Sequential" || part.class_name() != "InputLayer")
+        add(part, inner_shapes, *inner, level + 1);
     }
   }
 
@@ -211,12 +220,16 @@ struct Table {
     }
   }
 
-  std::string print(const Cells& row, std::string_view bar) const {
+  /// Cells of the header stand at its bottom, those of rows at their top.
+  std::string print(const Cells& row, std::string_view bar, bool header = false) const {
     std::vector<std::vector<std::string>> cells;
     std::size_t height = 1;
     for (std::size_t i = 0; i < columns.size(); ++i) {
       cells.push_back(wrapped(row[i], columns[i].width - 2));
       height = std::max(height, cells.back().size());
+    }
+    for (std::vector<std::string>& cell : cells) {
+      if (header) cell.insert(cell.begin(), height - cell.size(), "");
     }
     std::string out;
     for (std::size_t line = 0; line < height; ++line) {
@@ -240,7 +253,7 @@ struct Table {
     return cut(text) + "\n";
   }
 
-  std::string cut(const std::string& text) const { return first(text, options.console_width); }
+  std::string cut(const std::string& text) const { return first_cells(text, options.console_width); }
 };
 
 }  // namespace
@@ -261,14 +274,18 @@ std::string summary(const Model& model, const SummaryOptions& options) {
   line_length = std::min(line_length, options.console_width - 4);
   table.set_widths(positions, options.line_length > 0 ? options.line_length : line_length);
   const bool sequential = functional.class_name() == "Sequential";
+  const WrittenShapes shapes = written_shapes(functional);
   for (const Layer& layer : functional.operations) {
-    if (!sequential || layer.class_name() != "InputLayer") table.add(layer, functional, 0);
+    if (!sequential || layer.class_name() != "InputLayer") table.add(layer, shapes, functional, 0);
   }
 
   Cells header;
   for (const Column& column : table.columns) header.push_back(column.header);
-  std::string out = table.cut(fmt::format("Model: \"{}\"", model.name())) + "\n";
-  out += table.frame("┏", "━", "┳", "┓") + table.print(header, "┃") + table.frame("┡", "━", "╇", "┩");
+  std::string out;
+  for (const std::string& line :
+       wrapped(fmt::format("Model: \"{}\"", printable(model.name())), options.console_width, Overflow::fold))
+    out += line + "\n";
+  out += table.frame("┏", "━", "┳", "┓") + table.print(header, "┃", true) + table.frame("┡", "━", "╇", "┩");
   for (std::size_t i = 0; i < table.rows.size(); ++i) {
     if (i > 0) out += table.frame("├", "─", "┼", "┤");
     out += table.print(table.rows[i], "│");

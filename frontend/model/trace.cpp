@@ -478,12 +478,11 @@ std::vector<Tensor> broadcast_together(std::vector<Tensor> tensors) {
       const Dim& extent = x.shape()[i];
       Dim& common = shape[rank - x.shape().size() + i];
       if (common == Dim(1)) common = extent;
-      const bool fits = extent == Dim(1) || extent == common || !extent.is_constant() || !common.is_constant();
-      if (!fits) {
-        throw Error(error("broadcast-shapes", fmt::format("shapes {} and {} do not broadcast: axis {} is {} and {}",
-                                                          keras_shape(tensors.front().shape()), keras_shape(x.shape()),
-                                                          i, common.str(), extent.str())));
-      }
+      if (extent == Dim(1) || extent == common || !extent.is_constant() || !common.is_constant()) continue;
+      throw Error(error(
+          "broadcast-shapes",
+          fmt::format("shapes {} and {} do not broadcast: axis {} is {} and {}", keras_shape(tensors.front().shape()),
+                      keras_shape(x.shape()), static_cast<std::int64_t>(i) - x.rank(), common.str(), extent.str())));
     }
   }
   for (Tensor& x : tensors) {

@@ -28,6 +28,9 @@ for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TUSK_SHARED"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
 
+if "asan" not in os.path.basename(os.path.normpath(build)):
+    config.available_features.add("limits")  # of address space, of which a sanitizer takes terabytes
+
 config.substitutions += [
     ("%exit-1", """sh -c '"$@" 2>&1; test $? -eq 1' sh"""),
     ("%edit", f"{sys.executable} {os.path.join(config.test_source_root, 'edit_model.py')}"),

@@ -269,6 +269,32 @@ case("open_size", {"x": (None, None, 2)}, lambda x: Dense(3)(GlobalAveragePoolin
 case("open_size_transpose", {"x": (None, 4, 3)}, lambda x: Conv2DTranspose(2, 3, strides=2, padding="same")(x), sizes=((3,), (5,)))
 
 
+# ---- integers
+def integer_images(x):
+    u, i = ops.cast(x, "uint8"), ops.cast(x, "int32") - 99
+    return [L.Resizing(3, 7)(u), L.Resizing(3, 3, interpolation="bicubic")(u), L.Resizing(1, 3, antialias=True, crop_to_aspect_ratio=True)(i), L.Resizing(4, 2, interpolation="nearest")(u),
+            L.UpSampling2D(3, interpolation="bilinear")(i), L.CenterCrop(6, 6, dtype="float16")(u), L.CenterCrop(2, 2)(i), L.RandomCrop(4, 4)(u), L.RandomContrast(0.5)(i), L.RandomFlip()(u)]
+
+
+def integers(x):
+    u, i, b = ops.cast(ops.abs(x * 4), "uint8"), ops.cast(x * 4, "int32"), ops.cast(x * 30, "int8")
+    return [Activation("relu")(i), Activation("relu6")(u), L.ReLU(5.5, threshold=2.7)(i), L.ReLU(None, 0.5)(i), L.LeakyReLU(dtype="float16")(b), Activation("tanh", dtype="float16")(i),
+            L.Average()([i, i, u]), L.Average(dtype="bfloat16")([b, b]), L.Average()([u, u]), L.Average()([i, x])]
+
+
+case("integer_images", {"x": (5, 5, 3)}, integer_images, data="pixels", note="what interpolates integers rounds them; odd extents, so that no value lies halfway")
+case("integers", {"x": (8,)}, integers, data="wide", note="Average of int8 wraps before it divides")
+
+# ---- what the summary shows otherwise than it is computed
+def written_shapes(x):
+    t = L.Reshape((3, 2))(x)
+    a, b = ops.split(x, 2, axis=1)
+    e = L.LayerNormalization()(L.EinsumDense("abc,cd->abd", (None, 2))(t))
+    y, scores = L.MultiHeadAttention(2, 2)(t, L.Concatenate(axis=1)([t, t]), return_attention_scores=True)
+    return [ops.sum(a, axis=1), b, Add()([t, e]), y, scores, L.GroupQueryAttention(2, 2, 1)(t, t), L.Rescaling(2.0)(Activation("glu")(x)), L.RandomCrop(2, 1)(L.Reshape((3, 2, 1))(x))]
+
+case("written_shapes", {"x": (6,)}, written_shapes)
+
 # ---- dtype policies
 def policy_image(x):
     x = MaxPooling2D(2)(Activation("relu")(BatchNormalization()(Conv2D(8, 3, padding="same")(x))))

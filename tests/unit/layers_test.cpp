@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 
 #include "frontend/layers/layers.hpp"
@@ -69,7 +70,7 @@ TEST_F(Layers, RefuseWhatKerasRefuses) {
                 layers::dot({Input({3}), Input({4})}, {1});
               }),
               HasSubstr("axis 1 of (None, 3) and axis 1 of (None, 4) differ [dot-shapes]"));
-  EXPECT_THAT(error_of([&] { layers::dot({Input({3}), Input({3})}, {0}); }), HasSubstr("axes names the batch"));
+  EXPECT_THAT(error_of([&] { layers::dot({Input({3}), Input({3})}, {0}); }), HasSubstr("which is the batch"));
   EXPECT_THAT(error_of([&] { layers::EinsumDense("abc,cd->abd", 8)(Input({4})); }),
               HasSubstr("`abc,cd->abd`: the input (None, 4) has another rank [einsum-equation]"));
   EXPECT_THAT(error_of([&] {
@@ -123,16 +124,31 @@ TEST_F(Layers, IntegersMeet) {
   const Tensor small = Input({3}, {.dtype = "uint8"});
   const Tensor large = Input({3}, {.dtype = "int32"});
   EXPECT_EQ(layers::add({small, large}).dtype(), DType::i32);
-  EXPECT_EQ(layers::average({small, large}).dtype(), DType::f32);
+  EXPECT_EQ(layers::average({small, large}).dtype(), DType::f64);
+  EXPECT_EQ(layers::average({small, small}).dtype(), DType::f32);
+  EXPECT_EQ(layers::average({large, Input({3})}).dtype(), DType::f32);
   EXPECT_EQ(layers::concatenate({large, Input({2}, {.dtype = "int64"})}).dtype(), DType::i64);
   EXPECT_THAT(error_of([&] { layers::add({small, Input({3}, {.dtype = "int8"})}); }), HasSubstr("[tensor-dtypes]"));
-  EXPECT_THAT(error_of([&] {
-                layers::UpSampling2D(2, {.interpolation = "bilinear"})(Input({2, 2, 1}, {.dtype = "uint8"}));
-              }),
-              HasSubstr("[resize-integers]"));
 }
 
-// Each height calls the model inside of it twice.
+TEST_F(Layers, IntegersStay) {
+  const Tensor counts = Input({3}, {.dtype = "int32"});
+  const Tensor image = Input({4, 4, 3}, {.dtype = "uint8"});
+  EXPECT_EQ(layers::ReLU()(counts).dtype(), DType::i32);
+  EXPECT_EQ(layers::Activation("relu6")(image).dtype(), DType::u8);
+  EXPECT_EQ(layers::ReLU(std::nullopt, {.negative_slope = 0.5})(counts).dtype(), DType::f32);
+  EXPECT_EQ(layers::Resizing(3, 5)(image).dtype(), DType::u8);
+  EXPECT_EQ(layers::UpSampling2D(2, {.interpolation = "bilinear"})(image).dtype(), DType::u8);
+  EXPECT_EQ(layers::RandomCrop(2, 2)(image).dtype(), DType::u8);
+  EXPECT_EQ(layers::RandomFlip()(image).dtype(), DType::f32);
+  // Floats that do not depend on the policy.
+  EXPECT_EQ(layers::Activation("tanh", {.dtype = "float16"})(counts).dtype(), DType::f32);
+  EXPECT_EQ(layers::CenterCrop(6, 6, {.dtype = "float16"})(image).dtype(), DType::f32);
+  EXPECT_EQ(layers::CenterCrop(2, 2, {.dtype = "float16"})(image).dtype(), DType::f16);
+  EXPECT_THAT(error_of([&] { layers::Resizing(4, 8, {.pad_to_aspect_ratio = true, .fill_value = 0.5})(image); }),
+              HasSubstr("fill_value is 0.5, expected a whole number: the image is uint8 [field-value]"));
+}
+
 TEST_F(Layers, DtypePolicies) {
   const Tensor x = Input({4});
   const layers::Dense half(3, {.dtype = "mixed_float16"});
@@ -153,6 +169,7 @@ TEST_F(Layers, DtypePolicies) {
               HasSubstr("there is no dtype policy `mixed_float32` here; did you mean `mixed_float16`?"));
 }
 
+// Each height calls the model inside of it twice.
 TEST_F(Layers, ModelsInModelsAreBounded) {
   Tensor x = Input({2});
   Model model({x}, {layers::ReLU()(x)});
