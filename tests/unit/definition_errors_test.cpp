@@ -2,36 +2,19 @@
 // definition once, as a whole text.
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <optional>
-#include <string>
 #include <tuple>
 #include <vector>
 
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/model.hpp"
+#include "frontend/model/to_module.hpp"
+#include "frontend/model/trace.hpp"
 #include "frontend/ops/ops.hpp"
-#include "tests/unit/error_of.hpp"
+#include "tests/unit/wrong_definition.hpp"
 
 namespace tusk {
 namespace {
-
-struct Wrong {
-  std::function<void()> define;
-  std::string message;  // the first line without "error: "
-  std::string layer;
-  std::string note = {};
-};
-
-void expect(const std::vector<Wrong>& table) {
-  for (const Wrong& wrong : table) {
-    clear_session();
-    std::string text = "error: " + wrong.message + "\n";
-    if (!wrong.layer.empty()) text += "  at layer `" + wrong.layer + "`\n";
-    if (!wrong.note.empty()) text += "  " + wrong.note + "\n";
-    EXPECT_EQ(error_of(wrong.define), text);
-  }
-}
 
 Tensor image() { return Input({8, 7, 6}); }
 Tensor row(int size) { return Input({size}); }
@@ -430,6 +413,72 @@ TEST(DefinitionErrors, InputsAndModels) {
          inner(row(4));
        },
        "the model is called on (None, 4), its input is (None, 5) [model-argument]", "inner"},
+  });
+}
+
+struct NothingImpl : LayerBase {
+  struct Config {
+    std::string name = {};
+  } config;
+  static void fields(auto&, Config&) {}
+};
+
+// A tensor of a model where those of a call belong.
+struct MixedImpl : LayerBase {
+  struct Config {
+    std::string name = {};
+  } config;
+  static void fields(auto&, Config&) {}
+  Tensor outside = row(3);
+  Tensor call(Tensor x, const Call&) override { return emit::map("add", {x, outside}); }
+};
+
+TEST(DefinitionErrors, TensorsAndLayersThatAreUsedWrongly) {
+  const auto scored = [] {
+    return layers::MultiHeadAttention(2, 3)({series(), series()}, {.return_attention_scores = true});
+  };
+  const auto model = [] {
+    const Tensor x = Input({None, 3}, {.name = "x"});
+    return Model(x, layers::Dense(2)(x), {.name = "m"});
+  };
+  expect({
+      {[] { LayerOf<NothingImpl>()(row(3)); }, "Nothing overrides neither call nor call_all [layer-no-call]",
+       "nothing"},
+      {[] { LayerOf<MixedImpl>()(row(3)); },
+       "a result of layer `input_layer`, which belongs to a model, is used inside of the call of another layer "
+       "[trace-mixed]",
+       "mixed", "pass it to that layer as an input"},
+      {[] { emit::map("neg", {row(3)}); },
+       "this function works on tensors inside of the call of a layer only [trace-none]", ""},
+      {[&] { layers::Dense(2)(scored()); },
+       "the call of layer `multi_head_attention` has 2 results; take them apart with unpack<2>() [tensor-several]",
+       "dense"},
+      {[&] { scored().unpack<3>(); }, "unpack<3>() of a call with 2 results [tensor-several]", ""},
+      {[] { (void)Input({None}).dim(1); },
+       "axis 1 of shape (None, None) is unknown until the compiled function is called [tensor-dim]", ""},
+      {[] { (void)row(3).dim(2); }, "axis 2 is not in shape (None, 3) [tensor-axis]", ""},
+      {[] { (void)layers::Dense(2).output(); },
+       "layer `dense` has never been called, so it has no input and output [layer-not-called]", ""},
+      {[] { (void)layers::Dense(2).input(); },
+       "layer `dense` has never been called, so it has no input and output [layer-not-called]", ""},
+      {[] {
+         layers::Dense(2).set_weights({Array(DType::f32, {3, 2})});
+       },
+       "1 arrays are given for 0 weights [weight-count]", "dense", "the layer has no weights before its first call"},
+      {[&] { (void)model().get_layer("y"); }, "no layer is named `y` [model-layer]", "", "the layers are x, dense"},
+      {[&] { (void)model().get_layer(7); }, "there is no layer 7: the model has 2 layers [model-layer]", ""},
+      {[&] {
+         value_or_throw(to_module(model(), {.dims = {{"tim", 1, 2}}}));
+       },
+       "the model has no dimension `tim`; did you mean `time`? [dim-unknown]", "", "its dimensions are batch, time"},
+      {[&] {
+         value_or_throw(to_module(model(), {.dims = {{"batch", 1, 2}, {"batch", 1, 3}}}));
+       },
+       "batch is given two ranges [dim-twice]", ""},
+      {[&] {
+         value_or_throw(to_module(model(), {.dims = {{"batch", 3, 4, 2}}}));
+       },
+       "3..4:2 is no range for batch [dim-range]", "", "expected 1 <= low <= high < 2^31, both multiples of the step"},
   });
 }
 

@@ -22,6 +22,7 @@
 #include "ir/graph/print.hpp"
 #include "ir/graph/verify.hpp"
 #include "tests/unit/error_of.hpp"
+#include "tests/unit/model_json.hpp"
 
 namespace tusk {
 namespace {
@@ -297,29 +298,6 @@ TEST_F(Frontend, InitialValuesAreTheSameEachTime) {
 }
 
 // --- configurations
-
-json tensor(const char* layer, int node = 0, int index = 0) {
-  return {{"class_name", "__keras_tensor__"},
-          {"config", {{"shape", {nullptr, 4}}, {"dtype", "float32"}, {"keras_history", {layer, node, index}}}}};
-}
-
-json layer(const char* class_name, json config, json calls) {
-  json nodes = json::array();
-  for (const json& args : calls) nodes.push_back({{"args", args}, {"kwargs", json::object()}});
-  const std::string name = config["name"];
-  return {{"module", "keras.layers"},
-          {"class_name", class_name},
-          {"config", std::move(config)},
-          {"registered_name", nullptr},
-          {"name", name},
-          {"inbound_nodes", nodes}};
-}
-
-json functional(json layers, json outputs) {
-  layers.insert(layers.begin(), layer("InputLayer", {{"batch_shape", {nullptr, 4}}, {"name", "x"}}, json::array()));
-  return {{"class_name", "Functional"},
-          {"config", {{"name", "m"}, {"layers", layers}, {"input_layers", {"x", 0, 0}}, {"output_layers", outputs}}}};
-}
 
 /// A model of one Dense with changed keys.
 std::string dense_error(const json& changes, int keras = 3) {
