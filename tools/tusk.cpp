@@ -73,8 +73,8 @@ Expected<std::int64_t> byte_count(const std::string& text) {
 
 struct CompileFlags {
   std::vector<std::string> files;
-  std::optional<std::string> name;
-  std::string folder, weights = "embed", profile = "fma", max_arena, stop_after;
+  std::optional<std::string> name, max_arena, stop_after;
+  std::string folder, weights = "embed", profile = "fma";
   std::vector<std::string> dims, print_after;
   bool keep_batch_norm = false;
 };
@@ -83,20 +83,19 @@ Status run_compile(const CompileFlags& flags) {
   CompileOptions options;
   options.profile = flags.profile;
   options.embed_weights = flags.weights == "embed";
-  options.stop_after = flags.stop_after;
+  options.stop_after = flags.stop_after.value_or("");
   options.passes.fold_batch_norm = !flags.keep_batch_norm;
-  if (!flags.max_arena.empty()) {
-    TRY(options.max_arena, byte_count(flags.max_arena));
+  if (flags.max_arena) {
+    TRY(options.max_arena, byte_count(*flags.max_arena));
   }
-  for (const std::vector<std::string>& names : {flags.print_after, std::vector<std::string>{flags.stop_after}}) {
-    for (const std::string& name : names) {
-      if (name.empty()) continue;
-      if (pass_named(name) == nullptr)
-        return error("pass", fmt::format("there is no pass `{}`; tusk-opt --list names them", name));
-      const auto is_it = [&, &name = name](const Pass& pass) { return pass.name == name; };
-      if (std::none_of(pipeline().begin(), pipeline().end(), is_it))
-        return error("pass", fmt::format("the pass `{}` is no part of compiling", name));
-    }
+  std::vector<std::string> passes = flags.print_after;
+  if (flags.stop_after) passes.push_back(*flags.stop_after);
+  for (const std::string& name : passes) {
+    if (pass_named(name) == nullptr)
+      return error("pass", fmt::format("there is no pass `{}`; tusk-opt --list names them", name));
+    const auto is_it = [&](const Pass& pass) { return pass.name == name; };
+    if (std::none_of(pipeline().begin(), pipeline().end(), is_it))
+      return error("pass", fmt::format("the pass `{}` is no part of compiling", name));
   }
   ModuleOptions module_options;
   for (const std::string& text : flags.dims) {
@@ -121,10 +120,10 @@ Status run_compile(const CompileFlags& flags) {
     const bool wanted =
         std::find(flags.print_after.begin(), flags.print_after.end(), pass.name) != flags.print_after.end();
     if (wanted) std::cout << "# after " << pass.name << "\n" << print(ir);
-    if (pass.name == flags.stop_after && !wanted) std::cout << print(ir);
+    if (flags.stop_after == pass.name && !wanted) std::cout << print(ir);
   };
   TRY(const auto files, compile(std::move(module), options));
-  if (!flags.stop_after.empty()) return done();
+  if (flags.stop_after) return done();
   TRY(const std::vector<std::string> others, write_package(flags.folder, files));
   if (!others.empty()) {
     fmt::print(stderr, "{} has files of other runs, which are no part of this one: {}\n", printable(flags.folder),
@@ -165,8 +164,8 @@ Status run_plot(const PlotFlags& flags) {
 
 Status run_budget(const CompileFlags& flags) {
   CompileOptions options;
-  if (!flags.max_arena.empty()) {
-    TRY(options.max_arena, byte_count(flags.max_arena));
+  if (flags.max_arena) {
+    TRY(options.max_arena, byte_count(*flags.max_arena));
   }
   ModuleOptions module_options;
   for (const std::string& text : flags.dims) {
