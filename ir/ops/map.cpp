@@ -181,6 +181,8 @@ const OpDef kMap = {
             "map.select "
             "%c, %x, %z }",
             "func f(%x: bool[20,2], %z: bool[20,2]) -> (%y) { %y = map.and %x, %z }",
+            "func f(%x: bool[20,2], %z: f32[20,2], %w: f32[20,2]) -> (%y) { %c = map.gt %z, 0.25  %d = map.and %x, %c  "
+            "%y = map.select %d, %z, %w }",
             "func f(%x: f32[batch,5]) -> (%y) { %y = map.div %x, batch }",
             "func f(%x: f32[7]) -> (%y) { %y = map.sigmoid %x }",
             "func f(%x: f32[7]) -> (%y) { %y = map.tanh %x }",
