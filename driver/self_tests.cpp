@@ -74,10 +74,12 @@ Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module
                                                              const cpp::SelfTest& test,
                                                              const std::vector<Array>& inputs) {
   TRY(const TemporaryFolder folder, TemporaryFolder::make());
-  cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
-  input.embed_weights = false;
-  TRY(const auto files, cpp::print_package(input));
-  CHECK(write_files(folder.path().string(), files));
+  {
+    cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
+    input.embed_weights = false;
+    TRY(const auto files, cpp::print_package(input));
+    CHECK(write_files(folder.path().string(), files));
+  }
   // Interpreted while the compiler runs.
   auto interpreted =
       std::async(std::launch::async, [&] { return graph::interpret(module, test.function, inputs, test.symbols); });
