@@ -124,6 +124,7 @@ Status run_compile(const CompileFlags& flags) {
     if (wanted) std::cout << "# after " << pass.name << "\n" << print(ir);
     if (pass.name == flags.stop_after && !wanted) std::cout << print(ir);
   };
+  options.note = [](const std::string& text) { std::cerr << "note: " << text << "\n"; };
   TRY(const auto files, compile(std::move(module), options));
   if (!flags.stop_after.empty()) return done();
   return write_files(flags.folder, files);

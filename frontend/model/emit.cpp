@@ -23,11 +23,12 @@ Tensor op(std::string_view name, const std::vector<Arg>& args, graph::Attrs attr
 namespace {
 
 // A number beside halves is one, as everywhere in Python.
-Arg in_half(const Arg& arg, DType half) {
-  if (arg.tensor() != nullptr) return arg;
-  const graph::Operand operand = arg.operand();
-  if (operand.kind != graph::Operand::Kind::literal) return arg;
-  return Array::splat(half, {}, operand.literal.as_double()).at(0);
+void round_numbers(std::vector<Arg>& args, DType half) {
+  for (Arg& arg : args) {
+    if (arg.tensor() != nullptr) continue;
+    const graph::Operand operand = arg.operand();
+    if (operand.kind == graph::Operand::Kind::literal) arg = Array::splat(half, {}, operand.literal.as_double()).at(0);
+  }
 }
 
 }  // namespace
@@ -35,11 +36,11 @@ Arg in_half(const Arg& arg, DType half) {
 Tensor map(std::string_view row, const std::vector<Arg>& args) {
   std::vector<Arg> all = args;
   for (const Arg& arg : args) {
-    if (arg.tensor() == nullptr) continue;
-    const DType type = Trace::value(*arg.tensor()).dtype();
-    if (type != DType::f16 && type != DType::bf16) continue;
-    for (Arg& other : all) other = in_half(other, type);
-    break;
+    const DType type = arg.tensor() == nullptr ? DType::f32 : Trace::value(*arg.tensor()).dtype();
+    if (type == DType::f16 || type == DType::bf16) {
+      round_numbers(all, type);
+      break;
+    }
   }
   return op(fmt::format("map.{}", row), all);
 }
