@@ -47,7 +47,7 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
   CHECK(check_arena(lowered->program, options.max_arena));
   std::vector<cpp::SelfTest> tests;
   if (options.self_test) {
-    TRY(tests, self_tests(module, *lowered));
+    TRY(tests, self_tests(module, *lowered, options.note));
   }
   cpp::PackageInput input{options.name,          lowered->program, lowered->loops,
                           options.source,        options.sha256,   std::string(version()),

@@ -24,6 +24,7 @@ struct CompileOptions {
   std::string stop_after;      // a pass, for its text
   PassOptions passes = {};
   std::function<void(const Pass&, const Ir&)> observe = {};
+  std::function<void(const std::string&)> note = {};  // hears what a user should know of the result
 };
 
 /// The version of Tusk, "0.1.0".

@@ -21,6 +21,9 @@ namespace {
 
 // About a second of the loop interpreter.
 constexpr double kMostInterpreted = 2e8;
+// What a call may hold, as text in the emitted file, and take.
+constexpr double kMostBytes = 64e6;
+constexpr double kMostWork = 1e11;
 // How far compiled code may be from the double interpreter, of an output's largest value (halves: tolerance_of).
 constexpr double kTolerance = 1e-4;
 
@@ -69,15 +72,31 @@ double work_of(const kernel::Program& program, const std::vector<kernel::Step>& 
   return total;
 }
 
+// Of what a call reads and gives.
+double bytes_of(const kernel::Function& function, const ValueOf& value_of) {
+  double total = 0;
+  for (const std::vector<int>* ids : {&function.inputs, &function.outputs}) {
+    for (const int id : *ids) {
+      const kernel::Tensor& tensor = function.tensors[static_cast<std::size_t>(id)];
+      double bytes = static_cast<double>(size_of(tensor.type));
+      for (const Dim& dim : tensor.shape) bytes *= static_cast<double>(dim.value(value_of));
+      total += bytes;
+    }
+  }
+  return total;
+}
+
 // What the compiled output gives; nothing where no compiler is at hand.
 Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module& module, const Lowered& lowered,
                                                              const cpp::SelfTest& test,
                                                              const std::vector<Array>& inputs) {
   TRY(const TemporaryFolder folder, TemporaryFolder::make());
-  cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
-  input.embed_weights = false;
-  TRY(const auto files, cpp::print_package(input));
-  CHECK(write_files(folder.path().string(), files));
+  {
+    cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
+    input.embed_weights = false;
+    TRY(const auto files, cpp::print_package(input));
+    CHECK(write_files(folder.path().string(), files));
+  }
   // Interpreted while the compiler runs.
   auto interpreted =
       std::async(std::launch::async, [&] { return graph::interpret(module, test.function, inputs, test.symbols); });
@@ -98,17 +117,25 @@ Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module
 
 }  // namespace
 
-Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, const Lowered& lowered) {
+Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, const Lowered& lowered,
+                                                const std::function<void(const std::string&)>& note) {
   std::vector<cpp::SelfTest> tests;
   for (std::size_t f = 0; f < lowered.program.functions.size(); ++f) {
     const kernel::Function& function = lowered.program.functions[f];
     cpp::SelfTest test;
     test.function = function.name;
     test.symbols = self_test_symbols(lowered.program, 2);
-    const auto is_large = [&] {
-      return work_of(lowered.program, function.steps, graph::value_of(test.symbols)) > kMostInterpreted;
-    };
-    if (is_large()) test.symbols = self_test_symbols(lowered.program, 1);
+    const auto work = [&] { return work_of(lowered.program, function.steps, graph::value_of(test.symbols)); };
+    const auto bytes = [&] { return bytes_of(function, graph::value_of(test.symbols)); };
+    const auto is_large = [&] { return work() > kMostInterpreted; };
+    if (is_large() || bytes() > kMostBytes) test.symbols = self_test_symbols(lowered.program, 1);
+    if (bytes() > kMostBytes || work() > kMostWork) {
+      if (note) {
+        note(fmt::format("the self-test of {} records no call: one takes {:.0f} MB and {:.1g} operations",
+                         function.name, bytes() / 1e6, work()));
+      }
+      continue;
+    }
     std::minstd_rand random(1);
     std::vector<Array> inputs;
     for (const int id : function.inputs) {

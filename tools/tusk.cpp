@@ -122,6 +122,7 @@ Status run_compile(const CompileFlags& flags) {
     if (wanted) std::cout << "# after " << pass.name << "\n" << print(ir);
     if (flags.stop_after == pass.name && !wanted) std::cout << print(ir);
   };
+  options.note = [](const std::string& text) { std::cerr << "note: " << text << "\n"; };
   TRY(const auto files, compile(std::move(module), options));
   if (flags.stop_after) return done();
   TRY(const std::vector<std::string> others, write_package(flags.folder, files));

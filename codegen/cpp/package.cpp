@@ -198,8 +198,8 @@ std::string_view bit_protection() {
   return R"(// The bits of the results do not depend on flags: no compiler may join a product and a sum.
 #if defined(__clang__)
 #pragma clang fp contract(off)
-#elif defined(__GNUC__)  // nor keep loads for a loop's next turn (tiles leave no register), nor move reads under conditions
-#pragma GCC optimize("fp-contract=off", "no-predictive-commoning", "no-tree-sink")
+#elif defined(__GNUC__)  // nor keep loads for a loop's next turn (tiles leave no register), nor put reads under conditions
+#pragma GCC optimize("fp-contract=off", "no-predictive-commoning", "no-tree-sink", "no-thread-jumps")
 #elif defined(_MSC_VER)
 #pragma fp_contract(off)
 #endif

@@ -88,7 +88,7 @@ Json layer_envelope(const Layer& layer, const SharedIds& ids) {
 /// The calls of one model, each known by its place among those of its layer.
 class CallWriter {
  public:
-  explicit CallWriter(const FunctionalImpl& model) : model_(model) {
+  explicit CallWriter(const FunctionalImpl& model) {
     for (const Layer& layer : model.operations) {
       for (const std::weak_ptr<const Node>& held : layer.base().nodes()) {
         const std::shared_ptr<const Node> node = held.lock();
@@ -177,7 +177,6 @@ class CallWriter {
     return Json{{"args", std::move(args)}, {"kwargs", std::move(kwargs)}};
   }
 
-  const FunctionalImpl& model_;
   std::map<const LayerBase*, std::vector<const Node*>> calls_;
 };
 
@@ -206,20 +205,19 @@ nlohmann::json parsed(std::string_view text) {
   return *std::move(json);
 }
 
-}  // namespace
-
-std::string get_config(const Layer& layer) {
+SharedIds shared_ids(const Layer& layer) {
   SharedIds ids;
   std::map<const LayerBase*, int> counts;
   if (const auto* model = dynamic_cast<const FunctionalImpl*>(&layer.base())) count_models(*model, counts, ids);
-  return config_of(layer, ids).dump();
+  return ids;
 }
 
+}  // namespace
+
+std::string get_config(const Layer& layer) { return config_of(layer, shared_ids(layer)).dump(); }
+
 std::string to_json(const Model& model) {
-  SharedIds ids;
-  std::map<const LayerBase*, int> counts;
-  count_models(model.functional(), counts, ids);
-  Json out = layer_envelope(model, ids);
+  Json out = layer_envelope(model, shared_ids(model));
   out["keras_version"] = kKerasVersion;
   return out.dump();
 }

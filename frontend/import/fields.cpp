@@ -87,7 +87,6 @@ DtypePolicy FieldReader::dtype_policy() const try {
   } else if (name->is_object() && name->contains("class_name")) {
     name = &(*name)["class_name"];  // QuantizedDTypePolicy, DTypePolicyMap
   }
-  if (name->is_null()) return {};
   return DtypePolicy::named(name->is_string() ? name->get<std::string>() : json_text(*name));
 } catch (const Error& failure) {
   Diagnostic problem = failure.problem();

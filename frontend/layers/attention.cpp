@@ -47,6 +47,11 @@ graph::ContractSpec spec_of(std::vector<std::string> a, std::vector<std::string>
   return spec;
 }
 
+// In single precision, as Keras keeps it under every policy.
+double inverse_root(std::int64_t size) {
+  return static_cast<double>(static_cast<float>(1 / std::sqrt(static_cast<double>(size))));
+}
+
 Tensor softmax_of(const Tensor& scores, const std::vector<std::int64_t>& axes) {
   return emit::op("softmax", {scores}, {{{"axes", axes}}});
 }
@@ -318,7 +323,7 @@ std::vector<Tensor> MultiHeadAttentionImpl::call_all(const std::vector<Tensor>& 
   const Tensor key = (*key_)(inputs.back());
   const Tensor value = (*value_)(inputs[1]);
   const bool fused = config.dropout <= 0 && !call.return_attention_scores && query.rank() == 4;
-  const double scale = 1 / std::sqrt(static_cast<double>(config.key_dim));
+  const double scale = inverse_root(config.key_dim);
   std::vector<Tensor> results = attend(query, key, value, axes_, scale, mask, call, fused);
   if (gate_) results[0] = emit::map("mul", {results[0], (*gate_)(inputs[0])});
   results[0] = (*output_)(results[0]);
@@ -360,7 +365,7 @@ std::vector<Tensor> GroupQueryAttentionImpl::call_all(const std::vector<Tensor>&
   const Tensor key = emit::repeated((*key_)(inputs.back()), 2, repeats);
   const Tensor value = emit::repeated((*value_)(inputs[1]), 2, repeats);
   const bool fused = config.dropout <= 0 && !call.return_attention_scores;
-  const double scale = 1 / std::sqrt(static_cast<double>(config.head_dim));
+  const double scale = inverse_root(config.head_dim);
   std::vector<Tensor> results = attend(query, key, value, {1}, scale, mask, call, fused);
   if (gate_) results[0] = emit::map("mul", {results[0], (*gate_)(inputs[0])});
   results[0] = (*output_)(results[0]);

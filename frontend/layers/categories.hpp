@@ -52,6 +52,7 @@ struct CategoryEncodingImpl : LayerBase {
     f.only("sparse", false);
   }
   std::size_t max_inputs() const override { return 2; }
+  bool autocasts() const override { return false; }
   void build(const Shape& in) override;
   std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
 };

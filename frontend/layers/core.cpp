@@ -153,6 +153,13 @@ Tensor rows_of(const Variable& table, const Tensor& x) {
 
 Tensor EmbeddingImpl::call(Tensor x, const Call&) { return rows_of(embeddings_, x); }
 
+DType ReversibleEmbeddingImpl::reverse_type() const {
+  const DtypePolicy policy = DtypePolicy::named(config.reverse_dtype);
+  if (policy.compute != policy.variable)
+    fail("field-value", fmt::format("reverse_dtype is {}, expected the name of one dtype", policy.name));
+  return policy.compute;
+}
+
 void ReversibleEmbeddingImpl::build(const Shape&) {
   check_field("input_dim", config.input_dim);
   check_field("output_dim", config.output_dim);
@@ -173,7 +180,7 @@ Tensor ReversibleEmbeddingImpl::call(Tensor x, const Call& call) {
   spec.a.emplace_back("k");
   spec.b = config.tie_weights ? std::vector<std::string>{"o", "k"} : std::vector<std::string>{"k", "o"};
   spec.y.emplace_back("o");
-  const DType type = config.reverse_dtype.empty() ? x.dtype() : DtypePolicy::named(config.reverse_dtype).compute;
+  const DType type = config.reverse_dtype.empty() ? x.dtype() : reverse_type();
   const Tensor logits =
       emit::contract(emit::cast(x, type), emit::cast(config.tie_weights ? embeddings_ : reverse_embeddings_, type),
                      std::nullopt, std::move(spec));
@@ -192,8 +199,10 @@ Tensor EmbeddingImpl::output_mask(const std::vector<Tensor>& inputs, const Call&
 
 namespace {
 
+// Keras compares with a number in float32, of halves too.
 Tensor positions_with_data(const Tensor& x, double mask_value) {
-  return emit::reduce("any", emit::map("ne", {x, mask_value}), {x.rank() - 1});
+  const auto number = static_cast<double>(static_cast<float>(mask_value));
+  return emit::reduce("any", emit::map("ne", {emit::to_wide_float(x), number}), {x.rank() - 1});
 }
 
 }  // namespace

@@ -110,6 +110,7 @@ struct EmbeddingImpl : LayerBase {
     f.ignored("input_length");  // Keras 2
     f.ignored("sparse");
   }
+  bool autocasts() const override { return false; }
   void build(const Shape& in) override;
   Tensor call(Tensor x, const Call& call) override;
   /// With mask_zero: the ids that are not 0.
@@ -147,11 +148,14 @@ struct ReversibleEmbeddingImpl : LayerBase {
     f.only("quantization_config", nullptr);
     f.ignored("lora_alpha");
   }
+  bool autocasts() const override { return false; }
   void build(const Shape& in) override;
   Tensor call(Tensor x, const Call& call) override;
   Tensor output_mask(const std::vector<Tensor>& inputs, const Call& call) override;
 
  private:
+  DType reverse_type() const;
+
   Variable embeddings_, reverse_embeddings_;
 };
 using ReversibleEmbedding = LayerOf<ReversibleEmbeddingImpl>;

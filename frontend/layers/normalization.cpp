@@ -59,8 +59,8 @@ Tensor LayerNormalizationImpl::call(Tensor input, const Call&) {
   const Tensor x = emit::to_wide_float(input);
   const emit::Ints over = axes_behind_batch(x.shape(), config.axis.list());
   const auto [mean, variance] = emit::moments(x, over);
-  return emit::to_compute_dtype(
-      normalized(x, mean, variance, gamma_, beta_, emit::other_axes(x, over), over, config.epsilon));
+  const Tensor y = normalized(x, mean, variance, gamma_, beta_, emit::other_axes(x, over), over, config.epsilon);
+  return emit::to_compute_dtype(emit::cast(y, input.dtype()));  // of integers, integers: as Keras has it
 }
 
 // --- GroupNormalization

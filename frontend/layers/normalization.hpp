@@ -78,6 +78,7 @@ struct LayerNormalizationImpl : MaskedLayer {
     f("gamma_initializer", c.gamma_initializer);
     f.only("rms_scaling", false);
   }
+  bool autocasts() const override { return false; }
   void build(const Shape& in) override;
   Tensor call(Tensor x, const Call& call) override;
 
@@ -111,6 +112,7 @@ struct GroupNormalizationImpl : MaskedLayer {
     f("beta_initializer", c.beta_initializer);
     f("gamma_initializer", c.gamma_initializer);
   }
+  bool autocasts() const override { return false; }
   void build(const Shape& in) override;
   Tensor call(Tensor x, const Call& call) override;
 

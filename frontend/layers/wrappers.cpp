@@ -31,6 +31,7 @@ std::vector<Tensor> TimeDistributedImpl::call_all(const std::vector<Tensor>& inp
   steps[0] = batch * time;
   Call inner;
   inner.training = call.training;
+  inner.inside = true;
   Tensor samples = emit::reshape(x, std::move(steps)).with_mask({});
   if (const Tensor& mask = call.mask.list.front(); mask && mask.rank() > 2) {
     Shape of_steps = mask.shape();

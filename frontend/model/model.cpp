@@ -179,8 +179,12 @@ void FunctionalImpl::order() {
   for (std::size_t turn = 0; turn < turns.size(); ++turn) {
     turn_[turns[turn]] = turn;
     if (!turns[turn]->layer->strips_masks()) continue;
-    for (std::size_t i = 0; i < turns[turn]->positional; ++i)
-      bare_after_.try_emplace(*turns[turn]->inputs[i].result(), turn);
+    for (std::size_t i = 0; i < turns[turn]->positional; ++i) {
+      const Tensor& input = turns[turn]->inputs[i];
+      // A cast leaves a copy without its mask, and the input as it was.
+      const bool casts = is_float(input.dtype()) && input.dtype() != turns[turn]->layer->dtype_policy().compute;
+      if (!casts) bare_after_.try_emplace(*input.result(), turn);
+    }
   }
   for (const Tensor& input : inputs) {  // inputs that no output needs
     const std::shared_ptr<const Node>& node = input.result()->node;

@@ -143,6 +143,8 @@ struct Call {
   bool use_causal_mask = false;
   /// ReversibleEmbedding: from features back to ids.
   bool reverse = false;
+  /// By a layer around another one that runs its `call` alone (TimeDistributed): in the dtype of the one around.
+  bool inside = false;
 
   /// Every tensor in it, in a fixed order.
   std::vector<Tensor*> tensors();

@@ -160,6 +160,8 @@ Tensor to_compute_dtype(const Tensor& x);
 std::int64_t axis_of(const Tensor& x, std::int64_t axis);
 /// The shape that a reshape to `target` (without the batch; one extent may be -1) gives.
 Shape reshaped(const Shape& from, const Ints& target);
+/// The float that holds all floats among them (f32 for two different halves); none if there are no floats.
+std::optional<DType> common_float(const std::vector<Tensor>& tensors);
 /// All as the float that holds the floats among them, else as the widest of the integers.
 std::vector<Tensor> with_one_dtype(std::vector<Tensor> tensors);
 /// NumPy's rule: shapes are aligned at the end, extents of 1 are stretched. With one dtype.

@@ -196,7 +196,7 @@ struct Together {
   DType type = DType::f32;
 };
 
-Together in_one_type(const std::vector<Argument>& arguments, bool to_floats) {
+Together in_one_type(const std::vector<Argument>& arguments, bool to_floats, Numbers numbers) {
   Together out;
   std::vector<Tensor> tensors;
   DType number_type = DType::boolean;
@@ -213,12 +213,16 @@ Together in_one_type(const std::vector<Argument>& arguments, bool to_floats) {
     one.set("x", argument);
     tensors.push_back(one.tensor("x"));
   }
-  const bool cast = to_floats || number_type == DType::f32;
+  const bool cast = (to_floats || number_type == DType::f32) && !emit::common_float(tensors);
   for (Tensor& x : tensors) {
     if (cast || (number_type == DType::i32 && x.dtype() == DType::boolean))
       x = cast ? emit::to_float(x) : emit::cast(x, DType::i32);
   }
   tensors = emit::broadcast_together(std::move(tensors));
+  if (numbers == Numbers::typed && number_type == DType::f32) {
+    for (Tensor& x : tensors) x = emit::to_wide_float(x);
+    for (double& number : out.numbers) number = static_cast<double>(static_cast<float>(number));
+  }
   out.type = !tensors.empty() ? tensors.front().dtype() : to_floats ? DType::f32 : number_type;
   std::size_t next = 0;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -229,8 +233,8 @@ Together in_one_type(const std::vector<Argument>& arguments, bool to_floats) {
 
 }  // namespace
 
-std::vector<emit::Arg> together(const std::vector<Argument>& arguments, bool to_floats) {
-  const Together all = in_one_type(arguments, to_floats);
+std::vector<emit::Arg> together(const std::vector<Argument>& arguments, bool to_floats, Numbers numbers) {
+  const Together all = in_one_type(arguments, to_floats, numbers);
   const bool any = std::ranges::any_of(all.tensors, [](const auto& x) { return x.has_value(); });
   std::vector<emit::Arg> out;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -245,8 +249,8 @@ std::vector<emit::Arg> together(const std::vector<Argument>& arguments, bool to_
   return out;
 }
 
-std::vector<Tensor> tensors_together(const std::vector<Argument>& arguments, bool to_floats) {
-  const Together all = in_one_type(arguments, to_floats);
+std::vector<Tensor> tensors_together(const std::vector<Argument>& arguments, bool to_floats, Numbers numbers) {
+  const Together all = in_one_type(arguments, to_floats, numbers);
   Shape shape;
   for (const std::optional<Tensor>& x : all.tensors) {
     if (x) shape = x->shape();

@@ -125,10 +125,15 @@ class Arguments {
 /// "float32", ... as a type of tensors.
 std::optional<DType> dtype_named(std::string_view name);
 
-/// Arguments as tensors of one dtype and shape, by the rules of NumPy with Python's numbers taking the type of the
-/// tensors; with `to_floats` integers become floats. Numbers stay numbers where one is a tensor.
-std::vector<emit::Arg> together(const std::vector<Argument>& arguments, bool to_floats = false);
+/// What Python's numbers are beside tensors: of the tensors' type, or (comparisons and a few more) int32 and float32.
+enum class Numbers { weak, typed };
+
+/// Arguments as tensors of one dtype and shape, by the rules of NumPy; with `to_floats` integers become floats. Numbers
+/// stay numbers where one is a tensor.
+std::vector<emit::Arg> together(const std::vector<Argument>& arguments, bool to_floats = false,
+                                Numbers numbers = Numbers::weak);
 /// The same, all of them tensors.
-std::vector<Tensor> tensors_together(const std::vector<Argument>& arguments, bool to_floats = false);
+std::vector<Tensor> tensors_together(const std::vector<Argument>& arguments, bool to_floats = false,
+                                     Numbers numbers = Numbers::weak);
 
 }  // namespace tusk::ops

@@ -38,21 +38,21 @@ void refuse_bools(const std::vector<emit::Arg>& operands) {
   }
 }
 
-template <FixedText row>
+template <FixedText row, Numbers numbers = Numbers::weak>
 Results binary(const Arguments& a) {
-  const std::vector<emit::Arg> x = together({a.at("x1"), a.at("x2")});
+  const std::vector<emit::Arg> x = together({a.at("x1"), a.at("x2")}, false, numbers);
   refuse_bools(x);
   return {emit::map(row.view(), x)};
 }
 
-template <FixedText row>
+template <FixedText row, Numbers numbers = Numbers::weak>
 Results binary_of_floats(const Arguments& a) {
-  return {emit::map(row.view(), together({a.at("x1"), a.at("x2")}, true))};
+  return {emit::map(row.view(), together({a.at("x1"), a.at("x2")}, true, numbers))};
 }
 
 template <FixedText row>
 Results comparison(const Arguments& a) {
-  std::vector<emit::Arg> x = together({a.at("x1"), a.at("x2")});
+  std::vector<emit::Arg> x = together({a.at("x1"), a.at("x2")}, false, Numbers::typed);
   if (row.view() != "eq" && row.view() != "ne") refuse_bools(x);
   return {emit::map(row.view(), x)};
 }
@@ -160,7 +160,7 @@ Results isinf(const Arguments& a) { return {emit::map("eq", {emit::map("abs", {a
 Results isfinite(const Arguments& a) { return {emit::map("lt", {emit::map("abs", {a.floats("x")}), kInfinity})}; }
 
 Results isclose(const Arguments& a) {
-  const std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")}, true);
+  const std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")}, true, Numbers::typed);
   const Tensor apart = emit::map("abs", {emit::map("sub", {x[0], x[1]})});
   const Tensor bound =
       emit::map("add", {emit::map("mul", {emit::map("abs", {x[1]}), a.number("rtol", 1e-5)}), a.number("atol", 1e-8)});
@@ -172,10 +172,23 @@ Results isclose(const Arguments& a) {
   return {close};
 }
 
+double largest_of(DType type) {
+  switch (type) {
+    case DType::f16:
+      return 65504;
+    case DType::bf16:
+      return 0x1.FEp127;
+    case DType::f32:
+      return std::numeric_limits<float>::max();
+    default:
+      return std::numeric_limits<double>::max();
+  }
+}
+
 Results nan_to_num(const Arguments& a) {
   Tensor x = a.tensor("x");
   if (!is_float(x.dtype())) return {x};
-  const auto largest = static_cast<double>(std::numeric_limits<float>::max());
+  const double largest = largest_of(x.dtype());
   x = emit::map("select", {emit::map("ne", {x, x}), a.number("nan", 0), x});
   x = emit::map("select", {emit::map("eq", {x, kInfinity}), a.number("posinf", largest), x});
   return {emit::map("select", {emit::map("eq", {x, -kInfinity}), a.number("neginf", -largest), x})};
@@ -183,7 +196,7 @@ Results nan_to_num(const Arguments& a) {
 
 // log(exp x1 + exp x2)
 Results logaddexp(const Arguments& a) {
-  const std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")}, true);
+  const std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")}, true, Numbers::typed);
   const Tensor apart = emit::map("abs", {emit::map("sub", {x[0], x[1]})});
   const Tensor rest = emit::map("log1p", {emit::map("exp", {emit::map("neg", {apart})})});
   return {emit::map("add", {emit::map("max", {x[0], x[1]}), rest})};
@@ -212,11 +225,11 @@ constexpr OperationDef kTable[] = {
     {"TrueDivide", "x1 x2", binary_of_floats<"div">},
     {"DivideNoNan", "x1 x2", divide_no_nan},
     {"FloorDivide", "x1 x2", binary<"floordiv">},
-    {"Mod", "x1 x2", binary<"mod">},
+    {"Mod", "x1 x2", binary<"mod", Numbers::typed>},
     {"Power", "x1 x2", power},
     {"Maximum", "x1 x2", binary<"max">},
     {"Minimum", "x1 x2", binary<"min">},
-    {"Arctan2", "x1 x2", binary_of_floats<"atan2">},
+    {"Arctan2", "x1 x2", binary_of_floats<"atan2", Numbers::typed>},
     {"Hypot", "x1 x2", hypot},
     {"Logaddexp", "x1 x2", logaddexp},
     {"Equal", "x1 x2", comparison<"eq">},

@@ -207,13 +207,15 @@ Results normalize(const Arguments& a) {
 
 /// A tensor with the axes of x that are given, all others 1 or absent.
 Tensor scale_of(const Arguments& a, std::string_view name, const Tensor& x, const emit::Ints& axes) {
-  Tensor scale = a.floats(name);
+  const Tensor scale = emit::cast(a.tensor(name), x.dtype());
   if (scale.rank() == static_cast<std::int64_t>(axes.size())) return emit::broadcast(scale, x.shape(), axes);
   return emit::broadcast_together({scale, x})[0];
 }
 
+// In float32 at least; the result has the type of x.
 Results layer_normalization(const Arguments& a) {
-  const Tensor x = a.floats("x");
+  const Tensor given = a.tensor("x");
+  const Tensor x = emit::to_wide_float(given);
   const emit::Ints axes = a.has("axis") ? a.axes("axis", x) : emit::Ints{x.rank() - 1};
   const double epsilon = a.number("epsilon", 1e-7);
   Tensor y;
@@ -228,26 +230,29 @@ Results layer_normalization(const Arguments& a) {
   }
   if (a.has("gamma")) y = emit::map("mul", {y, scale_of(a, "gamma", x, axes)});
   if (a.has("beta")) y = emit::map("add", {y, scale_of(a, "beta", x, axes)});
-  return {y};
+  return {emit::cast(y, given.dtype())};
 }
 
 Results rms_normalization(const Arguments& a) {
-  const Tensor x = a.floats("x");
+  const Tensor given = a.tensor("x");
+  const Tensor x = emit::to_wide_float(given);
   const emit::Ints axes = a.has("axis") ? a.axes("axis", x) : emit::Ints{x.rank() - 1};
   const Tensor squares = emit::map("add", {emit::mean(emit::map("mul", {x, x}), axes), a.number("epsilon", 1e-7)});
   const Tensor y = emit::map("mul", {x, emit::spread(emit::map("rsqrt", {squares}), x.shape(), axes)});
-  return {a.has("scale") ? emit::map("mul", {y, scale_of(a, "scale", x, axes)}) : y};
+  return {emit::cast(a.has("scale") ? emit::map("mul", {y, scale_of(a, "scale", x, axes)}) : y, given.dtype())};
 }
 
 Results batch_normalization(const Arguments& a) {
-  const Tensor x = a.floats("x");
+  const Tensor given = a.floats("x");
+  const Tensor x = emit::to_wide_float(given);
+  const auto moment = [&](std::string_view name) { return emit::cast(a.tensor(name), x.dtype()); };
   const emit::Ints axis{emit::axis_of(x, a.integer("axis", -1))};
   const double epsilon = a.number("epsilon", 1e-3);
-  Tensor y = emit::op("normalize", {x, a.floats("mean"), a.floats("variance")},
+  Tensor y = emit::op("normalize", {x, moment("mean"), moment("variance")},
                       {{{"axes", axis}, {"epsilon", kernel::literal_of(epsilon)}}});
-  if (a.has("scale")) y = emit::map("mul", {y, emit::broadcast(a.floats("scale"), x.shape(), axis)});
-  if (a.has("offset")) y = emit::map("add", {y, emit::broadcast(a.floats("offset"), x.shape(), axis)});
-  return {y};
+  if (a.has("scale")) y = emit::map("mul", {y, emit::broadcast(moment("scale"), x.shape(), axis)});
+  if (a.has("offset")) y = emit::map("add", {y, emit::broadcast(moment("offset"), x.shape(), axis)});
+  return {emit::cast(y, given.dtype())};
 }
 
 // query, key and value are [batch, time, heads, features]; mask is true where attention may go.

@@ -72,11 +72,13 @@ Results average(const Arguments& a) {
   const Tensor x = a.floats("x");
   const emit::Ints axes = a.axes("axis", x);
   if (!a.has("weights")) return {emit::mean(x, axes)};
-  Tensor weights = a.floats("weights");
+  const DType type = *emit::common_float({x, a.floats("weights")});
+  const Tensor wide = emit::to_wide_float(emit::cast(x, type));
+  Tensor weights = emit::cast(a.tensor("weights"), wide.dtype());
   if (weights.rank() == 1 && axes.size() == 1 && x.rank() > 1) weights = emit::broadcast(weights, x.shape(), axes);
   if (weights.rank() != x.rank()) a.refuse("weights", "weights of the shape of x, or of its one axis");
-  return {emit::map("div",
-                    {emit::reduce("sum", emit::map("mul", {x, weights}), axes), emit::reduce("sum", weights, axes)})};
+  const Tensor sum = emit::reduce("sum", emit::map("mul", {wide, weights}), axes);
+  return {emit::cast(emit::map("div", {sum, emit::reduce("sum", weights, axes)}), type)};
 }
 
 Results moments(const Arguments& a) {

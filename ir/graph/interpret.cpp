@@ -30,8 +30,7 @@ class Interpreter {
     for (std::size_t i = 0; i < inputs.size(); ++i) set(function_.params[i], std::move(inputs[i]));
     find_last_uses();
     for (std::size_t i = 0; i < function_.ops.size(); ++i) {
-      CHECK(run(function_.ops[i]));
-      for (const int id : dies_after_[i]) values_[static_cast<std::size_t>(id)].reset();
+      CHECK(run(function_.ops[i], dies_after_[i]));
     }
     std::vector<Array> out;
     for (const Operand& result : function_.results) out.push_back(read(result));
@@ -62,12 +61,17 @@ class Interpreter {
     return out;
   }
 
-  Status run(const Op& op) {
+  /// `last_read`: values that no later op reads.
+  Status run(const Op& op, const std::vector<int>& last_read = {}) {
+    const auto free_them = [&] {
+      for (const int id : last_read) slot(id).reset();
+    };
     EvalContext context{op, {}, {}, {}, value_of(symbols_), {}, options_.choices};
     for (const Operand& operand : op.operands) {
       context.operands.push_back(read(operand));
       context.operand_types.push_back(type_of(module_, function_, operand));
     }
+    if (op.regions.empty()) free_them();  // now: the op may free them, too, before it is done
     for (const int id : op.results) context.result_types.push_back(function_.values[static_cast<std::size_t>(id)].type);
     // A region cannot return an error through an op's evaluate, so the first one waits here.
     std::optional<Diagnostic> problem;
@@ -88,6 +92,7 @@ class Interpreter {
     if (problem) return *problem;
     for (std::size_t i = 0; i < results.size(); ++i) results[i] = wrapped(results[i], context.result_types[i].dtype);
     if (options_.observer) options_.observer(op, results);
+    free_them();
     for (std::size_t i = 0; i < results.size(); ++i) set(op.results[i], std::move(results[i]));
     return done();
   }

@@ -129,6 +129,18 @@ struct Address {
   std::int64_t base = 0;
 };
 
+// to[n] += a[n * a_step] * b[n * b_step]; the steps of products of matrices and of channels become vectors.
+void add_products(double* to, std::int64_t count, const double* a, std::int64_t a_step, const double* b,
+                  std::int64_t b_step) {
+  if (a_step == 0 && b_step == 1) {
+    for (std::int64_t n = 0; n < count; ++n) to[n] += *a * b[n];
+  } else if (a_step == 1 && b_step == 1) {
+    for (std::int64_t n = 0; n < count; ++n) to[n] += a[n] * b[n];
+  } else {
+    for (std::int64_t n = 0; n < count; ++n) to[n] += a[n * a_step] * b[n * b_step];
+  }
+}
+
 std::vector<Array> evaluate(const EvalContext& c) {
   const ContractSpec& spec = spec_of(c.attr("spec"));
   const Array& a = c.operands[0];
@@ -189,12 +201,17 @@ std::vector<Array> evaluate(const EvalContext& c) {
       if (!is_removed(spec, name)) address[k].factors[position_of(name)] += (*operand_strides[k])[i];
     }
   }
-  const std::span<const double> af = integer ? std::span<const double>() : a.as<double>();
-  const std::span<const double> bf = integer ? std::span<const double>() : b.as<double>();
   // Addresses are sums over loops: the part of y is computed once for each result, that of the outer reduce indices
-  // once for each of their points; the innermost reduce index runs in a tight loop with constant strides.
+  // once for each of their points. Results along the last index of y are summed side by side where no removed index
+  // depends on it, since their terms lie side by side, too; each one's order of terms is the same either way.
+  const std::size_t rank = y_shape.size();
+  const bool in_rows =
+      rank > 0 && std::none_of(solved.begin(), solved.end(), [&](const Solved& s) { return s.factors[rank - 1] != 0; });
+  Ints row_shape(y_shape.begin(), y_shape.end() - (in_rows ? 1 : 0));
+  const std::int64_t row = in_rows ? y_shape.back() : 1;
+  const std::int64_t row_step[2] = {in_rows ? address[0].factors[rank - 1] : 0,
+                                    in_rows ? address[1].factors[rank - 1] : 0};
   const std::int64_t inner = reduce_shape.empty() ? 1 : reduce_shape.back();
-  const std::size_t inner_loop = loops.size() - 1;
   Ints outer_reduce = reduce_shape;
   if (!outer_reduce.empty()) outer_reduce.pop_back();
   const auto part = [](const Ints& factors, std::size_t first, const Ints& index) {
@@ -202,11 +219,8 @@ std::vector<Array> evaluate(const EvalContext& c) {
     for (std::size_t i = 0; i < index.size(); ++i) sum += factors[first + i] * index[i];
     return sum;
   };
-  const auto inner_step = [&](const Ints& factors) { return reduce_shape.empty() ? 0 : factors[inner_loop]; };
+  const auto inner_step = [&](const Ints& factors) { return reduce_shape.empty() ? 0 : factors.back(); };
   const std::int64_t step[2] = {inner_step(address[0].factors), inner_step(address[1].factors)};
-  const bool inner_solved = !reduce_shape.empty() && std::any_of(solved.begin(), solved.end(), [&](const Solved& s) {
-    return s.factors[inner_loop] != 0;
-  });
   struct Point {
     std::int64_t a = 0, b = 0;
     std::vector<std::int64_t> solved;  // before the division
@@ -234,34 +248,42 @@ std::vector<Array> evaluate(const EvalContext& c) {
     }
     return true;
   };
-  std::int64_t to = 0;
-  for_each_index(y_shape, [&](const Ints& y) {
+  // Calls add(ia, ib) with the addresses of the first terms of a row, for each term in its order.
+  const auto for_each_term = [&](const Ints& y, const auto& add) {
     moved(origin, 0, y, of_y);
-    double acc = c.operands.size() == 3 ? c.operands[2].at(to) : 0;
-    std::int64_t iacc = integer && c.operands.size() == 3 ? c.operands[2].int_at(to) : 0;
     for_each_index(outer_reduce, [&](const Ints& r) {
-      moved(of_y, y.size(), r, of_r);
+      moved(of_y, rank, r, of_r);
       for (std::int64_t k = 0; k < inner; ++k) {
         std::int64_t ia = of_r.a + k * step[0];
         std::int64_t ib = of_r.b + k * step[1];
-        const bool inside = complete(k, ia, ib);
-        if (!inner_solved && !inside) break;
-        if (!inside) continue;
-        if (integer) {
-          iacc += a.int_at(ia) * b.int_at(ib);
-        } else if (inner_solved) {
-          acc += af[static_cast<std::size_t>(ia)] * bf[static_cast<std::size_t>(ib)];
-        } else {
-          for (; k < inner; ++k, ia += step[0], ib += step[1])
-            acc += af[static_cast<std::size_t>(ia)] * bf[static_cast<std::size_t>(ib)];
-        }
+        if (complete(k, ia, ib)) add(ia, ib);
       }
     });
-    if (integer) {
-      out.set_int(to++, iacc);
-    } else {
-      out.set(to++, acc);
-    }
+  };
+  const Array* init = c.operands.size() == 3 ? &c.operands[2] : nullptr;
+  std::int64_t first = 0;
+  if (integer) {
+    const std::span<std::int64_t> sums = out.as_writable<std::int64_t>();
+    for_each_index(row_shape, [&](const Ints& y) {
+      std::int64_t* to = sums.data() + first;
+      for (std::int64_t n = 0; n < row; ++n) to[n] = init != nullptr ? init->int_at(first + n) : 0;
+      for_each_term(y, [&](std::int64_t ia, std::int64_t ib) {
+        for (std::int64_t n = 0; n < row; ++n) to[n] += a.int_at(ia + n * row_step[0]) * b.int_at(ib + n * row_step[1]);
+      });
+      first += row;
+    });
+    return {out};
+  }
+  const double* af = a.as<double>().data();
+  const double* bf = b.as<double>().data();
+  const std::span<double> sums = out.as_writable<double>();
+  for_each_index(row_shape, [&](const Ints& y) {
+    double* to = sums.data() + first;
+    for (std::int64_t n = 0; n < row; ++n) to[n] = init != nullptr ? init->at(first + n) : 0;
+    for_each_term(y, [&](std::int64_t ia, std::int64_t ib) {
+      add_products(to, row, af + ia, row_step[0], bf + ib, row_step[1]);
+    });
+    first += row;
   });
   return {out};
 }

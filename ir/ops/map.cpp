@@ -121,12 +121,27 @@ std::vector<Array> evaluate(const EvalContext& c) {
     }
     return {out};
   }
-  const bool divides = is_integer(c.result_types[0].dtype) && (row.name == "floordiv" || row.name == "mod");
-  Array out(is_float(c.result_types[0].dtype) ? DType::f64 : DType::i64, c.result_shape());
+  const bool floating = is_float(c.result_types[0].dtype);
+  const bool divides = !floating && (row.name == "floordiv" || row.name == "mod");
+  Array out(floating ? DType::f64 : DType::i64, c.result_shape());
+  const std::size_t arity = c.operands.size();
+  const double* floats[3] = {nullptr, nullptr, nullptr};  // of operands that are read as they are
+  std::int64_t step[3] = {0, 0, 0};
+  for (std::size_t k = 0; k < arity; ++k) {
+    if (c.operands[k].dtype() == DType::f64) floats[k] = c.operands[k].as<double>().data();
+    step[k] = c.operands[k].size() == 1 ? 0 : 1;
+  }
+  double* to = floating ? out.as_writable<double>().data() : nullptr;
   for (std::int64_t i = 0; i < out.size(); ++i) {
     double x[3] = {0, 0, 0};
-    for (std::size_t k = 0; k < c.operands.size(); ++k) x[k] = c.operands[k].at(c.operands[k].size() == 1 ? 0 : i);
-    out.set(i, divides && x[1] == 0 ? 0 : c.choose(row, x));  // integers have no infinity: x / 0 is 0
+    for (std::size_t k = 0; k < arity; ++k)
+      x[k] = floats[k] != nullptr ? floats[k][i * step[k]] : c.operands[k].at(i * step[k]);
+    const double y = divides && x[1] == 0 ? 0 : c.choose(row, x);  // integers have no infinity: x / 0 is 0
+    if (floating) {
+      to[i] = y;
+    } else {
+      out.set(i, y);
+    }
   }
   return {out};
 }
@@ -181,6 +196,8 @@ const OpDef kMap = {
             "map.select "
             "%c, %x, %z }",
             "func f(%x: bool[20,2], %z: bool[20,2]) -> (%y) { %y = map.and %x, %z }",
+            "func f(%x: bool[20,2], %z: f32[20,2], %w: f32[20,2]) -> (%y) { %c = map.gt %z, 0.25  %d = map.and %x, %c  "
+            "%y = map.select %d, %z, %w }",
             "func f(%x: f32[batch,5]) -> (%y) { %y = map.div %x, batch }",
             "func f(%x: f32[7]) -> (%y) { %y = map.sigmoid %x }",
             "func f(%x: f32[7]) -> (%y) { %y = map.tanh %x }",

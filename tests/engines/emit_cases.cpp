@@ -1,10 +1,10 @@
 // Cases for the engine matrix (law 4): emitted C++ with what the loop interpreter computed.
 //
-//     emit_cases FOLDER [--profile fma|muladd] [--besides PROFILE] [--graphs N] [--kernels N] [--seed S]
+//     emit_cases FOLDER [--profile fma|muladd] [--besides PROFILE] [--graphs N] [--kernels N] [--masks N] [--seed S]
 //
-// Every sample of every op and its gradient, N random graphs and N random kernels. FOLDER gets their files and
-// all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that fail. With --besides,
-// only cases whose code or expected values differ from those of PROFILE.
+// Every sample of every op and its gradient, N random graphs, kernels, and formulas of truths. FOLDER gets their files
+// and all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that fail. With
+// --besides, only cases whose code or expected values differ from those of PROFILE.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,6 +26,7 @@
 #include "passes/plan_memory.hpp"
 #include "tests/property/random_graph.hpp"
 #include "tests/property/random_kernel.hpp"
+#include "tests/property/random_masks.hpp"
 
 namespace {
 
@@ -67,11 +68,14 @@ void add_samples(std::vector<Case>& cases, const std::string& profile) {
   }
 }
 
-void add_graphs(std::vector<Case>& cases, const std::string& profile, std::uint64_t first, std::uint64_t count) {
+using Generate = random_tests::GraphCase (*)(std::uint64_t seed);
+
+void add_graphs(std::vector<Case>& cases, std::string_view kind, Generate generate, const std::string& profile,
+                std::uint64_t first, std::uint64_t count) {
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    const random_tests::GraphCase c = random_tests::generate_graph(seed);
-    const std::string title = fmt::format("graph of seed {}", seed);
-    cases.push_back({fmt::format("graph_{}", seed), title, lowered(c.module, profile, title), c.symbols});
+    const random_tests::GraphCase c = generate(seed);
+    const std::string title = fmt::format("{} of seed {}", kind, seed);
+    cases.push_back({fmt::format("{}_{}", kind, seed), title, lowered(c.module, profile, title), c.symbols});
   }
 }
 
@@ -173,11 +177,12 @@ bool same_code(const Files& a, const Files& b) {
   });
 }
 
-std::vector<Case> all_cases(const std::string& profile, std::uint64_t seed, std::uint64_t graphs,
-                            std::uint64_t kernels) {
+std::vector<Case> all_cases(const std::string& profile, std::uint64_t seed, std::uint64_t graphs, std::uint64_t kernels,
+                            std::uint64_t masks) {
   std::vector<Case> cases;
   add_samples(cases, profile);
-  add_graphs(cases, profile, seed, graphs);
+  add_graphs(cases, "graph", random_tests::generate_graph, profile, seed, graphs);
+  add_graphs(cases, "masks", random_tests::generate_masks, profile, seed, masks);
   add_kernels(cases, profile, seed, kernels);
   return cases;
 }
@@ -195,6 +200,7 @@ int main(int argc, char** argv) {
   std::string besides;
   std::uint64_t graphs = 0;
   std::uint64_t kernels = 0;
+  std::uint64_t masks = 0;
   std::uint64_t seed = 1;
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];
@@ -211,6 +217,8 @@ int main(int argc, char** argv) {
       graphs = std::stoull(value);
     } else if (flag == "--kernels") {
       kernels = std::stoull(value);
+    } else if (flag == "--masks") {
+      masks = std::stoull(value);
     } else if (flag == "--seed") {
       seed = std::stoull(value);
     } else {
@@ -219,9 +227,9 @@ int main(int argc, char** argv) {
     }
   }
   if (folder.empty()) return 1;
-  std::vector<Case> cases = all_cases(profile, seed, graphs, kernels);
+  std::vector<Case> cases = all_cases(profile, seed, graphs, kernels, masks);
   if (!besides.empty()) {
-    const std::vector<Case> others = all_cases(besides, seed, graphs, kernels);
+    const std::vector<Case> others = all_cases(besides, seed, graphs, kernels, masks);
     std::vector<Case> different;
     for (std::size_t i = 0; i < cases.size(); ++i)
       if (!same_code(files_of(cases[i]), files_of(others[i]))) different.push_back(std::move(cases[i]));

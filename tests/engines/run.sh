@@ -3,7 +3,8 @@
 #
 #     run.sh EMIT_CASES WORK ci|full
 #
-# TUSK_CASES: how many random graphs, and kernels, beside the samples of all ops (ci: 200, full: 2000).
+# TUSK_CASES: how many random graphs, and kernels, and half as many formulas of truths, beside the samples of
+# all ops (ci: 200, full: 2000).
 # TUSK_ENGINES: a regular expression; only engines whose name has a match are run.
 #
 # full builds under profile muladd only the cases whose code is not the same under fma, and writes what each engine
@@ -29,7 +30,7 @@ cases() {
   local besides=()
   [[ $1 == fma ]] || besides=(--besides fma)
   [[ -d $work/$1 ]] || "$emit" "$work/$1" --profile "$1" "${besides[@]}" --graphs "$count" --kernels "$count" \
-    --seed "${TUSK_SEED:-1}" | tee "$work/$1.count"
+    --masks $((count / 2)) --seed "${TUSK_SEED:-1}" | tee "$work/$1.count"
 }
 
 # report NAME PROFILE RESULT SECONDS COMPILER: a line of report.md, instead of the engine's former one. The sum is of
@@ -39,8 +40,8 @@ report() {
   [[ -f $file ]] || cat > "$file" <<'END'
 # The engine matrix, engine by engine
 
-Written by `tests/engines/run.sh` (`./dev test --full`): every sample of every op with its gradient, random graphs and
-random kernels, each with two calls, compared bit for bit with the loop interpreter. The sum is over all emitted sources.
+Written by `tests/engines/run.sh` (`./dev test --full`): every sample of every op with its gradient, random graphs,
+random kernels and random formulas of truths, each with two calls, compared bit for bit with the loop interpreter. The sum is over all emitted sources.
 
 | engine | result | cases | sum of sources | s | compiler | CPU | commit |
 | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -322,7 +322,32 @@ def policy_resizing(x):
     return [L.Resizing(4, 9)(x), L.UpSampling2D(2, interpolation="bilinear")(x), Conv2DTranspose(3, 3, strides=2)(x), SeparableConv2D(4, 3)(x)]
 
 
+def policy_numbers(x):
+    h = L.Identity()(x)
+    i = ops.cast(x * 3, "int32") * 2 + 1
+    big = h / 0.0
+    nums = [ops.mod(h, 0.3), ops.mod(h, 2), ops.arctan2(h, 0.7), ops.logaddexp(h, 0.7), ops.maximum(h, 0.1), ops.log(ops.abs(ops.nan_to_num(big)) + 1.0), h / i, i * h, h + 0.1, ops.where(h > 0, h, 0.1)]
+    return nums + [ops.cast(c, "float32") for c in (h < 0.1, ops.equal(h * 0 + 0.1, 0.1), ops.not_equal(h, 0.3), h >= 2, ops.isclose(h, 0.5, atol=0.3))]
+
+
+def policy_untouched(x):
+    far = ops.abs(x) * 70000.0
+    words = ops.cast(ops.cast(far / 1000.0, "int32"), "float32") + 257.0
+    masked = L.Masking(0.1)(ops.where(x > 0, x, 0.1))
+    shared = L.Masking(0.5)(ops.reshape(x, (-1, 4, 2)))
+    attended = L.MultiHeadAttention(2, 2)(shared, shared)
+    return [L.Embedding(700, 3)(words), L.LayerNormalization()(far), L.GroupNormalization(2)(far), L.CategoryEncoding(9, output_mode="count")(ops.cast(ops.abs(x), "int32")), masked, attended, GlobalAveragePooling1D()(shared), L.TimeDistributed(Dense(3, dtype="float32"))(shared)]
+
+
+def policy_functions(x):
+    h, w = L.Identity()(x), ops.abs(x)
+    return [ops.average(h, axis=-1, weights=w), ops.layer_normalization(h, w[0], axis=-1), ops.rms_normalization(h, axis=-1), ops.sparsemax(h), ops.softmax(h), ops.mean(h, axis=-1), ops.gelu(h)]
+
+
 for p in ("mixed_float16", "mixed_bfloat16", "float64"):
+    case(f"policy_{p}_numbers", {"x": (5,)}, policy_numbers, policy=p, data="knees")
+    case(f"policy_{p}_untouched", {"x": (8,)}, policy_untouched, policy=p)
+    case(f"policy_{p}_functions", {"x": (8,)}, policy_functions, policy=p)
     case(f"policy_{p}_image", {"x": (9, 9, 3)}, policy_image, policy=p)
     case(f"policy_{p}_attention", {"x": (6,)}, policy_attention, policy=p)
     case(f"policy_{p}_norms", {"x": (5, 8)}, policy_norms, policy=p)
