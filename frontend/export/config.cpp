@@ -88,7 +88,7 @@ Json layer_envelope(const Layer& layer, const SharedIds& ids) {
 /// The calls of one model, each known by its place among those of its layer.
 class CallWriter {
  public:
-  explicit CallWriter(const FunctionalImpl& model) : model_(model) {
+  explicit CallWriter(const FunctionalImpl& model) {
     for (const Layer& layer : model.operations) {
       for (const std::weak_ptr<const Node>& held : layer.base().nodes()) {
         const std::shared_ptr<const Node> node = held.lock();
@@ -177,7 +177,6 @@ class CallWriter {
     return Json{{"args", std::move(args)}, {"kwargs", std::move(kwargs)}};
   }
 
-  const FunctionalImpl& model_;
   std::map<const LayerBase*, std::vector<const Node*>> calls_;
 };
 
