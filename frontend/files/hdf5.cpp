@@ -31,12 +31,13 @@ Expected<Hdf5File> Hdf5File::open(const std::filesystem::path& path) {
   return from_bytes(std::move(bytes), path.string());
 }
 
-Expected<Hdf5File> Hdf5File::from_bytes(Bytes bytes, std::string name) {
+Expected<Hdf5File> Hdf5File::from_bytes(Bytes bytes, std::string name, std::optional<std::uint64_t> stored) {
   Hdf5File file;
   file.name_ = std::move(name);
   file.store_ = std::make_shared<Store>();
   Store& store = *file.store_;
   store.name = file.name_;
+  store.budget = plausible_size(stored.value_or(bytes.size()));
   store.bytes = std::move(bytes);
   store.format = hdf5::Format(store.bytes);
   const auto root = store.format.root();

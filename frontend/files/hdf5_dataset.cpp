@@ -366,7 +366,7 @@ Expected<Array> Hdf5File::array(std::string_view dataset) const try {
     return refuse(
         fmt::format("shape ({}) declares {} bytes, {} are stored", fmt::join(shape, ", "), *size, storage->size));
   }
-  const std::uint64_t budget = plausible_size(store_->format.size());
+  const std::uint64_t budget = store_->budget;
   std::uint64_t chunk_size = 0;
   std::uint64_t needed = *array_size;
   if (storage->chunked && *size != 0) {

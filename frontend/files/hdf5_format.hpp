@@ -124,9 +124,9 @@ class Cost {
   Status keep_link(std::string_view name) { return take(kLink + name.size(), links_); }
 
  private:
-  // A model's file takes less than one step for each of its bytes.
-  static constexpr std::uint64_t kFewSteps = std::uint64_t{1} << 20;
-  static constexpr std::uint64_t kSteps = 4;
+  // The files of models take up to 0.4 steps for each of their bytes.
+  static constexpr std::uint64_t kFewSteps = std::uint64_t{1} << 18;
+  static constexpr std::uint64_t kSteps = 2;
   static constexpr std::uint64_t kLink = 12;  // no form of a link is smaller
 
   static Status take(std::uint64_t count, std::uint64_t& left);

@@ -18,6 +18,7 @@ struct Hdf5File::Store {
   std::string name;
   std::uint64_t root = 0;
   std::map<std::uint64_t, hdf5::Links> groups;  // read so far, by address
+  std::uint64_t budget = 0;                     // of all arrays together, in bytes
   std::uint64_t taken = 0;                      // bytes that arrays read so far have needed
 
   Diagnostic fail(std::string_view object, std::string_view why) const;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 #include <memory>
@@ -23,12 +24,15 @@ using nlohmann::json;
 constexpr const char* kConfig = "config.json";
 constexpr const char* kMetadata = "metadata.json";
 constexpr const char* kWeights = "model.weights.h5";
-// A configuration is a few kilobytes; the largest hold constants as nested lists.
+// A configuration is a few kilobytes; the largest hold constants as nested lists. What is read of it takes many times
+// its size.
 constexpr std::uint64_t kMaxConfig = std::uint64_t{64} << 20;
+constexpr std::uint64_t kSmallConfig = std::uint64_t{4} << 20;
 
 /// What can be asked of an archive and of an unpacked one alike.
 struct Container {
   std::string name;
+  std::optional<std::uint64_t> stored;  // bytes of the archive
   std::function<bool(const std::string&)> has;
   std::function<Expected<Bytes>(const std::string&, std::uint64_t max_size)> read;
 };
@@ -38,7 +42,9 @@ Diagnostic missing(const Container& container, std::string_view member) {
 }
 
 Expected<json> read_json(const Container& container, const std::string& member) {
-  TRY(const Bytes bytes, container.read(member, kMaxConfig));
+  // A small archive has no large configuration, however well that was compressed.
+  const std::uint64_t limit = std::max(kSmallConfig, std::min(kMaxConfig, 2 * container.stored.value_or(kMaxConfig)));
+  TRY(const Bytes bytes, container.read(member, limit));
   return parse_json(text_of(bytes), fmt::format("{} of {}", member, in_quotes(container.name)));
 }
 
@@ -68,7 +74,8 @@ Expected<Weights> read_container_weights(const Container& container) {
     return problem;
   }
   TRY(Bytes bytes, container.read(kWeights, ZipReader::kMaxMember));
-  TRY(const Hdf5File file, Hdf5File::from_bytes(std::move(bytes), fmt::format("{}: {}", container.name, kWeights)));
+  TRY(const Hdf5File file,
+      Hdf5File::from_bytes(std::move(bytes), fmt::format("{}: {}", container.name, kWeights), container.stored));
   return Weights::read(file);
 }
 
@@ -86,13 +93,14 @@ Expected<SavedModel> read_container(const Container& container) {
   return model;
 }
 
-Container container_of(const ZipReader& zip, const std::string& name) {
-  return {name, [zip](const std::string& member) { return zip.has(member); },
+Container container_of(const ZipReader& zip, const std::string& name, std::uint64_t stored) {
+  return {name, stored, [zip](const std::string& member) { return zip.has(member); },
           [zip](const std::string& member, std::uint64_t max_size) { return zip.read(member, max_size); }};
 }
 
 Container container_of(const std::filesystem::path& folder) {
   return {folder.string(),
+          {},
           [folder](const std::string& member) {
             std::error_code code;
             return std::filesystem::is_regular_file(folder / member, code);
@@ -141,8 +149,9 @@ Expected<T> open_bytes(Bytes bytes, const std::string& name, Expected<T> (*of_co
                        Expected<T> (*of_hdf5)(const Hdf5File&)) try {
   if (bytes.empty()) return not_keras(name, "the file is empty");
   if (looks_like_zip(bytes)) {
+    const std::uint64_t stored = bytes.size();
     TRY(const ZipReader zip, ZipReader::from_bytes(std::make_shared<const Bytes>(std::move(bytes)), name));
-    return of_container(container_of(zip, name));
+    return of_container(container_of(zip, name, stored));
   }
   if (looks_like_hdf5(bytes)) {
     const auto file = Hdf5File::from_bytes(std::move(bytes), name);

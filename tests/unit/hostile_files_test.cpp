@@ -247,6 +247,15 @@ TEST(HostileHdf5, ArraysOfAFileTogether) {
   EXPECT_THAT(problem_of(once.array("x")), HasSubstr("too many for a file"));
 }
 
+TEST(HostileHdf5, FilesThatWerePackedTwice) {
+  Hdf5Bytes file;
+  const auto dataset = chunked(file, 20 << 20, 1 << 20, deflated(1 << 20), {1});
+  Bytes bytes = file.file(file.group({Hdf5Bytes::link("x", dataset)}));
+  bytes.resize(2 << 20);
+  EXPECT_EQ(problem_of(Hdf5File::from_bytes(bytes, "f.h5")->array("x")), "no problem");
+  EXPECT_THAT(problem_of(Hdf5File::from_bytes(bytes, "f.h5", 5000)->array("x")), HasSubstr("larger than the file can"));
+}
+
 TEST(HostileHdf5, EveryLayerIsTheSameGroup) {
   Hdf5Bytes file;
   std::vector<std::string> names;
