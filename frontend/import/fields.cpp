@@ -11,6 +11,12 @@ namespace tusk {
 
 using nlohmann::json;
 
+namespace {
+
+constexpr std::size_t kMostAxes = 32;  // as NumPy's arrays
+
+}  // namespace
+
 std::string json_text(const json& value) {
   if (value.is_number_float() && std::isnan(value.get<double>())) return "nan";  // dump() writes null
   std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
@@ -148,6 +154,7 @@ void FieldReader::read(const json& found, std::string_view field, Axes& value) c
 
 void FieldReader::read(const json& found, std::string_view field, std::vector<InputDim>& value) const {
   if (!found.is_array() || found.empty()) expected(found, field, "a list that begins with the batch");
+  if (found.size() > kMostAxes) expected(found, field, fmt::format("at most {} axes", kMostAxes));
   value.clear();
   for (std::size_t axis = 0; axis < found.size(); ++axis) {
     if (found[axis].is_null()) {
@@ -197,6 +204,7 @@ void FieldReader::read(const json& found, std::string_view field, layers::Number
 
 void FieldReader::read(const json& found, std::string_view field, layers::OutputShape& value) const {
   const json list = found.is_array() ? found : json::array({found});
+  if (list.size() > kMostAxes) expected(found, field, fmt::format("at most {} axes", kMostAxes));
   std::vector<std::optional<std::int64_t>> extents;
   for (const json& entry : list) {
     if (entry.is_null()) {

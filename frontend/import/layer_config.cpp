@@ -78,8 +78,11 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
 
 [[noreturn]] void refuse(const std::vector<std::pair<std::string, std::string>>& unsupported) {  // reason, layer
   std::vector<std::string> reasons;
+  std::map<std::string, std::vector<std::string>> layers;  // by reason
   for (const auto& [reason, layer] : unsupported) {
-    if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(reason);
+    std::vector<std::string>& names = layers[reason];
+    if (names.empty()) reasons.push_back(reason);
+    names.push_back(in_quotes(layer));
   }
   Diagnostic problem =
       unsupported.size() == 1
@@ -88,10 +91,7 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
           : error("layer-unsupported", fmt::format("{} layers are not supported in this release", unsupported.size()));
   if (unsupported.size() == 1) problem.layer = unsupported.front().second;
   for (const std::string& reason : unsupported.size() == 1 ? std::vector<std::string>() : reasons) {
-    std::vector<std::string> names;
-    for (const auto& [other, layer] : unsupported) {
-      if (other == reason) names.push_back(in_quotes(layer));
-    }
+    const std::vector<std::string>& names = layers[reason];
     problem.note(fmt::format("{} x {}: {}", names.size(), reason, fmt::join(names, ", ")));
   }
   problem.note(

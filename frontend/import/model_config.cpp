@@ -30,6 +30,8 @@ struct MadeLayers {
 };
 // Each layer keeps its configuration, with those of all layers inside.
 constexpr int kMaxAround = 8;
+// All of one name get different ones.
+constexpr std::size_t kMaxEnds = 1024;
 
 class Reader {
  public:
@@ -227,9 +229,14 @@ class Reader {
     if (!config.contains("input_layers")) fail("model-config", "the model has no input_layers", path_);
     find_ends(config["input_layers"], "input_layers", inputs);
     find_ends(config["output_layers"], "output_layers", outputs);
+    for (const Ends* ends : {&inputs, &outputs}) {
+      if (ends->references.size() > kMaxEnds)
+        fail("model-config", fmt::format("the model has more than {} inputs or outputs", kMaxEnds), path_);
+    }
     count_nodes_from_zero(inputs, outputs);
     check_references();
     results_.resize(configs_.size());
+    missing_.resize(configs_.size());
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (InputLayerImpl* input = as_input(layers_[i])) results_[i].push_back({input->make()});
     }
@@ -335,8 +342,14 @@ class Reader {
   /// The next call of a layer, if what it reads is there.
   bool replay(std::size_t i) {
     CallConfig& call = configs_[i].calls[results_[i].size()];
+    Missing& missing = missing_[i];
+    if (results_[missing.layer].size() < missing.calls) return false;
     bool ready = true;
-    call.each([&](const Reference& reference) { ready = ready && find(reference) != nullptr; });
+    call.each([&](const Reference& reference) {
+      if (!ready || find(reference) != nullptr) return;
+      ready = false;
+      missing = {index_.find(reference.layer)->second, static_cast<std::size_t>(reference.node) + 1};
+    });
     if (!ready) return false;
     std::vector<Tensor> inputs;
     for (const Reference& reference : call.inputs) inputs.push_back(*find(reference));
@@ -385,6 +398,12 @@ class Reader {
   std::map<std::string, std::size_t, std::less<>> index_;  // by name
   std::vector<Layer> layers_;
   std::vector<std::vector<std::vector<Tensor>>> results_;  // of each layer, of each call
+
+  struct Missing {
+    std::size_t layer = 0;
+    std::size_t calls = 0;
+  };
+  std::vector<Missing> missing_;  // how many calls of another layer the next call of each waits for
 };
 
 }  // namespace
