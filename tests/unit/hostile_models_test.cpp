@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "error_of.hpp"
 #include "frontend/import/model_config.hpp"
@@ -45,8 +46,8 @@ TEST(HostileModel, LongNames) {
   EXPECT_THAT(refusal(sequential({input(2), layer("Dense", name, {{"units", 1}})})), HasSubstr("[model-config]"));
   // Only names of about the same length are compared letter by letter.
   const std::string million(1'000'000, 'Q');
-  EXPECT_THAT(refusal(sequential({layer(million.c_str(), "a")})), HasSubstr("which is unknown"));
-  EXPECT_THAT(refusal(sequential({layer("Dence", "a")})), HasSubstr("did you mean `Dense`"));
+  EXPECT_THAT(refusal(sequential(json::array({layer(million.c_str(), "a")}))), HasSubstr("which is unknown"));
+  EXPECT_THAT(refusal(sequential(json::array({layer("Dence", "a")}))), HasSubstr("did you mean `Dense`"));
 }
 
 TEST(HostileModel, LayersAroundLayers) {
@@ -73,7 +74,23 @@ TEST(HostileModel, ManyLayersOfOneName) {
   EXPECT_THAT(refusal(sequential(layers)), HasSubstr("[model-shared]"));
 }
 
-TEST(HostileModel, LongListsOfArguments) {
+TEST(HostileModel, TablesOfLayers) {
+  const auto with_shape = [](json shape, const char* class_name, json config) {
+    return refusal(sequential({layer("InputLayer", "x", {{"batch_shape", shape}}), layer(class_name, "l", config)}));
+  };
+  const char* large = "numbers is too large";
+  const json image = {nullptr, 8, 8, 3};
+  EXPECT_THAT(with_shape(image, "Resizing", {{"height", 60'000'000}, {"width", 1}}), HasSubstr(large));
+  EXPECT_THAT(with_shape({nullptr, 60'000'000, 3}, "AdaptiveAveragePooling1D", {{"output_size", 50'000'000}}),
+              HasSubstr(large));
+  EXPECT_THAT(with_shape({nullptr, 670'000}, "MelSpectrogram", {{"fft_length", 60'000}}), HasSubstr(large));
+}
+
+TEST(HostileModel, ManyAxes) {
+  EXPECT_THAT(refusal(sequential({input(40), layer("Dense", "d", {{"units", 1}})})), HasSubstr("at most 32 axes"));
+}
+
+TEST(HostileModel, LongListsOfArgumentsAndOutputs) {
   const json x = {{"class_name", "__keras_tensor__"},
                   {"config", {{"shape", {nullptr, 2}}, {"dtype", "float32"}, {"keras_history", {"x", 0, 0}}}}};
   json add = layer("Add", "add");
@@ -88,6 +105,11 @@ TEST(HostileModel, LongListsOfArguments) {
       {"config",
        {{"name", "f"}, {"layers", {in, add}}, {"input_layers", {{"x", 0, 0}}}, {"output_layers", {{"add", 0, 0}}}}}};
   EXPECT_THAT(refusal(model), HasSubstr("lists of more than 262144 elements"));
+  model["config"]["layers"][1] = layer("Flatten", "add");
+  model["config"]["layers"][1]["inbound_nodes"] = {{{"args", {x}}, {"kwargs", json::object()}}};
+  EXPECT_EQ(refusal(model), "no error");
+  model["config"]["output_layers"] = std::vector<json>(1025, {"add", 0, 0});
+  EXPECT_THAT(refusal(model), HasSubstr("more than 1024 inputs or outputs"));
 }
 
 }  // namespace
