@@ -60,22 +60,28 @@ TEST(HostileZip, ManyEndsOfDirectories) {
 }
 
 TEST(HostileHdf5, BlocksOfAHeaderOnTopOfEachOther) {
-  // Each block is the rest of the file, with the messages of all blocks behind it.
+  // Each block is the rest of the file: where the next one lies, then messages that hide that from it, then empty ones.
   Hdf5Bytes file;
-  Bytes blocks;
   const std::uint64_t start = file.end();
-  constexpr std::uint64_t kBlocks = 4000;
+  constexpr std::uint64_t kBlocks = 1000;
+  constexpr std::uint64_t kSize = 32 * kBlocks + 8 * 4000;
+  Bytes blocks;
   for (std::uint64_t i = 0; i < kBlocks; ++i) {
-    put(blocks, 0x10, 2);
+    put(blocks, 0, 2);
+    put(blocks, 24, 2);
+    put(blocks, 0, 4);
+    const bool last = i + 1 == kBlocks;
+    put(blocks, last ? 0 : 0x10, 2);
     put(blocks, 16, 2);
     put(blocks, 0, 4);
-    put(blocks, start + 24 * (i + 1), 8);
-    put(blocks, 24 * (kBlocks - i - 1), 8);
+    put(blocks, start + 32 * (i + 1) + 8, 8);
+    put(blocks, kSize - 32 * (i + 1) - 8, 8);
   }
+  blocks.resize(kSize);
   file.data(blocks);
-  Bytes first = number(start, 8);
-  put(first, blocks.size(), 8);
-  const auto root = file.object({{0x10, first}});
+  Bytes first = number(start + 8, 8);
+  put(first, kSize - 8, 8);
+  const auto root = file.object({{0x10, first}, Hdf5Bytes::no_heap()});
   EXPECT_THAT(problem_of(opened(file, root).tree("")), HasSubstr("object header"));
 }
 
@@ -157,11 +163,12 @@ TEST(HostileHdf5, HeapsOfStringsOnTopOfEachOther) {
   for (int i = 0; i < kHeaps; ++i) {
     put(heaps, "GCOL");
     put(heaps, 1, 4);
-    put(heaps, static_cast<std::uint64_t>(32 * (kHeaps - i)), 8);
+    put(heaps, static_cast<std::uint64_t>(32 * (kHeaps - i) + 16), 8);
     put(heaps, 1, 2);
     put(heaps, 0, 6);
     put(heaps, 16, 8);
   }
+  put(heaps, 0, 16);
   file.data(heaps);
   Bytes type;
   put(type, 0x19, 1);
