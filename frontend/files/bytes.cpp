@@ -53,6 +53,12 @@ std::optional<std::uint64_t> byte_count(std::span<const std::int64_t> shape, int
   return empty ? 0 : total;
 }
 
+std::uint64_t plausible_size(std::uint64_t stored) {
+  constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+  constexpr std::uint64_t kMaxRatio = 200;
+  return 16 * kMiB + kMaxRatio * (stored > kMiB ? stored - kMiB : 0);
+}
+
 Expected<Bytes> read_file(const std::filesystem::path& path) {
   std::error_code code;
   const auto kind = std::filesystem::status(path, code).type();

@@ -30,6 +30,10 @@ inline std::span<const std::byte> bytes_of(std::string_view text) { return std::
 /// Bytes of an array's elements, or nothing if a dimension is negative or a product of dimensions leaves 63 bits.
 std::optional<std::uint64_t> byte_count(std::span<const std::int64_t> shape, int element_size);
 
+/// How many bytes may come out of a file of `stored` bytes, all told: 16 MiB out of any, more only out of one above a
+/// MiB, and as many as weights that are nearly all zero come to. A file that claims more would fill the memory.
+std::uint64_t plausible_size(std::uint64_t stored);
+
 /// "a file" in quotes for a message; control characters are shown as \xNN, since names may come from hostile files.
 std::string in_quotes(std::string_view name);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "frontend/files/hdf5_store.hpp"
@@ -19,7 +20,7 @@ using hdf5::TypeClass;
 namespace {
 
 constexpr std::size_t kMaxDepth = 200;
-constexpr std::size_t kMaxObjects = 1 << 20;
+constexpr std::uint64_t kStringSteps = 16;  // each takes as many bytes as an object of a heap, or more
 
 }  // namespace
 
@@ -30,12 +31,13 @@ Expected<Hdf5File> Hdf5File::open(const std::filesystem::path& path) {
   return from_bytes(std::move(bytes), path.string());
 }
 
-Expected<Hdf5File> Hdf5File::from_bytes(Bytes bytes, std::string name) {
+Expected<Hdf5File> Hdf5File::from_bytes(Bytes bytes, std::string name, std::optional<std::uint64_t> stored) {
   Hdf5File file;
   file.name_ = std::move(name);
   file.store_ = std::make_shared<Store>();
   Store& store = *file.store_;
   store.name = file.name_;
+  store.budget = plausible_size(stored.value_or(bytes.size()));
   store.bytes = std::move(bytes);
   store.format = hdf5::Format(store.bytes);
   const auto root = store.format.root();
@@ -81,7 +83,7 @@ Expected<const Links*> Hdf5File::Store::links(std::uint64_t address, const Objec
   return &groups.emplace(address, *std::move(links)).first->second;
 }
 
-Expected<Object> Hdf5File::Store::object(std::uint64_t address, std::string_view path) const {
+Expected<Object> Hdf5File::Store::object(std::uint64_t address, std::string_view path) {
   auto object = format.object(address);
   if (!object) return fail(path, object.problem());
   return object;
@@ -97,6 +99,7 @@ Expected<std::optional<std::uint64_t>> Hdf5File::Store::find(std::string_view pa
     start = end + 1;
     if (child.empty() || child == ".") continue;
     if (++depth > kMaxDepth) return fail(here, "nesting too deep");
+    if (const Status few = format.cost().look(1, child.size()); !few) return fail(here, few.problem());
     TRY(const Object parent, object(address, here));
     if (!parent.is_group()) return fail(here, "its parent is not a group");
     TRY(const Links* all, links(address, parent, here));
@@ -130,7 +133,7 @@ Status Hdf5File::Store::walk(std::uint64_t address, const std::string& path,
     const std::string child = path.empty() ? link_name : path + '/' + link_name;
     TRY(const std::uint64_t child_address, target(link, child));
     TRY(const Object found, object(child_address, child));
-    if (tree.groups.size() + tree.datasets.size() > kMaxObjects) return fail(child, "too many objects");
+    if (const Status few = format.cost().look(1, child.size()); !few) return fail(path, few.problem());
     if (found.is_dataset()) {
       tree.datasets.push_back(child);
     } else if (found.is_group()) {
@@ -151,15 +154,14 @@ Expected<Hdf5File::Tree> Hdf5File::tree(std::string_view group, const std::set<s
   return tree;
 }
 
-Expected<std::vector<std::string>> Hdf5File::Store::strings(const Attribute& attribute) {
+Status Hdf5File::Store::add_strings(const Attribute& attribute, std::vector<std::string>& out) {
   const hdf5::Datatype& type = attribute.type;
   const auto count = byte_count(attribute.space.shape, 1).value_or(0);
   // An empty list of Python has no strings to take a type from: h5py writes it as zero float64.
-  if (attribute.space.null || count == 0) return std::vector<std::string>();
+  if (attribute.space.null || count == 0) return done();
   const bool variable = type.kind == TypeClass::variable && (type.bits & 15U) == 1 && type.size == 16;
   if (!variable && type.kind != TypeClass::string) return error("hdf5", "it holds no strings");
   if (count > attribute.data.size() / type.size) return error("hdf5", "it declares more strings than it holds");
-  std::vector<std::string> strings;
   hdf5::Cursor cursor(attribute.data);
   for (std::uint64_t i = 0; i < count; ++i) {
     Span text;
@@ -179,9 +181,10 @@ Expected<std::vector<std::string>> Hdf5File::Store::strings(const Attribute& att
     value = value.substr(0, value.find('\0'));
     // Fortran's way of filling up.
     if (!variable && (type.bits & 15U) == 2) value = value.substr(0, value.find_last_not_of(' ') + 1);
-    strings.emplace_back(value);
+    CHECK(format.cost().look(kStringSteps, value.size()));
+    out.emplace_back(value);
   }
-  return strings;
+  return done();
 }
 
 Expected<std::optional<std::vector<std::string>>> Hdf5File::strings_attribute(std::string_view object,
@@ -190,22 +193,24 @@ Expected<std::optional<std::vector<std::string>>> Hdf5File::strings_attribute(st
   TRY(const Object found, store_->open(object));
   const auto attributes = store_->format.attributes(found);
   if (!attributes) return store_->fail(object, attributes.problem());
-  const auto one = [&](const std::string& key) -> Expected<List> {
-    const auto known =
-        std::find_if(attributes->begin(), attributes->end(), [&](const Attribute& a) { return a.name == key; });
-    if (known == attributes->end()) return List();
-    auto strings = store_->strings(*known);
-    if (!strings) return store_->fail(object, fmt::format("attribute {}: {}", key, strings.problem().message));
-    return List(*std::move(strings));
-  };
-  TRY(List all, one(attribute));
-  if (all) return all;
-  for (int chunk = 0;; ++chunk) {
-    TRY(const List part, one(fmt::format("{}{}", attribute, chunk)));
-    if (!part) return all;
+  std::map<std::string_view, const Attribute*> by_name;
+  for (const Attribute& known : *attributes) by_name.emplace(known.name, &known);
+  List all;
+  /// Adds the strings of an attribute; false if there is none of that name.
+  const auto add = [&](const std::string& key) -> Expected<bool> {
+    const auto known = by_name.find(key);
+    if (known == by_name.end()) return false;
     if (!all) all.emplace();
-    all->insert(all->end(), part->begin(), part->end());
+    const Status added = store_->add_strings(*known->second, *all);
+    if (!added) return store_->fail(object, fmt::format("attribute {}: {}", key, added.problem().message));
+    return true;
+  };
+  TRY(const bool whole, add(attribute));
+  bool more = !whole;
+  for (int chunk = 0; more; ++chunk) {
+    TRY(more, add(fmt::format("{}{}", attribute, chunk)));
   }
+  return all;
 }
 
 Expected<std::optional<std::string>> Hdf5File::string_attribute(std::string_view object,

@@ -25,8 +25,9 @@ bool looks_like_hdf5(std::span<const std::byte> bytes);
 /// and what they remember of it: one thread at a time.
 class Hdf5File {
  public:
-  /// `name` stands for the file in messages.
-  static Expected<Hdf5File> from_bytes(Bytes bytes, std::string name);
+  /// `name` stands for the file in messages. `stored` is the size of the archive that it came out of, if it did: a
+  /// small archive holds no more for being packed twice.
+  static Expected<Hdf5File> from_bytes(Bytes bytes, std::string name, std::optional<std::uint64_t> stored = {});
   static Expected<Hdf5File> open(const std::filesystem::path& path);
 
   const std::string& name() const { return name_; }

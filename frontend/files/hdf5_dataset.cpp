@@ -28,9 +28,6 @@ static_assert(std::endian::native == std::endian::little, "arrays are read as th
 
 // Deflate cannot exceed 1032:1.
 constexpr std::uint64_t kDeflateLimit = 1032;
-// All arrays of one file together: Keras compresses nothing, and repacked or pruned weights stay far below.
-constexpr std::uint64_t kPlainSize = std::uint64_t{64} << 20;
-constexpr std::uint64_t kMaxRatio = 100;
 
 /// How stored elements become those of an Array: equal bytes, or two-byte integers widened to four.
 struct Element {
@@ -122,6 +119,10 @@ Expected<Filters> read_filters(const Object& dataset) {
     if (id != Filters::kDeflate && id != Filters::kShuffle) {
       return error("hdf5", fmt::format("its filter {} is not supported (only deflate and shuffle)", id));
     }
+    // Each may unpack as much as the array has.
+    if (std::find(filters.ids.begin(), filters.ids.end(), id) != filters.ids.end()) {
+      return error("hdf5", "its filters are damaged");
+    }
     filters.ids.push_back(id);
   }
   return filters;
@@ -134,7 +135,7 @@ struct Chunk {
 };
 
 /// Collects the chunks of a tree.
-Status add_chunks(const hdf5::Format& format, std::uint64_t tree, std::size_t rank, int parent_level,
+Status add_chunks(hdf5::Format& format, std::uint64_t tree, std::size_t rank, int parent_level,
                   std::set<std::uint64_t>& seen, std::vector<Chunk>& chunks) {
   if (!seen.insert(tree).second) return hdf5::damaged("tree of chunks", tree);
   Cursor node(format.from(tree));
@@ -147,6 +148,7 @@ Status add_chunks(const hdf5::Format& format, std::uint64_t tree, std::size_t ra
     return hdf5::damaged("tree of chunks", tree);
   }
   for (std::uint16_t i = 0; i < count; ++i) {
+    CHECK(format.cost().look(1 + rank));
     const std::uint32_t size = node.u32();
     Chunk chunk;
     chunk.skipped_filters = node.u32();
@@ -159,7 +161,8 @@ Status add_chunks(const hdf5::Format& format, std::uint64_t tree, std::size_t ra
       continue;
     }
     const auto data = format.at(child, size);
-    if (!data) return hdf5::damaged("chunk", child);
+    // Nodes that overlap could hold more than the file.
+    if (!data || chunks.size() >= format.size() / (24 + 8 * rank)) return hdf5::damaged("chunk", child);
     chunk.data = *data;
     chunks.push_back(std::move(chunk));
   }
@@ -196,25 +199,42 @@ std::optional<Bytes> unpack(const Chunk& chunk, const Filters& filters, std::uin
 /// Copies the part of a chunk that lies inside of the array: one run of the last axis at a time.
 void place(const Bytes& chunk, std::span<const std::int64_t> start, std::span<const std::int64_t> chunk_shape,
            std::span<const std::int64_t> shape, std::size_t element, std::span<std::byte> out) {
-  const std::size_t rank = shape.size();
-  std::vector<std::int64_t> index(rank, 0);
-  const std::int64_t run = std::min(chunk_shape[rank - 1], shape[rank - 1] - start[rank - 1]);
-  while (true) {
-    bool inside = true;
-    for (std::size_t k = 0; k < rank; ++k) inside = inside && start[k] + index[k] < shape[k];
-    if (inside) {
-      std::int64_t from = 0;
-      std::int64_t to = 0;
-      for (std::size_t k = 0; k < rank; ++k) {
-        from = from * chunk_shape[k] + index[k];
-        to = to * shape[k] + start[k] + index[k];
-      }
-      std::memcpy(out.data() + static_cast<std::size_t>(to) * element,
-                  chunk.data() + static_cast<std::size_t>(from) * element, static_cast<std::size_t>(run) * element);
+  struct Axis {
+    std::int64_t extent;
+    std::int64_t from_stride;
+    std::int64_t to_stride;
+    std::int64_t index = 0;
+  };
+  std::vector<Axis> axes;  // those with several steps, the innermost first
+  std::int64_t run = 1;
+  std::int64_t from = 0;
+  std::int64_t to = 0;
+  for (std::size_t k = shape.size(), from_stride = 1, to_stride = 1; k-- > 0;) {
+    const std::int64_t extent = std::min(chunk_shape[k], shape[k] - start[k]);
+    const auto from_step = static_cast<std::int64_t>(from_stride);
+    const auto to_step = static_cast<std::int64_t>(to_stride);
+    if (k + 1 == shape.size()) {
+      run = extent;
+    } else if (extent > 1) {
+      axes.push_back({extent, from_step, to_step});
     }
-    std::size_t axis = rank - 1;
-    while (axis > 0 && ++index[axis - 1] == chunk_shape[axis - 1]) index[--axis] = 0;
-    if (axis == 0) return;
+    to += start[k] * to_step;
+    from_stride *= static_cast<std::size_t>(chunk_shape[k]);
+    to_stride *= static_cast<std::size_t>(shape[k]);
+  }
+  for (std::size_t k = 0; k <= axes.size();) {
+    std::memcpy(out.data() + static_cast<std::size_t>(to) * element,
+                chunk.data() + static_cast<std::size_t>(from) * element, static_cast<std::size_t>(run) * element);
+    for (k = 0; k < axes.size(); ++k) {
+      Axis& axis = axes[k];
+      from += axis.from_stride;
+      to += axis.to_stride;
+      if (++axis.index < axis.extent) break;
+      from -= axis.extent * axis.from_stride;
+      to -= axis.extent * axis.to_stride;
+      axis.index = 0;
+    }
+    if (k == axes.size()) return;
   }
 }
 
@@ -227,7 +247,7 @@ struct Storage {
   std::uint64_t size = 0;  // bytes
 };
 
-Expected<Storage> read_storage(const hdf5::Format& format, const Object& dataset, std::uint32_t element) {
+Expected<Storage> read_storage(hdf5::Format& format, const Object& dataset, std::uint32_t element) {
   const hdf5::Message& message = *dataset.find(MessageType::layout);
   Cursor cursor(message.data);
   const std::uint8_t version = cursor.u8();
@@ -346,47 +366,47 @@ Expected<Array> Hdf5File::array(std::string_view dataset) const try {
     return refuse(
         fmt::format("shape ({}) declares {} bytes, {} are stored", fmt::join(shape, ", "), *size, storage->size));
   }
-  const std::uint64_t budget = kPlainSize + kMaxRatio * store_->format.size();
-  if (*array_size > budget || store_->taken > budget - *array_size) {
-    return refuse(fmt::format("shape ({}) declares {} bytes, too many for a file of {}", fmt::join(shape, ", "), *size,
-                              store_->format.size()));
-  }
+  const std::uint64_t budget = store_->budget;
   std::uint64_t chunk_size = 0;
+  std::uint64_t needed = *array_size;
   if (storage->chunked && *size != 0) {
     if (const Status whole = check_chunks(*storage, shape); !whole) return store_->fail(dataset, whole.problem());
     const auto bytes = byte_count(storage->chunk_shape, static_cast<int>(element->stored_size));
-    if (!bytes || *bytes > budget) return refuse("its chunks are larger than the file can fill");
+    if (!bytes || *bytes > budget / storage->chunks.size()) {
+      return refuse("its chunks are larger than the file can fill");
+    }
     chunk_size = *bytes;
+    needed = std::max(needed, chunk_size * storage->chunks.size());
   } else if (!filters->ids.empty() && *size != 0) {
     return refuse("it has filters but no chunks");
   }
+  if (needed > budget || store_->taken > budget - needed) {
+    return refuse(fmt::format("shape ({}) declares {} bytes, too many for a file of {}", fmt::join(shape, ", "), *size,
+                              store_->format.size()));
+  }
+  store_->taken += needed;
 
-  Bytes stored;
+  Array array(element->dtype, shape);
+  Bytes narrow(*size == *array_size ? 0 : static_cast<std::size_t>(*size));  // 16-bit integers
+  const std::span<std::byte> out = *size == *array_size ? array.writable_bytes() : std::span(narrow);
   if (storage->chunked && *size != 0) {
-    stored.resize(static_cast<std::size_t>(*size));
     for (const Chunk& chunk : storage->chunks) {
       const auto plain = unpack(chunk, *filters, chunk_size, element->stored_size);
       if (!plain) return refuse("a chunk is damaged");
-      place(*plain, chunk.start, storage->chunk_shape, shape, element->stored_size, stored);
+      place(*plain, chunk.start, storage->chunk_shape, shape, element->stored_size, out);
     }
+  } else if (*size != 0) {
+    std::memcpy(out.data(), storage->plain.data(), static_cast<std::size_t>(*size));
   }
-  const Span source = storage->chunked ? Span(stored) : storage->plain.first(static_cast<std::size_t>(*size));
-  Array array(element->dtype, shape);
-  const std::span<std::byte> out = array.writable_bytes();
-  if (*size == *array_size) {
-    if (!source.empty()) std::memcpy(out.data(), source.data(), source.size());
-  } else {
-    for (std::int64_t i = 0; i < array.size(); ++i) {
-      std::uint16_t value = 0;
-      std::memcpy(&value, source.data() + 2 * i, 2);
-      array.set_int(
-          i, element->dtype == DType::u32 ? std::int64_t{value} : std::int64_t{static_cast<std::int16_t>(value)});
-    }
+  for (std::int64_t i = 0; i < array.size() && !narrow.empty(); ++i) {
+    std::uint16_t value = 0;
+    std::memcpy(&value, narrow.data() + 2 * i, 2);
+    array.set_int(i,
+                  element->dtype == DType::u32 ? std::int64_t{value} : std::int64_t{static_cast<std::int16_t>(value)});
   }
   if (element->dtype == DType::boolean) {
     for (std::byte& b : array.writable_bytes()) b = b == std::byte{0} ? std::byte{0} : std::byte{1};
   }
-  store_->taken += *array_size;
   return array;
 } catch (const std::bad_alloc&) {
   return store_->fail(dataset, "not enough memory");

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
 constexpr std::size_t kMaxRank = 32;
+constexpr std::size_t kMaxBlocks = 4096;  // of one header
 
 std::string_view until_nul(std::string_view text) { return text.substr(0, text.find('\0')); }
 
@@ -25,6 +26,12 @@ Diagnostic damaged(std::string_view what, std::uint64_t address) {
 Diagnostic unsupported(std::string what) {
   return error("hdf5", std::move(what))
       .note("h5py writes it only when asked to; save the model again with Keras' own settings");
+}
+
+Status Cost::take(std::uint64_t count, std::uint64_t& left) {
+  if (count > left) return error("hdf5", "the file leads to the same bytes again and again");
+  left -= count;
+  return done();
 }
 
 std::uint64_t Cursor::number(std::size_t size) {
@@ -90,8 +97,7 @@ Expected<std::uint64_t> Format::root() const {
   return root;
 }
 
-Status Format::add_messages(Cursor block, bool old_style, bool with_order, Object& object,
-                            std::vector<Span>& more) const {
+Status Format::add_messages(Cursor block, bool old_style, bool with_order, Object& object, std::vector<Span>& more) {
   const std::size_t header = old_style ? 8 : with_order ? 6 : 4;
   while (block.left() >= header) {
     const auto type = static_cast<MessageType>(old_style ? block.u16() : block.u8());
@@ -100,16 +106,17 @@ Status Format::add_messages(Cursor block, bool old_style, bool with_order, Objec
     block.skip(old_style ? 3 : with_order ? 2 : 0);
     const Span data = block.take(size);
     if (!block.ok()) return error("hdf5", "an object header is damaged");
+    CHECK(cost_.look(1));
     if (type == MessageType::continuation) {
       Cursor place(data);
       const std::uint64_t address = place.u64();
       const std::uint64_t length = place.u64();
       const auto next = at(address, length);
       if (!place.ok() || !next) return damaged("object header", address);
-      // Blocks of one header never overlap; a loop would come back to a block.
-      for (const Span& known : more) {
-        if (known.data() == next->data()) return damaged("object header", address);
-      }
+      // Blocks of one header never overlap, so all of them fit into the file; those of a loop would not.
+      std::uint64_t total = length;
+      for (const Span& known : more) total += known.size();
+      if (total > bytes_.size() || more.size() == kMaxBlocks) return damaged("object header", address);
       more.push_back(*next);
     } else {
       object.messages.push_back({type, (flags & 2U) != 0, data});
@@ -118,7 +125,8 @@ Status Format::add_messages(Cursor block, bool old_style, bool with_order, Objec
   return done();
 }
 
-Expected<Object> Format::object(std::uint64_t address) const {
+Expected<Object> Format::object(std::uint64_t address) {
+  CHECK(cost_.look(1));
   Object object;
   std::vector<Span> more;
   Cursor cursor(from(address));
@@ -157,7 +165,7 @@ Expected<Object> Format::object(std::uint64_t address) const {
 }
 
 Status Format::add_symbols(std::uint64_t tree, Span names, int parent_level, std::set<std::uint64_t>& seen,
-                           Links& links) const {
+                           Links& links) {
   if (!seen.insert(tree).second) return damaged("group tree", tree);
   Cursor node(from(tree));
   if (!node.is("TREE")) return damaged("group tree", tree);
@@ -188,6 +196,8 @@ Status Format::add_symbols(std::uint64_t tree, Span names, int parent_level, std
       const std::string_view rest = text_of(names.subspan(static_cast<std::size_t>(name_at)));
       const std::string_view name = until_nul(rest);
       if (name.size() == rest.size() || name.empty()) return damaged("group node", child);
+      CHECK(cost_.look(1, name.size()));
+      CHECK(cost_.keep_link(name));
       const auto kind = cache == 2 ? Link::Kind::soft : Link::Kind::hard;
       if (!links.emplace(name, Link{kind, header}).second) return damaged("group node", child);
     }
@@ -203,21 +213,23 @@ Status Format::add_link(const Message& message, Links& links) {
   if ((flags & 4U) != 0) data.skip(8);
   if ((flags & 16U) != 0) data.skip(1);
   const std::uint64_t length = data.number(width_of(flags));
-  const std::string name(text_of(data.take(length)));
+  const std::string_view name = text_of(data.take(length));
   Link link;
   link.kind = type == 0    ? Link::Kind::hard
               : type == 1  ? Link::Kind::soft
               : type == 64 ? Link::Kind::external
                            : Link::Kind::other;
   if (link.kind == Link::Kind::hard) link.address = data.u64();
-  if (!data.ok() || message.shared || version != 1 || name.empty() || name.find('\0') != std::string::npos ||
+  CHECK(cost_.look(1, name.size()));
+  CHECK(cost_.keep_link(name));
+  if (!data.ok() || message.shared || version != 1 || name.empty() || name.find('\0') != std::string_view::npos ||
       !links.emplace(name, link).second) {
     return error("hdf5", "a link is damaged");
   }
   return done();
 }
 
-Expected<Links> Format::links(const Object& group) const {
+Expected<Links> Format::links(const Object& group) {
   Links links;
   for (const Message& message : group.messages) {
     Cursor data(message.data);
@@ -252,13 +264,21 @@ Expected<Links> Format::links(const Object& group) const {
 }
 
 Expected<Span> Format::heap_object(std::uint64_t address, std::uint32_t index) {
-  const auto [heap, is_new] = heaps_.try_emplace(address);
-  if (is_new) {
+  CHECK(cost_.look(1));
+  auto heap = heaps_.find(address);
+  if (heap == heaps_.end()) {
     Cursor header(from(address));
     if (!header.is("GCOL") || header.u8() != 1) return damaged("heap of strings", address);
     header.skip(3);
     const std::uint64_t size = header.u64();
     if (!header.ok() || size < 16 || size > from(address).size()) return damaged("heap of strings", address);
+    // Heaps that overlap could hold more than the file.
+    const auto after = heaps_.upper_bound(address);
+    const bool apart = after == heaps_.end() || after->first >= address + size;
+    if (!apart || (after != heaps_.begin() && std::prev(after)->second.end > address)) {
+      return damaged("heap of strings", address);
+    }
+    heap = heaps_.emplace(address, Heap{address + size, {}}).first;
     Cursor objects(from(address).subspan(16, static_cast<std::size_t>(size) - 16));
     while (objects.left() >= 16) {
       const std::uint16_t number = objects.u16();
@@ -268,11 +288,12 @@ Expected<Span> Format::heap_object(std::uint64_t address, std::uint32_t index) {
       const Span data = objects.take(length);
       objects.align();
       if (!objects.ok()) return damaged("heap of strings", address);
-      heap->second.emplace(number, data);
+      CHECK(cost_.look(1));
+      heap->second.objects.emplace(number, data);
     }
   }
-  const auto found = heap->second.find(index);
-  if (found == heap->second.end()) return damaged("heap of strings", address);
+  const auto found = heap->second.objects.find(index);
+  if (found == heap->second.objects.end()) return damaged("heap of strings", address);
   return found->second;
 }
 
@@ -338,7 +359,7 @@ std::optional<Attribute> read_attribute(Span bytes, bool shared) {
 
 }  // namespace
 
-Expected<std::vector<Attribute>> Format::attributes(const Object& object) const {
+Expected<std::vector<Attribute>> Format::attributes(const Object& object) {
   std::vector<Attribute> attributes;
   for (const Message& message : object.messages) {
     std::vector<Span> entries;
@@ -356,6 +377,7 @@ Expected<std::vector<Attribute>> Format::attributes(const Object& object) const 
     }
     for (const Span& entry : entries) {
       auto attribute = read_attribute(entry, message.shared);
+      CHECK(cost_.look(1, attribute ? attribute->name.size() : 0));
       if (!attribute) return error("hdf5", "an attribute is damaged");
       attributes.push_back(*std::move(attribute));
     }

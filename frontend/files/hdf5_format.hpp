@@ -112,19 +112,42 @@ struct Attribute {
 std::optional<Datatype> read_datatype(Span bytes);
 std::optional<Dataspace> read_dataspace(Span bytes);
 
+/// What reading has cost. Structures may be reached again and again, and lie on top of each other: a file of a MiB
+/// could keep its reader busy for hours and fill the memory. Written as h5py does it, no two things share their bytes.
+class Cost {
+ public:
+  explicit Cost(std::uint64_t file_size) : steps_(kFewSteps + kSteps * file_size), links_(file_size) {}
+
+  /// Counts a look at something: a message, a record, an object of a heap, with the bytes that were copied of it.
+  Status look(std::uint64_t count, std::uint64_t bytes = 0) { return take(count + bytes, steps_); }
+  /// Counts a link that is kept.
+  Status keep_link(std::string_view name) { return take(kLink + name.size(), links_); }
+
+ private:
+  // The files of models take up to 0.4 steps for each of their bytes.
+  static constexpr std::uint64_t kFewSteps = std::uint64_t{1} << 18;
+  static constexpr std::uint64_t kSteps = 2;
+  static constexpr std::uint64_t kLink = 12;  // no form of a link is smaller
+
+  static Status take(std::uint64_t count, std::uint64_t& left);
+
+  std::uint64_t steps_;
+  std::uint64_t links_;
+};
+
 /// The file itself. Problems say what is damaged or not supported and where; the caller adds the names.
 class Format {
  public:
-  Format() = default;
-  explicit Format(Span bytes) : bytes_(bytes) {}
+  Format() : Format(Span()) {}
+  explicit Format(Span bytes) : bytes_(bytes), cost_(bytes.size()) {}
 
   /// Checks the superblock; gives the address of the root group.
   Expected<std::uint64_t> root() const;
-  Expected<Object> object(std::uint64_t address) const;
+  Expected<Object> object(std::uint64_t address);
   /// The links of a group.
-  Expected<Links> links(const Object& group) const;
+  Expected<Links> links(const Object& group);
   /// The attributes of an object.
-  Expected<std::vector<Attribute>> attributes(const Object& object) const;
+  Expected<std::vector<Attribute>> attributes(const Object& object);
   /// Object `index` of the heap of variable-length data at an address.
   Expected<Span> heap_object(std::uint64_t address, std::uint32_t index);
   /// `size` bytes at an address; nothing if they are not all in the file.
@@ -132,17 +155,23 @@ class Format {
   /// All bytes from an address on.
   Span from(std::uint64_t address) const { return address < bytes_.size() ? bytes_.subspan(address) : Span(); }
   std::uint64_t size() const { return bytes_.size(); }
+  Cost& cost() { return cost_; }
 
  private:
   /// What a fractal heap holds, in the order of the tree of its identifiers, which stand at `id_at` in each record.
-  Expected<std::vector<Span>> heap_entries(std::uint64_t heap, std::uint64_t tree, std::size_t id_at) const;
-  static Status add_link(const Message& message, Links& links);
-  Status add_messages(Cursor block, bool old_style, bool with_order, Object& object, std::vector<Span>& more) const;
-  Status add_symbols(std::uint64_t tree, Span names, int parent_level, std::set<std::uint64_t>& seen,
-                     Links& links) const;
+  Expected<std::vector<Span>> heap_entries(std::uint64_t heap, std::uint64_t tree, std::size_t id_at);
+  Status add_link(const Message& message, Links& links);
+  Status add_messages(Cursor block, bool old_style, bool with_order, Object& object, std::vector<Span>& more);
+  Status add_symbols(std::uint64_t tree, Span names, int parent_level, std::set<std::uint64_t>& seen, Links& links);
+
+  struct Heap {
+    std::uint64_t end = 0;
+    std::map<std::uint32_t, Span> objects;
+  };
 
   Span bytes_;
-  std::map<std::uint64_t, std::map<std::uint32_t, Span>> heaps_;
+  Cost cost_;
+  std::map<std::uint64_t, Heap> heaps_;
 };
 
 /// "the group tree at byte 1234 is damaged".

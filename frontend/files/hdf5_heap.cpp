@@ -118,7 +118,7 @@ class Records {
  public:
   Records(const Format& format, std::uint64_t address) : format_(format), address_(address) {}
 
-  Status read(std::vector<Span>& records) {
+  Status read(Cost& cost, std::vector<Span>& records) {
     Cursor header(format_.from(address_));
     if (!header.is("BTHD") || header.u8() != 0) return damaged("tree", address_);
     header.skip(1);
@@ -142,7 +142,7 @@ class Records {
       total_sizes_.push_back(encoded_size(total));
     }
     if (root == kNowhere) return done();
-    return node(root, depth, count, records);
+    return node(root, depth, count, cost, records);
   }
 
  private:
@@ -150,18 +150,23 @@ class Records {
     return 8 + count_size_ + (level > 1 ? total_sizes_[static_cast<std::size_t>(level) - 1] : 0);
   }
 
-  Status node(std::uint64_t address, int level, std::uint64_t count, std::vector<Span>& records) {
+  Status node(std::uint64_t address, int level, std::uint64_t count, Cost& cost, std::vector<Span>& records) {
     if (!seen_.insert(address).second) return damaged("tree", address);
     Cursor cursor(format_.from(address));
     if (!cursor.is(level == 0 ? "BTLF" : "BTIN")) return damaged("tree", address);
     cursor.skip(2);
-    for (std::uint64_t i = 0; i < count && cursor.ok(); ++i) records.push_back(cursor.take(record_size_));
+    for (std::uint64_t i = 0; i < count && cursor.ok(); ++i) {
+      // Nodes that overlap could hold more than the file.
+      if (records.size() >= format_.size() / record_size_) return damaged("tree", address);
+      CHECK(cost.look(1));
+      records.push_back(cursor.take(record_size_));
+    }
     for (std::uint64_t i = 0; level > 0 && i <= count; ++i) {
       const std::uint64_t child = cursor.u64();
       const std::uint64_t child_count = cursor.number(count_size_);
       cursor.skip(pointer_size(level) - 8 - count_size_);
       if (!cursor.ok()) break;
-      CHECK(node(child, level - 1, child_count, records));
+      CHECK(node(child, level - 1, child_count, cost, records));
     }
     if (!cursor.ok()) return damaged("tree", address);
     return done();
@@ -178,15 +183,19 @@ class Records {
 
 }  // namespace
 
-Expected<std::vector<Span>> Format::heap_entries(std::uint64_t heap, std::uint64_t tree, std::size_t id_at) const {
+Expected<std::vector<Span>> Format::heap_entries(std::uint64_t heap, std::uint64_t tree, std::size_t id_at) {
   FractalHeap fractal(*this, heap);
   CHECK(fractal.open());
   std::vector<Span> records;
-  CHECK(Records(*this, tree).read(records));
+  CHECK(Records(*this, tree).read(cost_, records));
   std::vector<Span> entries;
+  std::uint64_t total = 0;
   for (const Span& record : records) {
     if (record.size() < id_at) return damaged("tree", tree);
     TRY(const Span entry, fractal.object(Cursor(record.subspan(id_at))));
+    // Objects that overlap, likewise.
+    total += entry.size();
+    if (total > size()) return damaged("fractal heap", heap);
     entries.push_back(entry);
   }
   return entries;

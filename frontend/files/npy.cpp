@@ -12,8 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "frontend/files/zip.hpp"
-
 namespace tusk {
 namespace {
 
@@ -218,15 +216,19 @@ Expected<Bytes> npy_bytes(const Array& array) {
 
 Expected<std::map<std::string, Array>> read_npz(const std::filesystem::path& path) {
   TRY(const ZipReader zip, ZipReader::open(path));
+  return read_npz(zip);
+}
+
+Expected<std::map<std::string, Array>> read_npz(const ZipReader& zip) {
   std::map<std::string, Array> arrays;
   for (const ZipMember& member : zip.members()) {
     std::string_view key = member.name;
     if (!key.ends_with(".npy")) {
-      return error("npy-format", fmt::format("{} of {} is not a .npy array", in_quotes(key), in_quotes(path.string())));
+      return error("npy-format", fmt::format("{} of {} is not a .npy array", in_quotes(key), in_quotes(zip.name())));
     }
     key.remove_suffix(4);
     TRY(const Bytes bytes, zip.read(member.name));
-    TRY(Array array, read_npy(bytes, fmt::format("{}: {}", path.string(), key)));
+    TRY(Array array, read_npy(bytes, fmt::format("{}: {}", zip.name(), key)));
     arrays.emplace(key, std::move(array));
   }
   return arrays;

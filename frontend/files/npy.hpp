@@ -7,6 +7,7 @@
 #include <string>
 
 #include "frontend/files/bytes.hpp"
+#include "frontend/files/zip.hpp"
 #include "ir/base/array.hpp"
 #include "ir/base/expected.hpp"
 
@@ -20,6 +21,7 @@ Expected<Bytes> npy_bytes(const Array& array);
 
 /// Every array of an archive, by its key: the member's name without ".npy".
 Expected<std::map<std::string, Array>> read_npz(const std::filesystem::path& path);
+Expected<std::map<std::string, Array>> read_npz(const ZipReader& zip);
 Status write_npz(const std::filesystem::path& path, const std::map<std::string, Array>& arrays);
 
 }  // namespace tusk

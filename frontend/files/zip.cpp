@@ -10,18 +10,28 @@
 namespace tusk {
 namespace {
 
-// Deflate cannot exceed 1032:1. Anything up to kPlainSize is read whatever its ratio; above, a model never
-// compresses better than kMaxRatio.
+// Deflate cannot exceed 1032:1.
 constexpr std::uint64_t kDeflateLimit = 1032;
-constexpr std::uint64_t kPlainSize = std::uint64_t{64} << 20;
-constexpr std::uint64_t kMaxRatio = 200;
 constexpr zip_int64_t kMaxMembers = 1 << 16;
+// Where the end of a directory may begin, counted from the end of the file: it closes with a comment of 16 bits'
+// length.
+constexpr std::size_t kEndSize = 22;
+constexpr std::size_t kEndReach = kEndSize + 0xffff;
+constexpr std::size_t kMaxEnds = 16;
 // 1980-01-01, the first day of the format's calendar.
 constexpr zip_uint16_t kFirstDay = (1 << 5) | 1;
 
 struct FileCloser {
   void operator()(zip_file_t* file) const { zip_fclose(file); }
 };
+
+/// How many ends of directories a reader may see: one, and those of archives inside of the last member.
+std::size_t count_ends(std::span<const std::byte> bytes) {
+  const std::string_view tail = text_of(bytes.last(std::min(bytes.size(), kEndReach)));
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = tail.find("PK\x05\x06", at)) != std::string_view::npos; ++at) ++count;
+  return count;
+}
 
 std::string text_of_error(int code) {
   zip_error_t problem;
@@ -63,6 +73,10 @@ Expected<ZipReader> ZipReader::from_bytes(std::shared_ptr<const Bytes> bytes, st
   if (!looks_like_zip(data)) {
     return error("archive-format", fmt::format("{} is not a ZIP archive", in_quotes(reader.name_)));
   }
+  // libzip reads the directory of every end that it finds: with thousands of them it is busy for minutes.
+  if (count_ends(data) > kMaxEnds) {
+    return error("archive-format", fmt::format("the archive {} has too many directories", in_quotes(reader.name_)));
+  }
   zip_error_t problem;
   zip_error_init(&problem);
   zip_source_t* source = zip_source_buffer_create(data.data(), data.size(), 0, &problem);
@@ -86,6 +100,8 @@ Expected<ZipReader> ZipReader::from_bytes(std::shared_ptr<const Bytes> bytes, st
   if (count > kMaxMembers) {
     return error("archive-format", fmt::format("the archive {} has {} members", in_quotes(reader.name_), count));
   }
+  const std::uint64_t budget = plausible_size(data.size());
+  std::uint64_t claimed = 0;
   for (zip_int64_t i = 0; i < count; ++i) {
     zip_stat_t stat;
     if (zip_stat_index(reader.archive_->zip, static_cast<zip_uint64_t>(i), 0, &stat) != 0 ||
@@ -94,29 +110,33 @@ Expected<ZipReader> ZipReader::from_bytes(std::shared_ptr<const Bytes> bytes, st
       return error("archive-format", fmt::format("the archive {} has a damaged directory", in_quotes(reader.name_)));
     }
     // Two members of one name would let two readers see two different models.
-    if (reader.has(stat.name)) {
+    if (!reader.index_.emplace(stat.name, reader.members_.size()).second) {
       return error("archive-format",
                    fmt::format("the archive {} has two members {}", in_quotes(reader.name_), in_quotes(stat.name)));
     }
+    // Members may lie on top of each other, so it is their sum that counts.
+    if (stat.size > budget - claimed) {
+      return error("archive-format", fmt::format("the members of the archive {} claim more than {} bytes, too many for "
+                                                 "an archive of {}",
+                                                 in_quotes(reader.name_), budget, data.size()))
+          .note("if it is known to be good, unpack it and give the folder");
+    }
+    claimed += stat.size;
     reader.members_.push_back({stat.name, stat.size, stat.comp_size});
   }
   return reader;
 }
 
-bool ZipReader::has(std::string_view member) const {
-  return std::any_of(members_.begin(), members_.end(), [&](const ZipMember& m) { return m.name == member; });
-}
-
 Expected<Bytes> ZipReader::read(std::string_view member, std::uint64_t max_size) const {
-  const auto found =
-      std::find_if(members_.begin(), members_.end(), [&](const ZipMember& m) { return m.name == member; });
-  if (found == members_.end()) {
+  const auto place = index_.find(member);
+  if (place == index_.end()) {
     return error("archive-member", fmt::format("{} is missing in {}", member, in_quotes(name_)));
   }
   const auto refuse = [&](std::string_view why) {
     return error("archive-member", fmt::format("cannot read {} of {}: {}", in_quotes(member), in_quotes(name_), why));
   };
-  const auto index = static_cast<zip_uint64_t>(found - members_.begin());
+  const ZipMember* found = &members_[place->second];
+  const auto index = static_cast<zip_uint64_t>(place->second);
   zip_stat_t stat;
   zip_stat_init(&stat);
   if (zip_stat_index(archive_->zip, index, 0, &stat) != 0) return refuse("damaged directory");
@@ -130,9 +150,7 @@ Expected<Bytes> ZipReader::read(std::string_view member, std::uint64_t max_size)
     return refuse(fmt::format("it claims {} bytes of an archive of {}", found->stored, archive_->bytes->size()));
   }
   if (found->size > max_size) return refuse(fmt::format("it claims {} bytes, more than {}", found->size, max_size));
-  const std::uint64_t ratio = stat.comp_method == ZIP_CM_STORE ? 1
-                              : found->size > kPlainSize       ? kMaxRatio
-                                                               : kDeflateLimit;
+  const std::uint64_t ratio = stat.comp_method == ZIP_CM_STORE ? 1 : kDeflateLimit;
   if (found->size > ratio * found->stored) {
     return refuse(fmt::format("{} bytes cannot come from {}", found->size, found->stored));
   }

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,8 +30,9 @@ class ZipReader {
   /// `name` stands for the archive in messages. `bytes` are shared, not copied.
   static Expected<ZipReader> from_bytes(std::shared_ptr<const Bytes> bytes, std::string name);
 
+  const std::string& name() const { return name_; }
   const std::vector<ZipMember>& members() const { return members_; }
-  bool has(std::string_view member) const;
+  bool has(std::string_view member) const { return index_.contains(member); }
   /// The bytes of one member; refused before any allocation if its claims are implausible, afterwards if its size or
   /// checksum differs from them.
   Expected<Bytes> read(std::string_view member, std::uint64_t max_size = kMaxMember) const;
@@ -40,6 +43,7 @@ class ZipReader {
 
   std::string name_;
   std::vector<ZipMember> members_;
+  std::map<std::string, std::size_t, std::less<>> index_;  // of members, by name
   std::shared_ptr<Archive> archive_;
 };
 

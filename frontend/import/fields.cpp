@@ -11,6 +11,12 @@ namespace tusk {
 
 using nlohmann::json;
 
+namespace {
+
+constexpr std::size_t kMostAxes = 32;  // as NumPy's arrays
+
+}  // namespace
+
 std::string json_text(const json& value) {
   if (value.is_number_float() && std::isnan(value.get<double>())) return "nan";  // dump() writes null
   std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
@@ -32,7 +38,8 @@ void FieldReader::expected(const json& found, std::string_view field, std::strin
 
 const json* FieldReader::take(std::string_view field) {
   seen_.emplace(field);
-  const auto it = config_.find(field);
+  const auto old = old_keys_.find(field);
+  const auto it = config_.find(old == old_keys_.end() ? field : old->second);
   return it == config_.end() || it->is_null() ? nullptr : &*it;
 }
 
@@ -41,7 +48,7 @@ void FieldReader::renamed(std::string_view old_key, std::string_view field) {
   if (config_.contains(field)) fail(fmt::format("it has both {} and {}", old_key, field));
   // Both formats of a field are read the same way, so the old key is read in place of the new one.
   seen_.emplace(old_key);
-  const_cast<json&>(config_)[std::string(field)] = config_[std::string(old_key)];
+  old_keys_.emplace(field, old_key);
 }
 
 void FieldReader::nullable(std::string_view field, std::string& value) {
@@ -146,6 +153,7 @@ void FieldReader::read(const json& found, std::string_view field, Axes& value) c
 
 void FieldReader::read(const json& found, std::string_view field, std::vector<InputDim>& value) const {
   if (!found.is_array() || found.empty()) expected(found, field, "a list that begins with the batch");
+  if (found.size() > kMostAxes) expected(found, field, fmt::format("at most {} axes", kMostAxes));
   value.clear();
   for (std::size_t axis = 0; axis < found.size(); ++axis) {
     if (found[axis].is_null()) {
@@ -183,15 +191,19 @@ void FieldReader::read(const json& found, std::string_view field, Activation& va
 }
 
 void FieldReader::read(const json& found, std::string_view field, layers::Numbers& value) const {
-  const json list = found.is_array() ? found.flatten() : json::array({found});
   std::vector<double> numbers;
-  for (const json& number : list) read(number, field, numbers.emplace_back());
+  const auto add = [&](const auto& self, const json& entry) -> void {
+    if (!entry.is_array()) return read(entry, field, numbers.emplace_back());
+    for (const json& inner : entry) self(self, inner);
+  };
+  add(add, found);
   if (numbers.empty()) expected(found, field, "a number or a list of them");
   value = layers::Numbers(std::move(numbers));
 }
 
 void FieldReader::read(const json& found, std::string_view field, layers::OutputShape& value) const {
   const json list = found.is_array() ? found : json::array({found});
+  if (list.size() > kMostAxes) expected(found, field, fmt::format("at most {} axes", kMostAxes));
   std::vector<std::optional<std::int64_t>> extents;
   for (const json& entry : list) {
     if (entry.is_null()) {

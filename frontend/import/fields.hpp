@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -131,6 +132,7 @@ class FieldReader {
   }
 
   const nlohmann::json& config_;
+  std::map<std::string, std::string, std::less<>> old_keys_;  // that stand in the file instead of a field's
   std::string layer_, class_name_;
   int keras_major_;
   MakeLayer make_layer_;

@@ -12,6 +12,16 @@
 #include "frontend/import/operation_config.hpp"
 
 namespace tusk::layer_config {
+namespace {
+
+constexpr std::size_t kMaxName = 4096;
+
+bool all_null(const json& value) {
+  if (value.is_structured()) return std::ranges::all_of(value, all_null);
+  return value.is_null();
+}
+
+}  // namespace
 
 [[noreturn]] void fail(std::string code, std::string message, std::string layer) {
   Diagnostic problem = error(std::move(code), std::move(message));
@@ -68,8 +78,11 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
 
 [[noreturn]] void refuse(const std::vector<std::pair<std::string, std::string>>& unsupported) {  // reason, layer
   std::vector<std::string> reasons;
+  std::map<std::string, std::vector<std::string>> layers;  // by reason
   for (const auto& [reason, layer] : unsupported) {
-    if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(reason);
+    std::vector<std::string>& names = layers[reason];
+    if (names.empty()) reasons.push_back(reason);
+    names.push_back(in_quotes(layer));
   }
   Diagnostic problem =
       unsupported.size() == 1
@@ -78,10 +91,7 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
           : error("layer-unsupported", fmt::format("{} layers are not supported in this release", unsupported.size()));
   if (unsupported.size() == 1) problem.layer = unsupported.front().second;
   for (const std::string& reason : unsupported.size() == 1 ? std::vector<std::string>() : reasons) {
-    std::vector<std::string> names;
-    for (const auto& [other, layer] : unsupported) {
-      if (other == reason) names.push_back(in_quotes(layer));
-    }
+    const std::vector<std::string>& names = layers[reason];
     problem.note(fmt::format("{} x {}: {}", names.size(), reason, fmt::join(names, ", ")));
   }
   problem.note(
@@ -102,56 +112,69 @@ const json* wrapped_layer(const json& envelope) {
 }
 
 std::string name_of(const json& envelope) {
-  const std::string name = text_of(envelope, "name");
-  if (!name.empty() || !envelope.contains("config") || !envelope["config"].is_object()) return name;
-  return text_of(envelope["config"], "name");
+  std::string name = text_of(envelope, "name");
+  if (name.empty() && envelope.contains("config") && envelope["config"].is_object())
+    name = text_of(envelope["config"], "name");
+  if (name.size() > kMaxName) {
+    fail("model-config",
+         fmt::format("the name of a layer has {} characters, at most {} are read", name.size(), kMaxName));
+  }
+  return name;
 }
+
+namespace {
+
+void add_unsupported(const json& envelope, const std::string& path,
+                     std::vector<std::pair<std::string, std::string>>& out) {
+  if (!envelope.is_object()) return;
+  const std::string at = joined(path, name_of(envelope));
+  if (const json* inner = layers_of(envelope)) {
+    find_unsupported(*inner, at, out);
+    return;
+  }
+  const ClassOf found = class_of(envelope, text_of(envelope, "class_name"));
+  if (found.known.empty() || !envelope.contains("config")) {
+    if (found.known.empty()) out.emplace_back(found.why, at);
+    return;
+  }
+  if (const json* wrapped = wrapped_layer(envelope)) add_unsupported(*wrapped, at, out);
+  // A layer as an activation.
+  const json& config = envelope["config"];
+  if (!config.is_object() || !config.contains("activation") || operation_of(envelope) != nullptr) return;
+  const json& activation = config["activation"];
+  if (activation.is_object() && text_of(activation, "class_name") != "function") add_unsupported(activation, at, out);
+}
+
+}  // namespace
 
 void find_unsupported(const json& layers, const std::string& path,
                       std::vector<std::pair<std::string, std::string>>& out) {
-  for (const json& envelope : layers) {
-    if (!envelope.is_object()) continue;
-    const std::string at = joined(path, name_of(envelope));
-    if (const json* inner = layers_of(envelope)) {
-      find_unsupported(*inner, at, out);
-      continue;
-    }
-    const ClassOf found = class_of(envelope, text_of(envelope, "class_name"));
-    if (found.known.empty() || !envelope.contains("config")) {
-      if (found.known.empty()) out.emplace_back(found.why, at);
-      continue;
-    }
-    if (const json* wrapped = wrapped_layer(envelope)) find_unsupported(json::array({*wrapped}), at, out);
-    // A layer as an activation.
-    const json& config = envelope["config"];
-    if (!config.is_object() || !config.contains("activation") || operation_of(envelope) != nullptr) continue;
-    const json& activation = config["activation"];
-    if (activation.is_object() && text_of(activation, "class_name") != "function")
-      find_unsupported(json::array({activation}), at, out);
-  }
+  for (const json& envelope : layers) add_unsupported(envelope, path, out);
 }
 
-void check_shared(const json& layers, const std::string& path, std::map<std::string, std::vector<const json*>>& met) {
+void check_shared(const json& layers, const std::string& path, std::map<std::string, Occurrences>& met) {
   for (const json& envelope : layers) {
     if (!envelope.is_object()) continue;
     const std::string at = joined(path, name_of(envelope));
-    std::vector<const json*>& others = met[fmt::format("{}/{}", text_of(envelope, "class_name"), name_of(envelope))];
-    others.push_back(&envelope);
-    const auto id = [](const json* of) { return of->value("shared_object_id", json()); };
-    const json last = id(others.back());
-    const bool shared = std::ranges::any_of(others, [&](const json* of) { return !id(of).is_null(); });
-    const bool first_fits = id(others.front()).is_null() || id(others.front()) == last;
-    const bool others_fit = std::ranges::all_of(others.begin() + 1, others.end(),
-                                                [&](const json* of) { return !last.is_null() && id(of) == last; });
-    if (others.size() > 1 && shared && !(first_fits && others_fit)) {
-      fail("model-shared",
-           fmt::format("several models have a layer {}, and which of them are the same layer cannot be told from the "
-                       "file; give different layers different names and save it again",
-                       in_quotes(name_of(envelope))),
-           at);
+    const json last = envelope.value("shared_object_id", json());
+    const auto [place, is_first] =
+        met.try_emplace(fmt::format("{}/{}", text_of(envelope, "class_name"), name_of(envelope)), Occurrences{last});
+    Occurrences& others = place->second;
+    if (!is_first) {
+      if (!others.later) others.later = last;
+      others.equal = others.equal && last == *others.later;
+      const bool shared = !others.first.is_null() || !others.later->is_null() || !last.is_null();
+      const bool fits =
+          !others.later->is_null() && others.equal && (others.first.is_null() || others.first == *others.later);
+      if (shared && !fits) {
+        fail("model-shared",
+             fmt::format("several models have a layer {}, and which of them are the same layer cannot be told from the "
+                         "file; give different layers different names and save it again",
+                         in_quotes(name_of(envelope))),
+             at);
+      }
     }
-    if (const json* inner = layers_of(envelope); inner != nullptr && id(&envelope).is_null())
-      check_shared(*inner, at, met);
+    if (const json* inner = layers_of(envelope); inner != nullptr && last.is_null()) check_shared(*inner, at, met);
   }
 }
 
@@ -227,8 +250,7 @@ class Keywords {
  private:
   void take(const std::string& key, const json& value) {
     if (std::ranges::find(kInputs, key) != std::end(kInputs) || key == "name") return;
-    const json leaves = value.is_structured() ? value.flatten() : json::array({value});
-    if (std::ranges::all_of(leaves, [](const json& leaf) { return leaf.is_null(); })) return;  // a mask for each input
+    if (all_null(value)) return;  // a mask for each input
     static constexpr std::pair<std::string_view, bool Call::*> kFlags[] = {
         {"training", &Call::training},
         {"return_attention_scores", &Call::return_attention_scores},

@@ -83,9 +83,16 @@ void find_unsupported(const json& layers, const std::string& path,
 /// The one error for all layers that cannot be read.
 [[noreturn]] void refuse(const std::vector<std::pair<std::string, std::string>>& unsupported);
 
+/// The ids of the layers of one class and name: null is none.
+struct Occurrences {
+  json first = {};
+  std::optional<json> later = {};  // of the second one
+  bool equal = true;               // those behind it have the same
+};
+
 /// Occurrences of a layer in several models have an id, but for the first one. Where two layers have one class and
 /// name, which of them an id means cannot be told.
-void check_shared(const json& layers, const std::string& path, std::map<std::string, std::vector<const json*>>& met);
+void check_shared(const json& layers, const std::string& path, std::map<std::string, Occurrences>& met);
 
 /// {"class_name": "__keras_tensor__", ...}: what it refers to.
 Reference tensor_reference(const json& value, const std::string& layer);

@@ -79,14 +79,21 @@ Expected<LoadedModel> read_model(const std::filesystem::path& path) {
   return naming(path, interpreted(*std::move(saved)));
 }
 
+Expected<LoadedModel> read_model(Bytes bytes, const std::string& name) {
+  Expected<SavedModel> saved = read_saved_model(std::move(bytes), name);
+  if (!saved) return naming<LoadedModel>(name, saved.problem());
+  return naming(name, interpreted(*std::move(saved)));
+}
+
 Expected<LoadedModel> read_model(const std::filesystem::path& architecture, const std::filesystem::path& weights) {
   Expected<SavedModel> saved = read_saved_model(architecture, weights);
   if (!saved) return naming<LoadedModel>(weights, saved.problem());
   return naming(architecture, interpreted(*std::move(saved)));
 }
 
-Expected<LoadedModel> read_architecture(const std::filesystem::path& path) {
-  Expected<SavedModel> saved = read_saved_architecture(path);
+namespace {
+
+Expected<LoadedModel> without_weights(const std::filesystem::path& path, Expected<SavedModel> saved) {
   if (!saved) return naming<LoadedModel>(path, saved.problem());
   if (saved->keras_major() == 1) modernize_keras1(saved->config);
   Expected<ConfiguredModel> configured =
@@ -96,6 +103,16 @@ Expected<LoadedModel> read_architecture(const std::filesystem::path& path) {
   if (!optimizer) return naming<LoadedModel>(path, optimizer.problem());
   return LoadedModel{std::move(configured->model), saved->file, saved->sha256, saved->keras_version,
                      *std::move(optimizer)};
+}
+
+}  // namespace
+
+Expected<LoadedModel> read_architecture(const std::filesystem::path& path) {
+  return without_weights(path, read_saved_architecture(path));
+}
+
+Expected<LoadedModel> read_architecture(Bytes bytes, const std::string& name) {
+  return without_weights(name, read_saved_architecture(std::move(bytes), name));
 }
 
 Expected<Model> load_model_checked(const std::filesystem::path& path) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "frontend/files/bytes.hpp"
 #include "frontend/import/layer_list.hpp"
 #include "frontend/model/model.hpp"
 
@@ -20,11 +21,14 @@ struct LoadedModel {
 
 /// `.keras` of Keras 2.12 and later, whole models in `.h5` of Keras 2 and 3.
 Expected<LoadedModel> read_model(const std::filesystem::path& path);
+/// The bytes of such a file; `name` stands for it in messages.
+Expected<LoadedModel> read_model(Bytes bytes, const std::string& name);
 /// An architecture (`model.to_json()`) and a weights file beside it.
 Expected<LoadedModel> read_model(const std::filesystem::path& architecture, const std::filesystem::path& weights);
 
 /// Any of these files, or an architecture alone: the model with the values that initializers give.
 Expected<LoadedModel> read_architecture(const std::filesystem::path& path);
+Expected<LoadedModel> read_architecture(Bytes bytes, const std::string& name);
 
 Expected<Model> load_model_checked(const std::filesystem::path& path);
 /// The same; throws an Error.

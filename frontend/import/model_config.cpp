@@ -24,7 +24,14 @@ struct Made {
   Layer layer;
   std::shared_ptr<ConfiguredModel> inner;
 };
-using MadeLayers = std::map<std::string, Made>;
+struct MadeLayers {
+  std::map<std::string, Made> by_name;
+  int around = 0;  // how many layers wrap the one that is being made
+};
+// Each layer keeps its configuration, with those of all layers inside.
+constexpr int kMaxAround = 8;
+// All of one name get different ones.
+constexpr std::size_t kMaxEnds = 1024;
 
 class Reader {
  public:
@@ -44,9 +51,9 @@ class Reader {
   ConfiguredModel read() {
     const std::string class_name = text_of(model_, "class_name");
     const bool sequential = class_name == "Sequential";
-    const json bare = model_["config"].is_array() ? json{{"layers", model_["config"]}} : json();
-    const json& config = bare.is_null() ? model_["config"] : bare;
-    if (layers_of(model_) == nullptr || (!sequential && !config.contains("output_layers"))) {
+    const json& config = model_["config"];
+    const json* layers = layers_of(model_);
+    if (layers == nullptr || (!sequential && !config.contains("output_layers"))) {
       fail("model-class",
            fmt::format("the model is of class {}, whose code is not in the file; only Functional and "
                        "Sequential models can be read",
@@ -55,12 +62,12 @@ class Reader {
     }
     if (path_.empty()) {
       std::vector<std::pair<std::string, std::string>> unsupported;
-      find_unsupported(config["layers"], {}, unsupported);
+      find_unsupported(*layers, {}, unsupported);
       if (!unsupported.empty()) refuse(unsupported);
-      std::map<std::string, std::vector<const json*>> met;
-      check_shared(config["layers"], {}, met);
+      std::map<std::string, Occurrences> met;
+      check_shared(*layers, {}, met);
     }
-    read_layers(config["layers"], sequential);
+    read_layers(*layers, sequential);
     const std::string name = path_.empty() ? text_of(config, "name") : name_of(model_);
     try {
       sequential ? build_sequential(config, name) : build_functional(config, name);
@@ -130,7 +137,7 @@ class Reader {
   Made make(const LayerConfig& layer) {
     if (const ops::OperationDef* def = operation_of(*layer.envelope))
       return {make_operation(layer, *def, joined(path_, layer.name)), nullptr};
-    Made& known = made_[fmt::format("{}/{}", layer.class_name, layer.name)];
+    Made& known = made_.by_name[fmt::format("{}/{}", layer.class_name, layer.name)];
     if (known.layer.shared() && layer.envelope->contains("shared_object_id")) return known;
     return known = make_unshared(layer, joined(path_, layer.name));
   }
@@ -140,8 +147,11 @@ class Reader {
       auto inner = std::make_shared<ConfiguredModel>(Reader(*layer.envelope, keras_major_, made_, path).read());
       return {inner->model, inner};
     }
-    json config = *layer.config;
     const auto make_wrapped = [this](const json& envelope, const std::string& outer) {
+      if (made_.around == kMaxAround) {
+        fail("model-config", fmt::format("more than {} layers stand one around the other", kMaxAround), outer);
+      }
+      const Inside inside(made_);
       if (!envelope.contains("config")) fail("model-config", fmt::format("{} is no layer", json_text(envelope)), outer);
       LayerConfig inner;
       inner.config = &envelope["config"];
@@ -153,7 +163,7 @@ class Reader {
         fail("model-config", fmt::format("{} is no layer", json_text(envelope)), outer);
       return make_unshared(inner, joined(outer, inner.name)).layer;
     };
-    FieldReader fields(config, path, layer.class_name, keras_major_, make_wrapped);
+    FieldReader fields(*layer.config, path, layer.class_name, keras_major_, make_wrapped);
     const ClassOf found = class_of(*layer.envelope, layer.class_name);
     if (found.known.empty()) refuse({{found.why, path}});
     const Layer made = layer_class(found.known)->make(fields);
@@ -161,6 +171,15 @@ class Reader {
     if (keras_major_ >= 3) made.base().set_source_config(layer.config->dump());
     return {made, nullptr};
   }
+
+  /// Counts a layer inside of another one while it is being made.
+  struct Inside {
+    explicit Inside(MadeLayers& layers) : made(layers) { ++made.around; }
+    ~Inside() { --made.around; }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+    MadeLayers& made;
+  };
 
   static InputLayerImpl* as_input(const Layer& layer) { return dynamic_cast<InputLayerImpl*>(&layer.base()); }
 
@@ -210,9 +229,14 @@ class Reader {
     if (!config.contains("input_layers")) fail("model-config", "the model has no input_layers", path_);
     find_ends(config["input_layers"], "input_layers", inputs);
     find_ends(config["output_layers"], "output_layers", outputs);
+    for (const Ends* ends : {&inputs, &outputs}) {
+      if (ends->references.size() > kMaxEnds)
+        fail("model-config", fmt::format("the model has more than {} inputs or outputs", kMaxEnds), path_);
+    }
     count_nodes_from_zero(inputs, outputs);
     check_references();
     results_.resize(configs_.size());
+    missing_.resize(configs_.size());
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (InputLayerImpl* input = as_input(layers_[i])) results_[i].push_back({input->make()});
     }
@@ -318,8 +342,14 @@ class Reader {
   /// The next call of a layer, if what it reads is there.
   bool replay(std::size_t i) {
     CallConfig& call = configs_[i].calls[results_[i].size()];
+    Missing& missing = missing_[i];
+    if (results_[missing.layer].size() < missing.calls) return false;
     bool ready = true;
-    call.each([&](const Reference& reference) { ready = ready && find(reference) != nullptr; });
+    call.each([&](const Reference& reference) {
+      if (!ready || find(reference) != nullptr) return;
+      ready = false;
+      missing = {index_.find(reference.layer)->second, static_cast<std::size_t>(reference.node) + 1};
+    });
     if (!ready) return false;
     std::vector<Tensor> inputs;
     for (const Reference& reference : call.inputs) inputs.push_back(*find(reference));
@@ -368,6 +398,12 @@ class Reader {
   std::map<std::string, std::size_t, std::less<>> index_;  // by name
   std::vector<Layer> layers_;
   std::vector<std::vector<std::vector<Tensor>>> results_;  // of each layer, of each call
+
+  struct Missing {
+    std::size_t layer = 0;
+    std::size_t calls = 0;
+  };
+  std::vector<Missing> missing_;  // how many calls of another layer the next call of each waits for
 };
 
 }  // namespace

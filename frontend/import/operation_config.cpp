@@ -14,6 +14,8 @@ namespace {
 using ops::Argument;
 
 constexpr std::int64_t kMostElements = std::int64_t{1} << 28;
+// Of lists, each of whose elements is an argument of its own; arrays take a fraction of that.
+constexpr std::size_t kMostListed = std::size_t{1} << 18;
 
 class ArgumentReader {
  public:
@@ -26,7 +28,12 @@ class ArgumentReader {
     if (value.is_number()) return value.get<double>();
     if (value.is_string()) return value.get<std::string>();
     if (value.is_array()) {
+      listed_ += value.size();
+      if (listed_ > kMostListed) {
+        fail("call-argument", fmt::format("it is called with lists of more than {} elements", kMostListed), layer_);
+      }
       Argument::List list;
+      list.reserve(value.size());
       for (const json& entry : value) list.push_back(read(entry));
       return list;
     }
@@ -110,6 +117,7 @@ class ArgumentReader {
   }
 
   std::string layer_;
+  std::size_t listed_ = 0;
 };
 
 std::vector<std::string_view> words(std::string_view text) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 #include <memory>
@@ -23,12 +24,15 @@ using nlohmann::json;
 constexpr const char* kConfig = "config.json";
 constexpr const char* kMetadata = "metadata.json";
 constexpr const char* kWeights = "model.weights.h5";
-// A configuration is a few kilobytes; the largest hold constants as nested lists.
+// A configuration is a few kilobytes; the largest hold constants as nested lists. What is read of it takes many times
+// its size.
 constexpr std::uint64_t kMaxConfig = std::uint64_t{64} << 20;
+constexpr std::uint64_t kSmallConfig = std::uint64_t{4} << 20;
 
 /// What can be asked of an archive and of an unpacked one alike.
 struct Container {
   std::string name;
+  std::optional<std::uint64_t> stored;  // bytes of the archive
   std::function<bool(const std::string&)> has;
   std::function<Expected<Bytes>(const std::string&, std::uint64_t max_size)> read;
 };
@@ -38,7 +42,9 @@ Diagnostic missing(const Container& container, std::string_view member) {
 }
 
 Expected<json> read_json(const Container& container, const std::string& member) {
-  TRY(const Bytes bytes, container.read(member, kMaxConfig));
+  // A small archive has no large configuration, however well that was compressed.
+  const std::uint64_t limit = std::max(kSmallConfig, std::min(kMaxConfig, 2 * container.stored.value_or(kMaxConfig)));
+  TRY(const Bytes bytes, container.read(member, limit));
   return parse_json(text_of(bytes), fmt::format("{} of {}", member, in_quotes(container.name)));
 }
 
@@ -68,7 +74,8 @@ Expected<Weights> read_container_weights(const Container& container) {
     return problem;
   }
   TRY(Bytes bytes, container.read(kWeights, ZipReader::kMaxMember));
-  TRY(const Hdf5File file, Hdf5File::from_bytes(std::move(bytes), fmt::format("{}: {}", container.name, kWeights)));
+  TRY(const Hdf5File file,
+      Hdf5File::from_bytes(std::move(bytes), fmt::format("{}: {}", container.name, kWeights), container.stored));
   return Weights::read(file);
 }
 
@@ -86,13 +93,14 @@ Expected<SavedModel> read_container(const Container& container) {
   return model;
 }
 
-Container container_of(const ZipReader& zip, const std::string& name) {
-  return {name, [zip](const std::string& member) { return zip.has(member); },
+Container container_of(const ZipReader& zip, const std::string& name, std::uint64_t stored) {
+  return {name, stored, [zip](const std::string& member) { return zip.has(member); },
           [zip](const std::string& member, std::uint64_t max_size) { return zip.read(member, max_size); }};
 }
 
 Container container_of(const std::filesystem::path& folder) {
   return {folder.string(),
+          {},
           [folder](const std::string& member) {
             std::error_code code;
             return std::filesystem::is_regular_file(folder / member, code);
@@ -135,26 +143,15 @@ Diagnostic not_keras(const std::string& name, std::string_view why) {
   return error("archive-format", fmt::format("{} is not a Keras archive: {}", in_quotes(name), why));
 }
 
-/// Opens any kind of file and passes it on: `of_container` gets an archive, `of_hdf5` a legacy file.
+/// Opens what the bytes of a file are and passes it on: `of_container` gets an archive, `of_hdf5` a legacy file.
 template <class T>
-Expected<T> open_any(const std::filesystem::path& path, std::string* sha256,
-                     Expected<T> (*of_container)(const Container&), Expected<T> (*of_hdf5)(const Hdf5File&)) try {
-  const std::string name = path.string();
-  std::error_code code;
-  if (std::filesystem::is_directory(path, code)) {
-    const Container folder = container_of(path);
-    if (folder.has(kWeights)) {
-      TRY(const Bytes weights, read_file(path / kWeights));
-      if (sha256 != nullptr) *sha256 = sha256_hex(weights);
-    }
-    return of_container(folder);
-  }
-  TRY(Bytes bytes, read_file(path));
-  if (sha256 != nullptr) *sha256 = sha256_hex(bytes);
+Expected<T> open_bytes(Bytes bytes, const std::string& name, Expected<T> (*of_container)(const Container&),
+                       Expected<T> (*of_hdf5)(const Hdf5File&)) try {
   if (bytes.empty()) return not_keras(name, "the file is empty");
   if (looks_like_zip(bytes)) {
+    const std::uint64_t stored = bytes.size();
     TRY(const ZipReader zip, ZipReader::from_bytes(std::make_shared<const Bytes>(std::move(bytes)), name));
-    return of_container(container_of(zip, name));
+    return of_container(container_of(zip, name, stored));
   }
   if (looks_like_hdf5(bytes)) {
     const auto file = Hdf5File::from_bytes(std::move(bytes), name);
@@ -168,7 +165,25 @@ Expected<T> open_any(const std::filesystem::path& path, std::string* sha256,
   }
   return not_keras(name, "neither a ZIP archive nor HDF5");
 } catch (const std::bad_alloc&) {
-  return error("file-access", fmt::format("not enough memory to read {}", in_quotes(path.string())));
+  return error("file-access", fmt::format("not enough memory to read {}", in_quotes(name)));
+}
+
+/// Likewise any kind of file, or the folder of an unpacked archive.
+template <class T>
+Expected<T> open_any(const std::filesystem::path& path, std::string* sha256,
+                     Expected<T> (*of_container)(const Container&), Expected<T> (*of_hdf5)(const Hdf5File&)) {
+  std::error_code code;
+  if (std::filesystem::is_directory(path, code)) {
+    const Container folder = container_of(path);
+    if (folder.has(kWeights)) {
+      TRY(const Bytes weights, read_file(path / kWeights));
+      if (sha256 != nullptr) *sha256 = sha256_hex(weights);
+    }
+    return of_container(folder);
+  }
+  TRY(Bytes bytes, read_file(path));
+  if (sha256 != nullptr) *sha256 = sha256_hex(bytes);
+  return open_bytes(std::move(bytes), path.string(), of_container, of_hdf5);
 }
 
 }  // namespace
@@ -191,16 +206,28 @@ Expected<SavedModel> read_saved_model(const std::filesystem::path& path) {
   return model;
 }
 
+Expected<SavedModel> read_saved_model(Bytes bytes, const std::string& name) {
+  std::string sha256 = sha256_hex(bytes);
+  TRY(SavedModel model, open_bytes<SavedModel>(std::move(bytes), name, read_container, read_hdf5_model));
+  model.file = name;
+  model.sha256 = std::move(sha256);
+  return model;
+}
+
 namespace {
 
-Expected<SavedModel> read_json_model(const std::filesystem::path& architecture) {
+Expected<SavedModel> read_json_model(const Bytes& text, const std::string& name) {
   SavedModel model;
-  TRY(const Bytes text, read_file(architecture));
-  TRY(model.config, parse_json(text_of(text), in_quotes(architecture.string())));
-  CHECK(check_config(model.config, in_quotes(architecture.string())));
+  TRY(model.config, parse_json(text_of(text), in_quotes(name)));
+  CHECK(check_config(model.config, in_quotes(name)));
   model.keras_version = text_member(model.config, "keras_version");
-  model.file = architecture.string();
+  model.file = name;
   return model;
+}
+
+bool looks_like_json(const Bytes& bytes) {
+  const std::size_t first = text_of(bytes).find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && text_of(bytes)[first] == '{';
 }
 
 }  // namespace
@@ -209,13 +236,16 @@ Expected<SavedModel> read_saved_architecture(const std::filesystem::path& path) 
   std::error_code code;
   if (std::filesystem::is_directory(path, code)) return read_saved_model(path);
   TRY(const Bytes bytes, read_file(path));
-  const std::size_t first = text_of(bytes).find_first_not_of(" \t\r\n");
-  const bool is_json = first != std::string_view::npos && text_of(bytes)[first] == '{';
-  return is_json ? read_json_model(path) : read_saved_model(path);
+  return looks_like_json(bytes) ? read_json_model(bytes, path.string()) : read_saved_model(path);
+}
+
+Expected<SavedModel> read_saved_architecture(Bytes bytes, const std::string& name) {
+  return looks_like_json(bytes) ? read_json_model(bytes, name) : read_saved_model(std::move(bytes), name);
 }
 
 Expected<SavedModel> read_saved_model(const std::filesystem::path& architecture, const std::filesystem::path& weights) {
-  TRY(SavedModel model, read_json_model(architecture));
+  TRY(const Bytes text, read_file(architecture));
+  TRY(SavedModel model, read_json_model(text, architecture.string()));
   TRY(model.weights, open_any<Weights>(weights, &model.sha256, read_container_weights, Weights::read));
   model.file = weights.string();
   return model;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "frontend/files/bytes.hpp"
 #include "frontend/import/weights.hpp"
 #include "ir/base/expected.hpp"
 
@@ -23,6 +24,8 @@ struct SavedModel {
 
 /// A `.keras` archive (or the folder of one) or a whole model in a `.h5`, told apart by content, not by name.
 Expected<SavedModel> read_saved_model(const std::filesystem::path& path);
+/// The bytes of such a file; `name` stands for it in messages.
+Expected<SavedModel> read_saved_model(Bytes bytes, const std::string& name);
 
 /// An architecture (`model.to_json()`) and a weights file of either format beside it. `file` and `sha256` are those of
 /// the weights.
@@ -30,6 +33,7 @@ Expected<SavedModel> read_saved_model(const std::filesystem::path& architecture,
 
 /// The architecture alone, of `model.to_json()` or of any of these files.
 Expected<SavedModel> read_saved_architecture(const std::filesystem::path& path);
+Expected<SavedModel> read_saved_architecture(Bytes bytes, const std::string& name);
 
 /// The weights alone, of any of these files, for a model that is there already.
 Expected<Weights> read_weights(const std::filesystem::path& path);

@@ -93,16 +93,20 @@ class WeightGroups : public Weights::Store {
     std::set<std::string, std::less<>> children;
   };
 
-  /// Adds a group and those around it.
-  void add_group(std::string_view path) {
+  /// Adds a group and those around it. False if there are too many: a name with many backslashes makes a group of each
+  /// of its parts.
+  bool add_group(std::string_view path) {
     groups_[std::string(path)];
     while (!path.empty()) {
       const std::size_t cut = path.rfind('/');
       const std::string_view parent = cut == std::string_view::npos ? std::string_view() : path.substr(0, cut);
       const std::string_view child = cut == std::string_view::npos ? path : path.substr(cut + 1);
-      if (!groups_[std::string(parent)].children.insert(std::string(child)).second) return;
+      taken_ += kGroup + 2 * path.size();
+      if (taken_ > kMaxTaken) return false;
+      if (!groups_[std::string(parent)].children.insert(std::string(child)).second) return true;
       path = parent;
     }
+    return true;
   }
 
   bool has(const std::string& path) const { return groups_.contains(path); }
@@ -149,8 +153,12 @@ class WeightGroups : public Weights::Store {
   std::vector<std::string> inner_groups(const LayerWeights& layer, const std::string& path) const;
   Status fill(LayerWeights& layer, const std::string& group, LayerPath& path);
 
+  static constexpr std::size_t kGroup = 128;
+  static constexpr std::size_t kMaxTaken = std::size_t{16} << 20;
+
   Hdf5File hdf5_;
   std::string file_;
+  std::size_t taken_ = 0;  // bytes of groups_, about
   std::map<std::string, Group, std::less<>> groups_;
   std::map<std::string, std::string, std::less<>> arrays_;  // how the file writes each path
   std::set<std::string, std::less<>> used_;
@@ -167,7 +175,9 @@ Status WeightGroups::read() {
   const auto is_layer = [](std::string_view path) { return !kNotLayers.contains(path.substr(0, path.find('/'))); };
   groups_[""];
   for (const std::string& stored : tree.groups) {
-    if (const std::string path = portable(stored); is_layer(path)) add_group(path);
+    const std::string path = portable(stored);
+    if (is_layer(path) && !add_group(path))
+      return error("weights", fmt::format("{} has too many groups", in_quotes(file_)));
   }
   for (const std::string& stored : tree.datasets) {
     const std::string path = portable(stored);

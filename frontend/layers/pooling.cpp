@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "frontend/layers/tables.hpp"
 #include "frontend/layers/windows.hpp"
 #include "frontend/model/trace.hpp"
 
@@ -152,6 +153,7 @@ Tensor AdaptivePoolingImpl<pool, axes>::call(Tensor input, const Call&) {
     const std::int64_t size = config.output_size[k];
     const auto begin = [&](std::int64_t i) { return i * n / size; };
     const auto length = [&](std::int64_t i) { return ((i + 1) * n + size - 1) / size - begin(i); };
+    check_table(size, n / size + 2);
     std::int64_t longest = 1;
     for (std::int64_t i = 0; i < size; ++i) longest = std::max(longest, length(i));
     Array index(DType::i32, {size, longest});

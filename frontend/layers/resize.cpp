@@ -7,6 +7,7 @@
 #include <numbers>
 #include <vector>
 
+#include "frontend/layers/tables.hpp"
 #include "frontend/model/trace.hpp"
 
 namespace tusk::layers {
@@ -46,6 +47,7 @@ Taps taps_of(std::int64_t extent, std::int64_t size, Interpolation interpolation
   const double reach = radius_of(interpolation) * scale;
   Taps taps;
   taps.count = std::min(extent, static_cast<std::int64_t>(std::ceil(2 * reach)) + 1);
+  check_table(size, taps.count);
   taps.index = Array(DType::i32, {size, taps.count});
   taps.weight = Array(DType::f64, {size, taps.count});
   std::vector<double> weights(static_cast<std::size_t>(taps.count));
@@ -73,6 +75,7 @@ Taps taps_of(std::int64_t extent, std::int64_t size, Interpolation interpolation
 Tensor along_axis(const Tensor& x, const Resized& to, Interpolation interpolation, bool antialias) {
   const std::int64_t extent = x.dim(to.axis);
   if (interpolation == "nearest") {
+    check_table(to.size, 1);
     Array index(DType::i32, {to.size});
     for (std::int64_t i = 0; i < to.size; ++i) index.set_int(i, (2 * i + 1) * extent / (2 * to.size));
     return emit::op("gather", {x, emit::constant("index", std::move(index))},

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "frontend/layers/convolve.hpp"
+#include "frontend/layers/tables.hpp"
 #include "frontend/model/trace.hpp"
 #include "frontend/ops/ops.hpp"
 
@@ -36,6 +37,7 @@ std::vector<double> window_of(const std::string& name, std::int64_t length, bool
 Array fourier_kernel(bool imaginary, const std::vector<double>& window, std::int64_t fft_length, double divisor) {
   const auto samples = static_cast<std::int64_t>(window.size());
   const std::int64_t frequencies = fft_length / 2 + 1;
+  check_table(samples, frequencies);
   Array kernel(DType::f64, {samples, 1, frequencies});
   for (std::int64_t t = 0; t < samples; ++t) {
     for (std::int64_t k = 0; k < frequencies; ++k) {
@@ -169,6 +171,7 @@ Tensor MelSpectrogramImpl::call(Tensor input, const Call&) {
   const double low = mel(config.min_freq);
   const double top = mel(config.max_freq.value_or(std::floor(config.sampling_rate / 2)));
   const std::int64_t bands = config.num_mel_bins;
+  check_table(bins, bands);
   Array matrix(x.dtype(), {bins, bands});
   for (std::int64_t k = 1; k < bins; ++k) {
     const double at = mel(config.sampling_rate / 2 * static_cast<double>(k) / static_cast<double>(bins - 1));

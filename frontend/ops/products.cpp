@@ -62,7 +62,8 @@ Tensor matmul_of(const Arguments& arguments) {
   // The axes in front of the matrices, from behind: those of extent 1 are stretched where the other has more.
   const auto batch_of = [](const Tensor& x) { return x.rank() < 2 ? 0 : static_cast<std::size_t>(x.rank() - 2); };
   const std::size_t batch = std::max(batch_of(a), batch_of(b));
-  const auto aligned = [&](Tensor x, const Tensor& other) {
+  // Clang 14 captures no bindings by itself.
+  const auto aligned = [&, &a = a, &b = b](Tensor x, const Tensor& other) {
     const std::size_t own = batch_of(x);
     const std::size_t others = batch_of(other);
     Shape shape = x.shape();

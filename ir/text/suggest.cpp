@@ -28,6 +28,9 @@ std::string suggestion(std::string_view name, std::span<const std::string_view> 
   // Farther is no typing error, and of a name nothing may be left.
   std::size_t distance = std::min(std::max<std::size_t>(1, name.size() / 3) + 1, name.size());
   for (const std::string_view candidate : candidates) {
+    // Each letter of difference in length costs one; names out of files may be long.
+    const std::size_t longer = std::max(name.size(), candidate.size());
+    if (longer - std::min(name.size(), candidate.size()) >= distance) continue;
     const std::size_t d = edit_distance(name, candidate);
     if (d < distance) {
       distance = d;

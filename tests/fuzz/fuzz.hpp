@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "frontend/files/bytes.hpp"
 #include "ir/base/expected.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
@@ -17,6 +18,12 @@ namespace tusk_fuzz {
 
 inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
+}
+
+/// A copy, as readers of whole files take it.
+inline tusk::Bytes bytes_of(const std::uint8_t* data, std::size_t size) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(data);
+  return {bytes, bytes + size};
 }
 
 /// Stops with a text that broke a law.

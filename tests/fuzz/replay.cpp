@@ -1,4 +1,7 @@
-// Runs a fuzz target on files and on all files of folders: how corpora stay tested without libFuzzer.
+// Runs a fuzz target on files and on all files of folders: how corpora stay tested without libFuzzer. Prints how much
+// memory that took at its peak.
+#include <sys/resource.h>
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -15,7 +18,14 @@ static void run(const fs::path& path) {
   LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
 }
 
+/// In KiB.
+static long peak_memory() {
+  rusage usage{};
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : 0;
+}
+
 int main(int argc, char** argv) {
+  const long before = peak_memory();
   for (int i = 1; i < argc; ++i) {
     if (fs::is_regular_file(argv[i])) run(argv[i]);
     if (!fs::is_directory(argv[i])) continue;
@@ -23,5 +33,6 @@ int main(int argc, char** argv) {
       if (entry.is_regular_file()) run(entry.path());
     }
   }
+  std::printf("peak memory: %ld KiB above the start\n", peak_memory() - before);
   return argc > 1 ? 0 : 1;
 }
