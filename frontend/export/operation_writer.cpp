@@ -111,16 +111,16 @@ std::string module_of(const ops::OperationDef& def) {
 
 Json config_of(const ops::OperationImpl& operation) {
   Json out{{"name", operation.name()}};
-  for (const auto& [name, value] : operation.arguments().given()) {
-    if (!is_of_call(operation, name)) out[std::string(name)] = written(value, [] { return Json(); });
+  for (const auto& [name, value] : in_order(operation.def(), operation.arguments())) {
+    if (!is_of_call(operation, name)) out[std::string(name)] = written(*value, [] { return Json(); });
   }
   return out;
 }
 
 Json call_of(const ops::OperationImpl& operation, const NextTensor& next) {
   Json kwargs = Json::object();
-  for (const auto& [name, value] : operation.arguments().given()) {
-    if (is_of_call(operation, name)) kwargs[std::string(name)] = written(value, next);
+  for (const auto& [name, value] : in_order(operation.def(), operation.arguments())) {
+    if (is_of_call(operation, name)) kwargs[std::string(name)] = written(*value, next);
   }
   // What takes all positional arguments that are left has no name.
   Json args = Json::array();

@@ -196,7 +196,10 @@ void FieldReader::read(const json& found, std::string_view field, layers::Number
     if (!entry.is_array()) return read(entry, field, numbers.emplace_back());
     for (const json& inner : entry) self(self, inner);
   };
-  add(add, found);
+  // Keras writes an array that it was given in an envelope.
+  const bool is_array =
+      found.is_object() && found.contains("config") && found["config"].is_object() && found["config"].contains("value");
+  add(add, is_array ? found["config"]["value"] : found);
   if (numbers.empty()) expected(found, field, "a number or a list of them");
   value = layers::Numbers(std::move(numbers));
 }

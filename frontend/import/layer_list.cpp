@@ -159,6 +159,7 @@ constexpr std::string_view kOthers[] = {"Lambda",
 }  // namespace
 
 const KnownLayer* layer_class(std::string_view class_name) {
+  if (class_name == "GroupedQueryAttention") class_name = "GroupQueryAttention";  // .h5 files have Python's name
   for (const KnownLayer& layer : built_in()) {
     if (layer.class_name == class_name) return &layer;
   }

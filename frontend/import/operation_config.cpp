@@ -184,7 +184,7 @@ ops::Arguments arguments_of(const ops::OperationDef& def, const json& config, co
   if (kwargs.is_object()) {
     for (const auto& [key, value] : kwargs.items()) set_named(key, value);
   }
-  for (const auto& [name, argument] : arguments.given())
+  for (const auto& [name, argument] : ops::in_order(def, arguments))
     reads.insert(reads.end(), read_by[name].begin(), read_by[name].end());
   return arguments;
 }

@@ -51,14 +51,18 @@ Tensor BatchNormalizationImpl::call(Tensor input, const Call& how) {
 void LayerNormalizationImpl::build(const Shape& in) {
   Shape shape;
   for (const std::int64_t axis : axes_behind_batch(in, config.axis.list())) shape.emplace_back(known_dim(in, axis));
-  if (config.scale) gamma_ = add_weight("gamma", shape, {.initializer = config.gamma_initializer, .autocast = false});
-  if (config.center) beta_ = add_weight("beta", shape, {.initializer = config.beta_initializer, .autocast = false});
+  if (config.scale || config.rms_scaling)
+    gamma_ = add_weight("gamma", shape, {.initializer = config.gamma_initializer, .autocast = false});
+  if (config.center && !config.rms_scaling)
+    beta_ = add_weight("beta", shape, {.initializer = config.beta_initializer, .autocast = false});
 }
 
 Tensor LayerNormalizationImpl::call(Tensor input, const Call&) {
   const Tensor x = emit::to_wide_float(input);
   const emit::Ints over = axes_behind_batch(x.shape(), config.axis.list());
-  const auto [mean, variance] = emit::moments(x, over);
+  auto [mean, variance] = emit::moments(x, over);
+  // Keras takes the variance around the mean, and leaves the mean in.
+  if (config.rms_scaling) mean = emit::filled("zero", x.dtype(), mean.shape(), 0);
   const Tensor y = normalized(x, mean, variance, gamma_, beta_, emit::other_axes(x, over), over, config.epsilon);
   return emit::to_compute_dtype(emit::cast(y, input.dtype()));  // of integers, integers: as Keras has it
 }

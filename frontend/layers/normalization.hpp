@@ -64,6 +64,7 @@ struct LayerNormalizationImpl : MaskedLayer {
     double epsilon = 1e-3;
     bool center = true;
     bool scale = true;
+    bool rms_scaling = false;  // x / sqrt(variance + epsilon) * gamma
     Initializer beta_initializer = "zeros";
     Initializer gamma_initializer = "ones";
     std::string name = {};
@@ -76,7 +77,7 @@ struct LayerNormalizationImpl : MaskedLayer {
     f("scale", c.scale);
     f("beta_initializer", c.beta_initializer);
     f("gamma_initializer", c.gamma_initializer);
-    f.only("rms_scaling", false);
+    f("rms_scaling", c.rms_scaling);
   }
   bool autocasts() const override { return false; }
   void build(const Shape& in) override;

@@ -132,7 +132,8 @@ Tensor GlobalPoolingImpl<pool, axes>::call(Tensor input, const Call& call) {
     const Tensor y = emit::map("div", {sum, emit::leading(count, sum.shape())});
     return config.keepdims ? emit::reshape(y, std::move(kept)) : y;
   }
-  const Tensor y = average ? emit::mean(x, all) : emit::reduce("max", x, all);
+  const bool truths = x.dtype() == DType::boolean;
+  const Tensor y = average ? emit::mean(x, all) : emit::reduce(truths ? "any" : "max", x, all);
   return config.keepdims ? emit::reshape(y, std::move(kept)) : y;
 }
 

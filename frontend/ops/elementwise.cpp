@@ -24,11 +24,12 @@ Results same_type(const Arguments& a) {
   return {emit::map(row.view(), {x})};
 }
 
-// floor and others: integers are what they are.
+// floor and ceil give floats; trunc leaves integers what they are.
 template <FixedText row>
 Results rounding(const Arguments& a) {
   const Tensor x = a.tensor("x");
-  return {is_float(x.dtype()) ? emit::map(row.view(), {x}) : x};
+  if (is_float(x.dtype())) return {emit::map(row.view(), {x})};
+  return {row.view() == "trunc" ? x : emit::to_float(x)};
 }
 
 void refuse_bools(const std::vector<emit::Arg>& operands) {
@@ -160,13 +161,13 @@ Results isinf(const Arguments& a) { return {emit::map("eq", {emit::map("abs", {a
 Results isfinite(const Arguments& a) { return {emit::map("lt", {emit::map("abs", {a.floats("x")}), kInfinity})}; }
 
 Results isclose(const Arguments& a) {
-  const std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")}, true, Numbers::typed);
+  // As Keras' backends have it: integers are compared, and no infinity is close to itself.
+  const std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")}, false, Numbers::typed);
+  if (!is_float(x[0].dtype())) return {emit::map("eq", {x[0], x[1]})};
   const Tensor apart = emit::map("abs", {emit::map("sub", {x[0], x[1]})});
   const Tensor bound =
       emit::map("add", {emit::map("mul", {emit::map("abs", {x[1]}), a.number("rtol", 1e-5)}), a.number("atol", 1e-8)});
-  const Tensor finite = emit::map("lt", {emit::map("abs", {x[1]}), kInfinity});
-  Tensor close =
-      emit::map("or", {emit::map("and", {emit::map("le", {apart, bound}), finite}), emit::map("eq", {x[0], x[1]})});
+  Tensor close = emit::map("le", {apart, bound});
   if (a.flag("equal_nan", false))
     close = emit::map("or", {close, emit::map("and", {emit::map("ne", {x[0], x[0]}), emit::map("ne", {x[1], x[1]})})});
   return {close};
@@ -204,7 +205,14 @@ Results logaddexp(const Arguments& a) {
 
 Results hypot(const Arguments& a) {
   const std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")}, true);
-  return {emit::map("sqrt", {emit::map("add", {emit::map("mul", {x[0], x[0]}), emit::map("mul", {x[1], x[1]})})})};
+  // By the larger side, whose square may be no float.
+  const Tensor a_side = emit::map("abs", {x[0]});
+  const Tensor b_side = emit::map("abs", {x[1]});
+  const Tensor longer = emit::map("max", {a_side, b_side});
+  const Tensor quotient = emit::map("div", {emit::map("min", {a_side, b_side}), longer});
+  const Tensor ratio = emit::map("select", {emit::map("eq", {longer, 0.0}), 0.0, quotient});
+  const Tensor root = emit::map("sqrt", {emit::map("add", {emit::map("mul", {ratio, ratio}), 1.0})});
+  return {emit::map("mul", {longer, root})};
 }
 
 Results divide_no_nan(const Arguments& a) {

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "frontend/model/layer.hpp"
@@ -18,6 +19,9 @@ struct OperationDef {
   /// Runs on traced tensors.
   std::vector<Tensor> (*run)(const Arguments&) = nullptr;
 };
+
+/// The arguments given in the order of the operation's parameters, which is that of the tensors that its node reads.
+std::vector<std::pair<std::string_view, const Argument*>> in_order(const OperationDef& def, const Arguments& arguments);
 
 /// keras.ops.numpy, .math, .nn, .linalg and .core by subject.
 std::span<const OperationDef> elementwise_operations();

@@ -28,9 +28,15 @@ Tensor widened(const Tensor& x) {
 
 template <FixedText kind>
 Results reduced(const Arguments& a) {
-  Tensor x = number(a.tensor("x"));
-  if (kind.view() == "sum" || kind.view() == "prod") x = widened(x);
-  if (a.has("dtype")) x = emit::cast(x, a.dtype("dtype", x.dtype()));
+  constexpr bool extremum = kind.view() == "max" || kind.view() == "min";
+  Tensor x = a.tensor("x");
+  if (extremum && x.dtype() == DType::boolean && !a.has("initial")) {
+    const emit::Ints axes = a.axes("axis", x);
+    return {axes.empty() ? x : kept(a, emit::reduce(kind.view() == "max" ? "any" : "all", x, axes), x, axes)};
+  }
+  x = number(x);
+  // A dtype that prod is given only keeps the type of its operand.
+  if (!extremum && !a.has("dtype")) x = widened(x);
   const emit::Ints axes = a.axes("axis", x);
   if (axes.empty()) return {x};
   Tensor y = kept(a, emit::reduce(kind.view(), x, axes), x, axes);

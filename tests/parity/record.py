@@ -295,6 +295,19 @@ def written_shapes(x):
 
 case("written_shapes", {"x": (6,)}, written_shapes)
 
+# ---- edges, where Keras has its own ways
+def edges(x):
+    i = ops.cast(x * 3, "int32")
+    b = ops.greater(x, 0)
+    big = x * 1e30
+    return [ops.floor(i), ops.ceil(i), ops.trunc(i), ops.max(b, axis=-1), ops.min(b, axis=1, keepdims=True), ops.prod(x, axis=-1, dtype="int32"), ops.hypot(big, x) / 1e30, ops.isclose(i, i + 1, atol=1.5), ops.take_along_axis(x, ops.argsort(x, axis=-1), axis=-1)]
+
+
+case("edges", {"x": (6,)}, edges)
+case("layers_of_arrays", {"x": (4, 3)}, lambda x: [Rescaling(np.array([1.0, 2.0, 3.0]), offset=np.array([0.0, 1.0, 2.0]))(x), L.LayerNormalization(rms_scaling=True)(x), L.GlobalMaxPooling1D()(ops.greater(x, 0.5))])
+case("grouped_attention", {"x": (5, 4)}, lambda x: L.GroupQueryAttention(2, 4, 2)(x, x), h5=True)
+
+
 # ---- dtype policies
 def policy_image(x):
     x = MaxPooling2D(2)(Activation("relu")(BatchNormalization()(Conv2D(8, 3, padding="same")(x))))
