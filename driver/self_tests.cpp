@@ -21,6 +21,8 @@ namespace {
 
 // About a second of the loop interpreter.
 constexpr double kMostInterpreted = 2e8;
+// Below, code that is compiled quickly is worth more than code that runs quickly.
+constexpr double kMostUnoptimized = 2e9;
 // What a call may hold, as text in the emitted file, and take.
 constexpr double kMostBytes = 64e6;
 constexpr double kMostWork = 1e11;
@@ -89,7 +91,7 @@ double bytes_of(const kernel::Function& function, const ValueOf& value_of) {
 // What the compiled output gives; nothing where no compiler is at hand.
 Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module& module, const Lowered& lowered,
                                                              const cpp::SelfTest& test,
-                                                             const std::vector<Array>& inputs) {
+                                                             const std::vector<Array>& inputs, double work) {
   TRY(const TemporaryFolder folder, TemporaryFolder::make());
   {
     cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
@@ -100,7 +102,8 @@ Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module
   // Interpreted while the compiler runs.
   auto interpreted =
       std::async(std::launch::async, [&] { return graph::interpret(module, test.function, inputs, test.symbols); });
-  Expected<CompiledModel> model = CompiledModel::load(folder.path().string(), "-O1 -march=native");
+  Expected<CompiledModel> model = CompiledModel::load(
+      folder.path().string(), fmt::format("{} -march=native", work < kMostUnoptimized ? "-Og" : "-O1"));
   if (!model) model = CompiledModel::load(folder.path().string(), "-O2");
   if (!model) return std::optional<std::vector<Array>>();
   TRY(std::vector<Array> outputs, model->predict(inputs));
@@ -148,7 +151,7 @@ Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, con
     std::optional<std::vector<Array>> outputs;
     // A compiled folder is called by its first function.
     if (f == 0 && is_large()) {
-      TRY(outputs, compiled_outputs(module, lowered, test, inputs));
+      TRY(outputs, compiled_outputs(module, lowered, test, inputs, work()));
       test.how = "compiled output";
     }
     if (!outputs) {
