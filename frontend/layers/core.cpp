@@ -163,16 +163,16 @@ DType ReversibleEmbeddingImpl::reverse_type() const {
 void ReversibleEmbeddingImpl::build(const Shape&) {
   check_field("input_dim", config.input_dim);
   check_field("output_dim", config.output_dim);
-  embeddings_ =
-      add_weight("embeddings", {config.input_dim, config.output_dim}, {.initializer = config.embeddings_initializer});
+  embeddings_ = add_weight("embeddings", {config.input_dim, config.output_dim},
+                           {.initializer = config.embeddings_initializer, .autocast = false});
   if (!config.tie_weights) {
     reverse_embeddings_ = add_weight("reverse_embeddings", {config.output_dim, config.input_dim},
-                                     {.initializer = config.embeddings_initializer});
+                                     {.initializer = config.embeddings_initializer, .autocast = false});
   }
 }
 
 Tensor ReversibleEmbeddingImpl::call(Tensor x, const Call& call) {
-  if (!call.reverse) return rows_of(embeddings_, x);
+  if (!call.reverse) return emit::to_compute_dtype(rows_of(embeddings_, x));
   x = emit::to_float(x);
   graph::ContractSpec spec;
   for (std::int64_t i = 0; i + 1 < x.rank(); ++i) spec.a.push_back(fmt::format("n{}", i));
@@ -180,7 +180,7 @@ Tensor ReversibleEmbeddingImpl::call(Tensor x, const Call& call) {
   spec.a.emplace_back("k");
   spec.b = config.tie_weights ? std::vector<std::string>{"o", "k"} : std::vector<std::string>{"k", "o"};
   spec.y.emplace_back("o");
-  const DType type = config.reverse_dtype.empty() ? x.dtype() : reverse_type();
+  const DType type = config.reverse_dtype.empty() ? *emit::common_float({x, embeddings_}) : reverse_type();
   const Tensor logits =
       emit::contract(emit::cast(x, type), emit::cast(config.tie_weights ? embeddings_ : reverse_embeddings_, type),
                      std::nullopt, std::move(spec));

@@ -115,7 +115,8 @@ void GlobalPoolingImpl<pool, axes>::build(const Shape& in) {
 template <Pool pool, std::size_t axes>
 Tensor GlobalPoolingImpl<pool, axes>::call(Tensor input, const Call& call) {
   constexpr bool average = pool == Pool::average;
-  const Tensor x = average ? emit::to_float(input) : input;
+  // Means of integers are float32 under every policy.
+  const Tensor x = average && !is_float(input.dtype()) ? emit::cast(input, DType::f32) : input;
   emit::Ints all;
   Shape kept = x.shape();
   for (std::size_t i = 0; i < axes; ++i) {
@@ -128,7 +129,7 @@ Tensor GlobalPoolingImpl<pool, axes>::call(Tensor input, const Call& call) {
     const Tensor data = emit::cast(mask, DType::boolean);
     const Tensor wide = emit::broadcast(data, x.shape(), {0, all[0]});
     const Tensor sum = emit::reduce("sum", emit::map("select", {wide, x, 0}), all);
-    const Tensor count = emit::reduce("sum", emit::cast(data, emit::compute_dtype()), {1});
+    const Tensor count = emit::reduce("sum", emit::cast(data, x.dtype()), {1});
     const Tensor y = emit::map("div", {sum, emit::leading(count, sum.shape())});
     return config.keepdims ? emit::reshape(y, std::move(kept)) : y;
   }

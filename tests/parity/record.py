@@ -357,7 +357,14 @@ def policy_functions(x):
     return [ops.average(h, axis=-1, weights=w), ops.layer_normalization(h, w[0], axis=-1), ops.rms_normalization(h, axis=-1), ops.sparsemax(h), ops.softmax(h), ops.mean(h, axis=-1), ops.gelu(h)]
 
 
+def policy_there_and_back(x):
+    e = L.ReversibleEmbedding(9, 4)
+    y = e(ids(x, 9))
+    return [y, e(y, reverse=True), L.ReversibleEmbedding(5, 6, tie_weights=False)(x, reverse=True)]
+
+
 for p in ("mixed_float16", "mixed_bfloat16", "float64"):
+    case(f"policy_{p}_there_and_back", {"x": (6,)}, policy_there_and_back, policy=p)
     case(f"policy_{p}_numbers", {"x": (5,)}, policy_numbers, policy=p, data="knees")
     case(f"policy_{p}_untouched", {"x": (8,)}, policy_untouched, policy=p)
     case(f"policy_{p}_functions", {"x": (8,)}, policy_functions, policy=p)
