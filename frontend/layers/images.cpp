@@ -55,8 +55,6 @@ void ResizingImpl::build(const Shape& in) {
   check_field("width", config.width);
   if (config.crop_to_aspect_ratio && config.pad_to_aspect_ratio)
     fail("field-value", "crop_to_aspect_ratio and pad_to_aspect_ratio are both true");
-  const auto first = static_cast<std::int64_t>(first_spatial(config.data_format));
-  for (std::int64_t axis = first; axis < first + 2; ++axis) (void)known_dim(in, axis);
 }
 
 Tensor ResizingImpl::call(Tensor input, const Call&) {
@@ -64,6 +62,10 @@ Tensor ResizingImpl::call(Tensor input, const Call&) {
   const std::size_t first = first_spatial(config.data_format);
   const auto axis = static_cast<std::int64_t>(first);
   const Size to{config.height, config.width};
+  const bool to_aspect = config.crop_to_aspect_ratio || config.pad_to_aspect_ratio;
+  if (to_aspect || !resizes_open(config.interpolation, config.antialias, x.dtype())) {
+    for (const std::int64_t spatial : {axis, axis + 1}) (void)known_dim(x.shape(), spatial);
+  }
   if (is_integer(x.dtype()) && config.pad_to_aspect_ratio && config.fill_value != std::floor(config.fill_value))
     fail("field-value", fmt::format("fill_value is {}, expected a whole number: the image is {}", config.fill_value,
                                     keras_dtype(x.dtype())));

@@ -115,7 +115,8 @@ Tensor UpSamplingImpl<axes>::call(Tensor x, const Call&) {
   std::vector<Resized> to;
   for (std::size_t i = 0; i < axes; ++i) {
     const auto axis = static_cast<std::int64_t>(first + i);
-    to.push_back({axis, known_dim(x.shape(), axis) * config.size[i]});
+    if (!resizes_open(config.interpolation, false, x.dtype())) (void)known_dim(x.shape(), axis);
+    to.push_back({axis, x.shape()[first + i] * Dim(config.size[i])});
   }
   return resized(x, to, config.interpolation, false);
 }

@@ -72,17 +72,43 @@ Taps taps_of(std::int64_t extent, std::int64_t size, Interpolation interpolation
   return taps;
 }
 
-Tensor along_axis(const Tensor& x, const Resized& to, Interpolation interpolation, bool antialias) {
-  const std::int64_t extent = x.dim(to.axis);
+Tensor taken(const Tensor& x, std::int64_t axis, const Tensor& index) {
+  return emit::op("gather", {x, index}, {{{"axis", axis}, {"batch", std::int64_t{0}}}});
+}
+
+// The same samples, where the extent or the size is known only as the function runs.
+Tensor along_open_axis(const Tensor& x, const Resized& to, Interpolation interpolation) {
+  const Dim extent = x.shape()[static_cast<std::size_t>(to.axis)];
+  const Tensor place = emit::op("iota", {}, {{{"shape", Shape{to.size}}, {"axis", std::int64_t{0}}}});
   if (interpolation == "nearest") {
-    check_table(to.size, 1);
-    Array index(DType::i32, {to.size});
-    for (std::int64_t i = 0; i < to.size; ++i) index.set_int(i, (2 * i + 1) * extent / (2 * to.size));
-    return emit::op("gather", {x, emit::constant("index", std::move(index))},
-                    {{{"axis", to.axis}, {"batch", std::int64_t{0}}}});
+    const Tensor middle = emit::map("add", {emit::map("mul", {place, 2}), 1});  // of a sample, in halves of samples
+    return taken(x, to.axis, emit::map("div", {emit::map("mul", {middle, extent}), to.size * Dim(2)}));
   }
-  if (extent == to.size) return x;
-  Taps taps = taps_of(extent, to.size, interpolation, antialias);
+  const Tensor middle = emit::map("add", {emit::cast(place, DType::f32), 0.5});
+  const Tensor at = emit::map("sub", {emit::map("div", {emit::map("mul", {middle, extent}), to.size}), 0.5});
+  const Tensor below = emit::map("floor", {at});
+  const auto inside = [&](const Tensor& index) {
+    return emit::map("max", {emit::map("min", {emit::cast(index, DType::i32), extent - Dim(1)}), 0});
+  };
+  const Tensor low = taken(x, to.axis, inside(below));
+  const Tensor high = taken(x, to.axis, inside(emit::map("add", {below, 1.0})));
+  const Tensor share = emit::broadcast(emit::map("sub", {at, below}), low.shape(), {to.axis}, "share");
+  return emit::map("add", {low, emit::map("mul", {emit::map("sub", {high, low}), share})});
+}
+
+Tensor along_axis(const Tensor& x, const Resized& to, Interpolation interpolation, bool antialias) {
+  const Dim& open = x.shape()[static_cast<std::size_t>(to.axis)];
+  if (!open.is_constant() || !to.size.is_constant()) return along_open_axis(x, to, interpolation);
+  const std::int64_t extent = open.constant();
+  const std::int64_t size = to.size.constant();
+  if (interpolation == "nearest") {
+    check_table(size, 1);
+    Array index(DType::i32, {size});
+    for (std::int64_t i = 0; i < size; ++i) index.set_int(i, (2 * i + 1) * extent / (2 * size));
+    return taken(x, to.axis, emit::constant("index", std::move(index)));
+  }
+  if (extent == size) return x;
+  Taps taps = taps_of(extent, size, interpolation, antialias);
   return emit::weighted_gather(x, to.axis, std::move(taps.index), taps.weight);
 }
 
@@ -105,9 +131,10 @@ Tensor resized_integers(const Tensor& x, const std::vector<Resized>& axes, Inter
   Tensor y = emit::cast(x, DType::f64);
   for (const Resized& to : axes) {
     const std::int64_t extent = y.dim(to.axis);
-    if (extent == to.size) continue;
-    Taps taps = taps_of(extent, to.size, interpolation, antialias);
-    const double multiple = 2 * static_cast<double>(to.size);
+    const std::int64_t size = to.size.constant();
+    if (extent == size) continue;
+    Taps taps = taps_of(extent, size, interpolation, antialias);
+    const double multiple = 2 * static_cast<double>(size);
     for (std::int64_t i = 0; whole && i < taps.weight.size(); ++i)
       taps.weight.set(i, std::nearbyint(taps.weight.at(i) * multiple));
     if (whole) divisor *= multiple;
@@ -118,6 +145,10 @@ Tensor resized_integers(const Tensor& x, const std::vector<Resized>& axes, Inter
 }
 
 }  // namespace
+
+bool resizes_open(Interpolation interpolation, bool antialias, DType type) {
+  return interpolation == "nearest" || (interpolation == "bilinear" && !antialias && is_float(type));
+}
 
 Tensor interpolated(const Tensor& x, const std::vector<Resized>& axes, Interpolation interpolation, bool antialias) {
   Tensor y = emit::cast(x, DType::f32);

@@ -13,10 +13,13 @@ using Interpolation = OneOf<"nearest", "bilinear", "bicubic", "lanczos3", "lancz
 
 struct Resized {
   std::int64_t axis = 0;
-  std::int64_t size = 1;
+  Dim size = 1;
 };
 
-/// Each axis of known extent n to `size` samples: sample i lies at (i + 0.5) * n / size - 0.5 (half-pixel centres), the
+/// Whether axes of open extent can be resized: elements and weights are then found as the function runs.
+bool resizes_open(Interpolation interpolation, bool antialias, DType type);
+
+/// Each axis of extent n to `size` samples: sample i lies at (i + 0.5) * n / size - 0.5 (half-pixel centres), the
 /// weights of the elements that a kernel reaches add up to 1. antialias widens the kernel by n / size where that is
 /// more than 1. The result is f32, as TensorFlow's is, whatever x is.
 Tensor interpolated(const Tensor& x, const std::vector<Resized>& axes, Interpolation interpolation, bool antialias);

@@ -446,7 +446,9 @@ Results diff(const Arguments& a) {
   if (times < 0 || times > 64) a.refuse("n", "0 to 64");
   for (std::int64_t i = 0; i < times; ++i) {
     const Dim n = x.shape()[at(axis)];
-    x = emit::map("sub", {emit::slice(x, axis, 1, n), emit::slice(x, axis, 0, n - Dim(1))});
+    if (n == Dim(0)) a.refuse("n", "at most the length of the axis");
+    x = emit::map(x.dtype() == DType::boolean ? "ne" : "sub",
+                  {emit::slice(x, axis, 1, n), emit::slice(x, axis, 0, n - Dim(1))});
   }
   return {x};
 }

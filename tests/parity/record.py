@@ -295,6 +295,9 @@ def written_shapes(x):
 
 case("written_shapes", {"x": (6,)}, written_shapes)
 
+case("open_resizing", {"x": (None, None, 2)}, lambda x: [L.Resizing(4, 5)(x), L.Resizing(7, 3, interpolation="nearest")(x), L.UpSampling2D(2, interpolation="bilinear")(x)], sizes=((6, 9), (4, 5), (11, 2)))
+
+
 # ---- edges, where Keras has its own ways
 def edges(x):
     i = ops.cast(x * 3, "int32")

@@ -157,7 +157,7 @@ TEST(DefinitionErrors, Shapes) {
        "zero_padding2d"},
       {[] { layers::UpSampling2D(0)(image()); }, "size is 0, expected at least 1 [field-value]", "up_sampling2d"},
       {[] {
-         layers::UpSampling2D(2, {.interpolation = "bilinear"})(Input({None, 4, 3}));
+         layers::UpSampling2D(2, {.interpolation = "bicubic"})(Input({None, 4, 3}));
        },
        "axis 1 of the input (None, None, 4, 3) must be known when the layer is built [layer-unknown-dim]",
        "up_sampling2d"},
