@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <map>
 #include <set>
@@ -92,8 +93,7 @@ class CallWriter {
     for (const Layer& layer : model.operations) {
       for (const std::weak_ptr<const Node>& held : layer.base().nodes()) {
         const std::shared_ptr<const Node> node = held.lock();
-        if (node != nullptr && std::ranges::find(model.nodes, node) != model.nodes.end())
-          calls_[&layer.base()].push_back(node.get());
+        if (node != nullptr && model.depths.contains(node.get())) calls_[&layer.base()].push_back(node.get());
       }
     }
   }
@@ -212,14 +212,25 @@ SharedIds shared_ids(const Layer& layer) {
   return ids;
 }
 
+/// As Python writes it: with words for the numbers that JSON does not have.
+std::string text_of(const Json& value) {
+  if (value.is_number_float() && !std::isfinite(value.get<double>()))
+    return std::isnan(value.get<double>()) ? "NaN" : value.get<double>() > 0 ? "Infinity" : "-Infinity";
+  if (!value.is_structured()) return value.dump();
+  std::string out;
+  for (const auto& [key, entry] : value.items())
+    out += (out.empty() ? "" : ",") + (value.is_object() ? Json(key).dump() + ":" : "") + text_of(entry);
+  return value.is_object() ? "{" + out + "}" : "[" + out + "]";
+}
+
 }  // namespace
 
-std::string get_config(const Layer& layer) { return config_of(layer, shared_ids(layer)).dump(); }
+std::string get_config(const Layer& layer) { return text_of(config_of(layer, shared_ids(layer))); }
 
 std::string to_json(const Model& model) {
   Json out = layer_envelope(model, shared_ids(model));
   out["keras_version"] = kKerasVersion;
-  return out.dump();
+  return text_of(out);
 }
 
 Model model_from_json(std::string_view text) { return model_from_config(parsed(text), kKerasMajor).model; }

@@ -88,7 +88,8 @@ void EinsumDenseImpl::build(const Shape& in) {
     }
     extents.try_emplace(name, *extent);
   }
-  if (given != config.output_shape.extents.size()) refuse("output_shape has too many extents");
+  // Keras puts the axes of an ellipsis beside those that are given, and looks at no others.
+  if (given != config.output_shape.extents.size() && elided == 0) refuse("output_shape has too many extents");
   Shape kernel;
   for (const std::string& name : spec_.b) {
     if (!extents.contains(name)) refuse("a letter of the kernel is in neither the input nor the output");

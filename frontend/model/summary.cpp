@@ -143,10 +143,19 @@ std::int64_t index_of(const LayerBase& layer, const Node* node) {
   return 0;
 }
 
+/// The calls of the layer that belong to the model, in the order in which they were made.
+std::vector<std::shared_ptr<const Node>> calls_of(const LayerBase& layer, const FunctionalImpl& model) {
+  std::vector<std::shared_ptr<const Node>> out;
+  for (const auto& node : model.nodes) {
+    if (node->layer.get() == &layer) out.push_back(node);
+  }
+  std::ranges::stable_sort(out, {}, [&](const auto& node) { return index_of(layer, node.get()); });
+  return out;
+}
+
 std::string connections_of(const LayerBase& layer, const FunctionalImpl& model) {
   std::string out;
-  for (const auto& node : model.nodes) {
-    if (node->layer.get() != &layer) continue;
+  for (const auto& node : calls_of(layer, model)) {
     for (const Tensor& input : node->inputs) {
       const Tensor::Result& of = *input.result();
       out += fmt::format("{}{}[{}][{}]", out.empty() ? "" : ", ", printable(of.node->layer->name()),
@@ -164,13 +173,10 @@ std::string joined(const Shape& shape) {
 
 /// The results of the last call.
 std::string shape_of(const LayerBase& layer, const WrittenShapes& shapes, const FunctionalImpl& model) {
-  const Node* last = nullptr;
-  for (const auto& node : model.nodes) {
-    if (node->layer.get() == &layer) last = node.get();
-  }
-  if (last == nullptr) return "?";
+  const std::vector<std::shared_ptr<const Node>> calls = calls_of(layer, model);
+  if (calls.empty()) return "?";
   std::string out;
-  const std::vector<Shape>& results = shapes.at(last);
+  const std::vector<Shape>& results = shapes.at(calls.back().get());
   for (const Shape& shape : results) out += (out.empty() ? "" : ", ") + joined(shape);
   return results.size() == 1 ? out : "[" + out + "]";
 }

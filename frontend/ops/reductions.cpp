@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "frontend/model/error.hpp"
 #include "frontend/ops/operation.hpp"
@@ -10,6 +12,8 @@ namespace tusk::ops {
 namespace {
 
 using Results = std::vector<Tensor>;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Tensor kept(const Arguments& a, const Tensor& reduced, const Tensor& x, const emit::Ints& axes) {
   if (!a.flag("keepdims", false)) return reduced;
@@ -156,6 +160,16 @@ Results logsumexp(const Arguments& a) {
 }
 
 // Of vectors: the order is None, 1, 2, inf or -inf; of matrices None and 'fro' are the same over two axes.
+// The largest (or least) sum of sizes of a column, the first of the axes, or of a row.
+Tensor matrix_norm(const Arguments& a, const Tensor& size, bool columns, bool largest) {
+  emit::Ints axes{0, 1};
+  if (const std::optional<emit::Ints> given = a.ints("axis"))
+    axes = {emit::axis_of(size, given->at(0)), emit::axis_of(size, given->at(1))};
+  if (!columns) std::swap(axes[0], axes[1]);
+  const Tensor sums = emit::reduce("sum", size, {axes[0]});
+  return emit::reduce(largest ? "max" : "min", sums, {axes[1] - (axes[1] > axes[0] ? 1 : 0)});
+}
+
 Results norm(const Arguments& a) {
   const Tensor x = a.floats("x");
   const emit::Ints axes = a.axes("axis", x);
@@ -181,8 +195,13 @@ Results norm(const Arguments& a) {
     } else {
       y = emit::map("pow", {emit::reduce("sum", emit::map("pow", {size, order}), axes), 1 / order});
     }
+  } else if (const double order = word == "inf"    ? kInfinity
+                                  : word == "-inf" ? -kInfinity
+                                                   : a.at("ord").number().value_or(0);
+             axes.size() == 2 && (std::abs(order) == 1 || std::isinf(order))) {
+    y = matrix_norm(a, size, std::abs(order) == 1, order > 0);
   } else {
-    a.refuse("ord", "a norm of vectors, or 'fro'");
+    a.refuse("ord", "a norm of vectors, 'fro', or for two axes 1, -1, inf or -inf");
   }
   return {kept(a, y, x, axes)};
 }

@@ -306,8 +306,15 @@ def edges(x):
     return [ops.floor(i), ops.ceil(i), ops.trunc(i), ops.max(b, axis=-1), ops.min(b, axis=1, keepdims=True), ops.prod(x, axis=-1, dtype="int32"), ops.hypot(big, x) / 1e30, ops.isclose(i, i + 1, atol=1.5), ops.take_along_axis(x, ops.argsort(x, axis=-1), axis=-1)]
 
 
+def norms_of_matrices(x):
+    orders = [1, -1, "inf", "-inf", "fro"]
+    return [ops.norm(x, ord=float(o) if "inf" in str(o) else o, axis=a) for o in orders for a in ((1, 2), (2, 1))]
+
+
 case("edges", {"x": (6,)}, edges)
 case("layers_of_arrays", {"x": (4, 3)}, lambda x: [Rescaling(np.array([1.0, 2.0, 3.0]), offset=np.array([0.0, 1.0, 2.0]))(x), L.LayerNormalization(rms_scaling=True)(x), L.GlobalMaxPooling1D()(ops.greater(x, 0.5))])
+case("norms_of_matrices", {"x": (3, 4)}, norms_of_matrices)
+case("einsum_dense_ellipsis", {"x": (3, 4)}, lambda x: [L.EinsumDense("ab...,bc->ac...", output_shape=(2, 4))(x), L.EinsumDense("...b,bc->...c", output_shape=5, bias_axes="c")(x)])
 case("grouped_attention", {"x": (5, 4)}, lambda x: L.GroupQueryAttention(2, 4, 2)(x, x), h5=True)
 
 

@@ -32,7 +32,7 @@ TEST(OperationErrors, Reductions) {
       {[] {
          (void)(ops::call("Norm", {{"x", x()}, {"ord", "nuc"}}));
        },
-       "ord is 'nuc', expected a norm of vectors, or 'fro' [ops-argument]", "norm"},
+       "ord is 'nuc', expected a norm of vectors, 'fro', or for two axes 1, -1, inf or -inf [ops-argument]", "norm"},
       {[] { (void)(ops::sum(x(), {.axis = {3}})); }, "axis 3 is not in shape (None, 3, 4) [tensor-axis]", "sum"},
       {[] {
          (void)(ops::call("Sum", {{"x", x()}, {"keepdims", 3}}));
