@@ -11,12 +11,6 @@ namespace tusk {
 
 using nlohmann::json;
 
-namespace {
-
-constexpr std::size_t kMostAxes = 32;  // as NumPy's arrays
-
-}  // namespace
-
 std::string json_text(const json& value) {
   if (value.is_number_float() && std::isnan(value.get<double>())) return "nan";  // dump() writes null
   std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);

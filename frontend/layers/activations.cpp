@@ -6,9 +6,9 @@
 #include <limits>
 #include <vector>
 
+#include "frontend/model/emit.hpp"
 #include "frontend/model/error.hpp"
 #include "frontend/model/layer.hpp"
-#include "frontend/model/trace.hpp"
 #include "frontend/ops/ops.hpp"
 #include "ir/text/suggest.hpp"
 
@@ -18,20 +18,17 @@ namespace {
 
 using emit::map;
 
-/// Integers as floatx, which no policy changes.
-Tensor in_floats(const Tensor& x) { return is_float(x.dtype()) ? x : emit::cast(x, DType::f32); }
-
 /// While a model is defined an activation is an operation of it; `body` sees a traced tensor of floats.
 template <class Body>
 Tensor function(std::string_view class_name, const Tensor& x, Body body) {
-  return ops::apply(class_name, {x}, [body](const std::vector<Tensor>& in) { return body(in_floats(in[0])); });
+  return ops::apply(class_name, {x}, [body](const std::vector<Tensor>& in) { return body(emit::to_floatx(in[0])); });
 }
 
 /// The same for those that leave integers what they are.
 template <class Body>
 Tensor function_of_numbers(std::string_view class_name, const Tensor& x, Body body) {
   return ops::apply(class_name, {x}, [body](const std::vector<Tensor>& in) {
-    return body(in[0].dtype() == DType::boolean ? in_floats(in[0]) : in[0]);
+    return body(in[0].dtype() == DType::boolean ? emit::to_floatx(in[0]) : in[0]);
   });
 }
 
@@ -49,7 +46,7 @@ Tensor linear(const Tensor& x) { return x; }
 Tensor relu(const Tensor& x, const ReluOptions& options) {
   return function_of_numbers("Relu", x, [options](const Tensor& number) {
     auto [slope, max_value, threshold] = options;
-    const Tensor in = slope == 0 ? number : in_floats(number);
+    const Tensor in = slope == 0 ? number : emit::to_floatx(number);
     if (is_integer(in.dtype())) {  // Keras casts them to the dtype of x
       max_value = std::trunc(max_value);
       threshold = std::trunc(threshold);

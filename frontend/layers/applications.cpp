@@ -1,6 +1,6 @@
 #include "frontend/layers/applications.hpp"
 
-#include "frontend/model/trace.hpp"
+#include "frontend/model/emit.hpp"
 
 namespace tusk::layers {
 

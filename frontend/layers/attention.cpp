@@ -8,7 +8,7 @@
 #include <set>
 
 #include "frontend/layers/activation_layers.hpp"
-#include "frontend/model/trace.hpp"
+#include "frontend/model/emit.hpp"
 
 namespace tusk::layers {
 namespace {

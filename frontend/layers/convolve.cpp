@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "frontend/layers/windows.hpp"
-#include "frontend/model/trace.hpp"
+#include "frontend/model/emit.hpp"
 
 namespace tusk::layers {
 namespace {

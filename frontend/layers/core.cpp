@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "frontend/model/trace.hpp"
+#include "frontend/model/emit.hpp"
 
 namespace tusk::layers {
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "frontend/model/trace.hpp"
+#include "frontend/model/emit.hpp"
 
 namespace tusk::layers {
 

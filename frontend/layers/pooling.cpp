@@ -7,7 +7,7 @@
 
 #include "frontend/layers/tables.hpp"
 #include "frontend/layers/windows.hpp"
-#include "frontend/model/trace.hpp"
+#include "frontend/model/emit.hpp"
 
 namespace tusk::layers {
 namespace {
@@ -115,8 +115,7 @@ void GlobalPoolingImpl<pool, axes>::build(const Shape& in) {
 template <Pool pool, std::size_t axes>
 Tensor GlobalPoolingImpl<pool, axes>::call(Tensor input, const Call& call) {
   constexpr bool average = pool == Pool::average;
-  // Means of integers are float32 under every policy.
-  const Tensor x = average && !is_float(input.dtype()) ? emit::cast(input, DType::f32) : input;
+  const Tensor x = average ? emit::to_floatx(input) : input;
   emit::Ints all;
   Shape kept = x.shape();
   for (std::size_t i = 0; i < axes; ++i) {

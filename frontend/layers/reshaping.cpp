@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "frontend/layers/windows.hpp"
-#include "frontend/model/trace.hpp"
+#include "frontend/model/emit.hpp"
 
 namespace tusk::layers {
 

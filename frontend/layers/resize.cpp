@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "frontend/layers/tables.hpp"
-#include "frontend/model/trace.hpp"
+#include "frontend/model/emit.hpp"
 
 namespace tusk::layers {
 namespace {
@@ -81,8 +81,10 @@ Tensor along_open_axis(const Tensor& x, const Resized& to, Interpolation interpo
   const Dim extent = x.shape()[static_cast<std::size_t>(to.axis)];
   const Tensor place = emit::op("iota", {}, {{{"shape", Shape{to.size}}, {"axis", std::int64_t{0}}}});
   if (interpolation == "nearest") {
-    const Tensor middle = emit::map("add", {emit::map("mul", {place, 2}), 1});  // of a sample, in halves of samples
-    return taken(x, to.axis, emit::map("div", {emit::map("mul", {middle, extent}), to.size * Dim(2)}));
+    // The middle of a sample, in halves of samples; times an extent it may have more than 32 bits.
+    const Tensor middle = emit::map("add", {emit::map("mul", {emit::cast(place, DType::i64), 2}), 1});
+    const Tensor index = emit::map("div", {emit::map("mul", {middle, extent}), to.size * Dim(2)});
+    return taken(x, to.axis, emit::cast(index, DType::i32));
   }
   const Tensor middle = emit::map("add", {emit::cast(place, DType::f32), 0.5});
   const Tensor at = emit::map("sub", {emit::map("div", {emit::map("mul", {middle, extent}), to.size}), 0.5});

@@ -10,7 +10,7 @@
 
 #include "frontend/layers/convolve.hpp"
 #include "frontend/layers/tables.hpp"
-#include "frontend/model/trace.hpp"
+#include "frontend/model/emit.hpp"
 #include "frontend/ops/ops.hpp"
 
 namespace tusk::layers {

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "frontend/model/trace.hpp"
+#include "frontend/model/emit.hpp"
 
 namespace tusk::layers {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "frontend/model/emit.hpp"
 #include "frontend/model/error.hpp"
-#include "frontend/model/trace.hpp"
 
 namespace tusk {
 namespace emit {
@@ -186,6 +186,8 @@ DType compute_dtype() { return Trace::current().compute_dtype(); }
 
 Tensor to_float(const Tensor& x) { return is_float(x.dtype()) ? x : cast(x, compute_dtype()); }
 
+Tensor to_floatx(const Tensor& x) { return is_float(x.dtype()) ? x : cast(x, DType::f32); }
+
 Tensor to_wide_float(const Tensor& x) {
   const Tensor y = to_float(x);
   return is_storage_only(y.dtype()) ? cast(y, DType::f32) : y;
@@ -198,8 +200,6 @@ std::int64_t axis_of(const Tensor& x, std::int64_t axis) {
   if (from_zero >= 0 && from_zero < x.rank()) return from_zero;
   throw Error(error("tensor-axis", fmt::format("axis {} is not in shape {}", axis, keras_shape(x.shape()))));
 }
-
-constexpr std::size_t kMostAxes = 32;
 
 Shape reshaped(const Shape& from, const Ints& target) {
   const auto fail = [&](std::string_view why) {

@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-#include "frontend/model/trace.hpp"
+#include "frontend/model/emit.hpp"
 
 namespace tusk {
 namespace {

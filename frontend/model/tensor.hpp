@@ -183,6 +183,8 @@ struct Node {
 /// Refuses more elements than a machine holds, and so products that leave 64 bits. Unknown extents count as 1.
 void check_elements(const Shape& shape);
 
+inline constexpr std::size_t kMostAxes = 32;  // as NumPy's arrays
+
 /// "(None, 28, 28, 1)": as Keras writes shapes; symbols that a user named keep their names.
 std::string keras_shape(const Shape& shape);
 

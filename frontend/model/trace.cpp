@@ -1,10 +1,8 @@
 #include "frontend/model/trace.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <algorithm>
-
+#include "frontend/model/emit.hpp"
 #include "frontend/model/error.hpp"
 #include "frontend/model/layer.hpp"
 

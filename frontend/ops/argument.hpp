@@ -11,8 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "frontend/model/emit.hpp"
 #include "frontend/model/tensor.hpp"
-#include "frontend/model/trace.hpp"
 #include "ir/base/array.hpp"
 
 namespace tusk::ops {

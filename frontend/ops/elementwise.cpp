@@ -151,8 +151,6 @@ Results full_like(const Arguments& a) {
   return {emit::filled("value", a.dtype("dtype", x.dtype()), x.shape(), a.number("fill_value"))};
 }
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
 Results isnan(const Arguments& a) {
   const Tensor x = a.floats("x");
   return {emit::map("ne", {x, x})};

@@ -1,6 +1,7 @@
 // Operations (keras.ops): records in tables, one for each class of nodes that a model may have.
 #pragma once
 
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,8 @@
 #include "frontend/ops/argument.hpp"
 
 namespace tusk::ops {
+
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// An operation by Keras' class name.
 struct OperationDef {

@@ -13,8 +13,6 @@ namespace {
 
 using Results = std::vector<Tensor>;
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
 Tensor kept(const Arguments& a, const Tensor& reduced, const Tensor& x, const emit::Ints& axes) {
   if (!a.flag("keepdims", false)) return reduced;
   Shape shape = x.shape();

@@ -41,7 +41,8 @@ report() {
 # The engine matrix, engine by engine
 
 Written by `tests/engines/run.sh` (`./dev test --full`): every sample of every op with its gradient, random graphs,
-random kernels and random formulas of truths, each with two calls, compared bit for bit with the loop interpreter. The sum is over all emitted sources.
+random kernels and random formulas of truths, each with two calls, compared bit for bit with the loop interpreter. The
+sum is over all emitted sources.
 
 | engine | result | cases | sum of sources | s | compiler | CPU | commit |
 | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "frontend/layers/layers.hpp"
+#include "frontend/model/emit.hpp"
 #include "frontend/model/model.hpp"
 #include "frontend/model/to_module.hpp"
-#include "frontend/model/trace.hpp"
 #include "frontend/ops/ops.hpp"
 #include "tests/unit/wrong_definition.hpp"
 
