@@ -136,14 +136,16 @@ struct CompiledModel::State {
 
   // The weights of a file of their own, by NAME_open of the C header.
   Status open_weights(const fs::path& file, const std::string& name) {
+    std::error_code problem;
+    const std::size_t size = fs::file_size(file, problem);
     std::ifstream in(file, std::ios::binary);
-    const std::string bytes(std::istreambuf_iterator<char>(in), {});
+    if (problem || !in) return error("weights-file", fmt::format("cannot read {}", file.string()));
+    weights_file.reset(std::aligned_alloc(kAlign, (size + kAlign) / kAlign * kAlign));
+    in.read(static_cast<char*>(weights_file.get()), static_cast<std::streamsize>(size));
     if (!in) return error("weights-file", fmt::format("cannot read {}", file.string()));
-    weights_file.reset(std::aligned_alloc(kAlign, (bytes.size() + kAlign) / kAlign * kAlign));
-    std::memcpy(weights_file.get(), bytes.data(), bytes.size());
     using Open = int (*)(const void*, std::size_t, void*);
     const auto open = reinterpret_cast<Open>(dlsym(library, (name + "_open").c_str()));
-    if (open == nullptr || open(weights_file.get(), bytes.size(), weights.data()) != 0)
+    if (open == nullptr || open(weights_file.get(), size, weights.data()) != 0)
       return error("weights-file", fmt::format("{} does not hold the weights of this model", file.string()));
     return done();
   }

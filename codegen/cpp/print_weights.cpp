@@ -1,5 +1,6 @@
 // The weights: as an array in C++, or as a file.
 #include <fmt/format.h>
+#include <array>
 #include <cstring>
 
 #include "codegen/cpp/names.hpp"
@@ -36,22 +37,25 @@ void append_words(std::string& out, const std::string& bytes) {
   }
 }
 
+// A byte within a string literal. Escapes are short where no digit follows: half of a float file are escapes.
+std::string in_literal(unsigned byte, bool digit_follows) {
+  if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\' && byte != '?') return {static_cast<char>(byte)};
+  return digit_follows ? fmt::format("\\{:03o}", byte) : fmt::format("\\{:o}", byte);
+}
+
 void append_strings(std::string& out, const std::string& bytes) {
+  static const auto texts = [] {
+    std::array<std::array<std::string, 256>, 2> table;
+    for (const bool digit : {false, true}) {
+      for (unsigned byte = 0; byte < 256; ++byte) table[digit ? 1 : 0][byte] = in_literal(byte, digit);
+    }
+    return table;
+  }();
   for (std::size_t i = 0; i < bytes.size(); i += 64) {
     out += "    \"";
     for (std::size_t k = i; k < i + 64; ++k) {
-      const auto byte = static_cast<unsigned>(static_cast<unsigned char>(bytes[k]));
-      if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\' && byte != '?') {
-        out += static_cast<char>(byte);
-        continue;
-      }
-      // Short escapes where no digit follows: half of a float file are escapes.
       const bool digit = k + 1 < i + 64 && bytes[k + 1] >= '0' && bytes[k + 1] <= '7';
-      const char digits[] = {static_cast<char>('0' + (byte >> 6)), static_cast<char>('0' + (byte >> 3 & 7U)),
-                             static_cast<char>('0' + (byte & 7U))};
-      const std::size_t skip = digit ? 0 : byte < 8 ? 2 : byte < 64 ? 1 : 0;
-      out += '\\';
-      out.append(digits + skip, 3 - skip);
+      out += texts[digit ? 1 : 0][static_cast<unsigned char>(bytes[k])];
     }
     out += "\"\n";
   }
