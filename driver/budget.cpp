@@ -128,7 +128,7 @@ std::string print(const Budget& budget) {
   }
   row("all", budget.macs, weights, largest);
   out += "MACs and largest value: of one sample\n";
-  out += fmt::format("RAM    {} bytes of arena, at the largest sizes; no plan can need less than {}\n",
+  out += fmt::format("RAM    {} bytes of arena, at the largest sizes (--dim); no plan can need less than {}\n",
                      budget.arena_bytes, budget.arena_lower_bound);
   out += fmt::format("       {} bytes of inputs and outputs, which the caller holds\n", budget.io_bytes);
   out += fmt::format("flash  {} bytes of weights as they are emitted, and the code\n", budget.weight_bytes);

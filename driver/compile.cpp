@@ -53,6 +53,10 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
                           options.source,        options.sha256,   std::string(version()),
                           options.embed_weights, bit_changing,     std::move(tests)};
   input.tolerance = tolerance_of(module);
+  for (const graph::Function& function : module.functions) {
+    for (const int param : function.params)
+      input.input_names[function.name].push_back(function.values[static_cast<std::size_t>(param)].name);
+  }
   TRY(auto files, cpp::print_package(input));
   for (const kernel::Function& function : lowered->program.functions) {
     files[function.name + "_memory.svg"] = memory_plan_svg(memory_plan(lowered->program, function), function);

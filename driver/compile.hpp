@@ -15,13 +15,13 @@ namespace tusk {
 
 struct CompileOptions {
   std::string name = "model";   // of the emitted files
-  std::string source;           // the model's file, without a path
-  std::string sha256;           // of the model's file
+  std::string source = {};      // the model's file, without a path
+  std::string sha256 = {};      // of the model's file
   std::string profile = "fma";  // numerics N10: fma or muladd
   bool embed_weights = true;
-  std::int64_t max_arena = 0;  // bytes, 0: no limit
-  bool self_test = true;       // record a call; without, the emitted self-test checks nothing
-  std::string stop_after;      // a pass, for its text
+  std::int64_t max_arena = 0;   // bytes, 0: no limit
+  bool self_test = true;        // record a call; without, the emitted self-test checks nothing
+  std::string stop_after = {};  // a pass, for its text
   PassOptions passes = {};
   std::function<void(const Pass&, const Ir&)> observe = {};
   std::function<void(const std::string&)> note = {};  // hears what a user should know of the result

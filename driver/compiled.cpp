@@ -14,6 +14,7 @@
 #include <span>
 #include <sstream>
 
+#include "codegen/cpp/names.hpp"
 #include "driver/temporary_folder.hpp"
 #include "ir/base/sha256.hpp"
 #include "ir/text/lexer.hpp"
@@ -108,6 +109,7 @@ Status build(const std::string& command, const std::vector<fs::path>& sources, c
     const std::string first_lines(std::istreambuf_iterator<char>(text), {});
     Diagnostic failure =
         error("build", fmt::format("the C++ compiler fails on {}", sources.front().parent_path().string()));
+    failure.note("what is compiled here needs a C++17 compiler; the variable CXX names it, otherwise it is c++");
     std::istringstream lines(first_lines.substr(0, 2000));
     for (std::string one; std::getline(lines, one);) failure.note(one);
     return failure;
@@ -137,6 +139,8 @@ struct CompiledModel::State {
   // The weights of a file of their own, by NAME_open of the C header.
   Status open_weights(const fs::path& file, const std::string& name) {
     std::error_code problem;
+    if (!fs::is_regular_file(file, problem))
+      return error("weights-file", fmt::format("cannot read {}: not a regular file", file.string()));
     const std::size_t size = fs::file_size(file, problem);
     std::ifstream in(file, std::ios::binary);
     if (problem || !in) return error("weights-file", fmt::format("cannot read {}", file.string()));
@@ -204,7 +208,7 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   if (!fs::exists(library, ignored)) CHECK(build(command, sources, library, state.folder.path()));
   state.library = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (state.library == nullptr) return error("build", fmt::format("cannot load what was built: {}", dlerror()));
-  state.entry = dlsym(state.library, (name + "_predict").c_str());
+  state.entry = dlsym(state.library, cpp::identifier(name + "_predict").c_str());
   if (state.entry == nullptr) return error("build", fmt::format("{} has no function predict", folder));
   if (!embedded) CHECK(state.open_weights(fs::path(folder) / (name + ".weights"), name));
   return model;

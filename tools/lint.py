@@ -46,7 +46,6 @@ LONG_FILES = {
     "ir/loop/instruction.cpp": "the instructions of the loop interpreter, one after the other",
     "ir/loop/parse.cpp": "one grammar",
     "ir/row/bodies.inc": "the texts of rows, one after the other",
-    "passes/lower_kernel.cpp": "one walk over a stage; its parts share the names in scope",
     "tests/unit/codegen_test.cpp": "tests of one printer",
     "tests/unit/graph_test.cpp": "tests of one IR",
     "tests/unit/kernel_test.cpp": "tests of one IR",
@@ -104,6 +103,14 @@ def length_problems(path):
         yield f"{path}: {lines} lines; split it, or give a reason in LONG_FILES of tools/lint.py"
 
 
+def example_problems():
+    """README shows the middle of examples/model/main.cpp as it stands there."""
+    program = (ROOT / "examples/model/main.cpp").read_text(encoding="utf-8")
+    middle = program[program.index("  Tensor inputs"):program.index("} catch")]
+    if re.sub(r"^  ", "", middle, flags=re.MULTILINE).rstrip() not in (ROOT / "README.md").read_text(encoding="utf-8"):
+        yield "README.md: not the middle of examples/model/main.cpp"
+
+
 def format_problems(paths):
     if not paths:
         return
@@ -154,6 +161,7 @@ def main():
     checks = [
         ("includes", lambda: (problem for path in cpp for problem in include_problems(path))),
         (f"files of more than {LIST_LINES} lines", lambda: (p for path in text for p in length_problems(path))),
+        ("examples", example_problems),
         ("format", lambda: format_problems(formatted)),
     ]
     if not arguments.fast and shutil.which("clang-tidy"):

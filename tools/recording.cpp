@@ -20,17 +20,21 @@ std::string plain(std::string_view name) {
   return out;
 }
 
-// An array under a prefix: by the tensor's name, by its number, or as the only one there (Keras renames the input of a
-// Sequential model).
+// An array under a prefix: by the tensor's name, by what is left of it in file names, by its number, or as the only one
+// there (Keras renames the input of a Sequential model).
 const Array* find(const Arrays& arrays, const std::string& prefix, const std::string& name, std::size_t number,
                   bool single) {
-  const Array* last = nullptr;
-  for (auto it = arrays.lower_bound(prefix); it != arrays.end() && it->first.starts_with(prefix); ++it) {
-    const std::string key = it->first.substr(prefix.size());
-    if (key == name || plain(key) == plain(name) || key == std::to_string(number)) return &it->second;
-    last = &it->second;
-  }
-  return single ? last : nullptr;
+  std::vector<std::pair<std::string, const Array*>> there;
+  for (auto it = arrays.lower_bound(prefix); it != arrays.end() && it->first.starts_with(prefix); ++it)
+    there.emplace_back(it->first.substr(prefix.size()), &it->second);
+  const auto first = [&](const auto& fits) {
+    const auto found = std::ranges::find_if(there, [&](const auto& entry) { return fits(entry.first); });
+    return found == there.end() ? nullptr : found->second;
+  };
+  if (const Array* array = first([&](const std::string& key) { return key == name; })) return array;
+  if (const Array* array = first([&](const std::string& key) { return plain(key) == plain(name); })) return array;
+  if (const Array* array = first([&](const std::string& key) { return key == std::to_string(number); })) return array;
+  return single && !there.empty() ? there.back().second : nullptr;
 }
 
 // "call1/" of "call1/out/0".

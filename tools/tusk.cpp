@@ -90,9 +90,11 @@ Status run_compile(const CompileFlags& flags) {
   }
   std::vector<std::string> passes = flags.print_after;
   if (flags.stop_after) passes.push_back(*flags.stop_after);
+  std::vector<std::string_view> known;
+  for (const Pass& pass : pipeline()) known.push_back(pass.name);
   for (const std::string& name : passes) {
     if (pass_named(name) == nullptr)
-      return error("pass", fmt::format("there is no pass `{}`; tusk-opt --list names them", name));
+      return error("pass", fmt::format("there is no pass `{}`; there are {}", name, fmt::join(known, ", ")));
     const auto is_it = [&](const Pass& pass) { return pass.name == name; };
     if (std::none_of(pipeline().begin(), pipeline().end(), is_it))
       return error("pass", fmt::format("the pass `{}` is no part of compiling", name));

@@ -68,6 +68,8 @@ constexpr std::string_view kReserved =
     "isless"
     " islessequal islessgreater isnan isnormal isunordered kill_dependency linux major main makedev max min minor near"
     " noreturn offsetof round setjmp signbit small stderr stdin stdout unix va_arg va_copy va_end va_start"
+    " div_t int16_t int32_t int64_t int8_t intmax_t intptr_t ldiv_t lldiv_t max_align_t nullptr_t ptrdiff_t size_t "
+    "ssize_t uint16_t uint32_t uint64_t uint8_t uintmax_t uintptr_t va_list wint_t alloca"
     " std tusk ";
 
 // Names of the C library and of POSIX at global scope, which a namespace or a C function may not share, and targets
@@ -104,7 +106,16 @@ constexpr std::string_view kGlobal =
     " waitpid wcslen write y0 y1 yn daylight stdin signgam"
     " all clean depend edit_cache help install list_install_components none package package_source preinstall "
     "rebuild_cache"
-    " test ";
+    " test"
+    " tusk_runtime"
+    // Headers, which NAME.h would hide.
+    " complex ctype dirent dlfcn endian error fcntl features fenv float glob grp immintrin inttypes iso646 langinfo "
+    "libgen limits"
+    " locale malloc math memory monetary netdb omp paths poll pthread pwd regex sched semaphore setjmp signal "
+    "stdalign stdarg"
+    " stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string strings syslog tar termios "
+    "tgmath"
+    " threads time uchar ulimit unistd utime utmpx values wchar wctype wordexp arm_neon ";
 
 bool listed(std::string_view list, std::string_view name) {
   return list.find(fmt::format(" {} ", name)) != std::string_view::npos;

@@ -188,18 +188,26 @@ std::string numerics_text(const Parts& parts) {
                      passes.empty() ? "none" : comment_text(fmt::format("{}", fmt::join(passes, ", "))));
 }
 
+std::string made_by(const PackageInput& input) {
+  std::string out = "Made by tusk " + comment_text(input.version);
+  if (!input.source.empty()) out += " from " + comment_text(input.source);
+  if (!input.sha256.empty()) out += ", sha256 " + comment_text(input.sha256);
+  return out + ".";
+}
+
 std::string file_head(const Parts& parts, std::string_view file, std::string_view what) {
   const PackageInput& input = *parts.input;
-  return fmt::format("// {}: {}\n// Made by tusk {} from {}, sha256 {}.\n", file, what, comment_text(input.version),
-                     comment_text(input.source), comment_text(input.sha256));
+  return fmt::format("// {}: {}\n// {}\n", file, what, made_by(input));
 }
 
 std::string_view bit_protection() {
   return R"(// The bits of the results do not depend on flags: no compiler may join a product and a sum.
 #if defined(__clang__)
 #pragma clang fp contract(off)
-#elif defined(__GNUC__)  // nor keep loads for a loop's next turn (tiles leave no register), nor put reads under conditions
+#elif defined(__GNUC__)  // nor keep loads for a loop's next turn (tiles leave no register), put reads under conditions,
+// or count truths as -1
 #pragma GCC optimize("fp-contract=off", "no-predictive-commoning", "no-tree-sink", "no-thread-jumps")
+#pragma GCC optimize("no-tree-slp-vectorize")
 #elif defined(_MSC_VER)
 #pragma fp_contract(off)
 #endif

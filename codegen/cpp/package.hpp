@@ -35,6 +35,7 @@ struct PackageInput {
   std::vector<SelfTest> self_tests = {};
   std::vector<std::string> compile_options = {};  // for GCC and Clang: "-mavx2"
   double tolerance = 2e-5;                        // of each output's largest value, for who verifies it
+  std::map<std::string, std::vector<std::string>> input_names = {};  // in the model, by function
 };
 
 /// The bytes of each file by its name; the same input gives the same bytes. With NAME for the name:

@@ -23,10 +23,14 @@ std::string json_list(const List& list, const F& item, std::string_view open = "
   return out + std::string(close);
 }
 
-std::string tensors(const std::vector<Field>& fields) {
-  return json_list(fields, [](const Field& field) {
-    return fmt::format(R"({{"name": {}, "identifier": {}, "type": {}, "shape": {}}})", quoted(field.tensor->name),
-                       quoted(field.identifier), quoted(name_of(field.tensor->type)),
+// `names`: in the model, if they are known.
+std::string tensors(const std::vector<Field>& fields, const std::vector<std::string>& names) {
+  std::size_t next = 0;
+  return json_list(fields, [&](const Field& field) {
+    const std::size_t k = next++;
+    return fmt::format(R"({{"name": {}, "identifier": {}, "type": {}, "shape": {}}})",
+                       quoted(k < names.size() ? names[k] : field.tensor->name), quoted(field.identifier),
+                       quoted(name_of(field.tensor->type)),
                        json_list(field.tensor->shape, [](const Dim& dim) { return quoted(dim.str()); }));
   });
 }
@@ -99,22 +103,25 @@ std::string print_manifest(const Parts& parts) {
                                           quoted(s.symbol->name), quoted(s.identifier), s.symbol->low, s.symbol->high,
                                           s.symbol->step);
                      }));
-  out += "  \"functions\": " +
-         json_list(parts.functions,
-                   [&](const PackedFunction& f) {
-                     std::vector<std::string> how;
-                     for (const SelfTest& test : input.self_tests) {
-                       if (test.function == f.function->name) how.push_back(test.how);
-                     }
-                     return fmt::format(
-                         "\n    {{\"name\": {}, \"identifier\": {},\n     \"inputs\": {},\n     \"outputs\": {},\n     "
-                         "\"requires\": {},\n"
-                         "     \"arena_bytes\": {}, \"arena_lower_bound\": {}, \"self_test_recorded_by\": {}}}",
-                         quoted(f.function->name), quoted(f.identifier), tensors(f.inputs), tensors(f.outputs),
-                         json_list(f.function->requirements, quoted), f.function->arena_bytes,
-                         f.function->arena_lower_bound, json_list(how, quoted));
-                   }) +
-         ",\n";
+  out +=
+      "  \"functions\": " +
+      json_list(parts.functions,
+                [&](const PackedFunction& f) {
+                  std::vector<std::string> how;
+                  const auto names = input.input_names.find(f.function->name);
+                  for (const SelfTest& test : input.self_tests) {
+                    if (test.function == f.function->name) how.push_back(test.how);
+                  }
+                  return fmt::format(
+                      "\n    {{\"name\": {}, \"identifier\": {},\n     \"inputs\": {},\n     \"outputs\": {},\n     "
+                      "\"requires\": {},\n"
+                      "     \"arena_bytes\": {}, \"arena_lower_bound\": {}, \"self_test_recorded_by\": {}}}",
+                      quoted(f.function->name), quoted(f.identifier),
+                      tensors(f.inputs, names == input.input_names.end() ? std::vector<std::string>() : names->second),
+                      tensors(f.outputs, {}), json_list(f.function->requirements, quoted), f.function->arena_bytes,
+                      f.function->arena_lower_bound, json_list(how, quoted));
+                }) +
+      ",\n";
   out += fmt::format("  \"arena_bytes\": {},\n", parts.arena_bytes);
   out += fmt::format("  \"weights\": {{\"bytes\": {}, \"embedded\": {}, \"layout_sha256\": {}, \"tensors\": ",
                      parts.weight_bytes, input.embed_weights, quoted(parts.layout_sha256));

@@ -69,7 +69,7 @@ std::string print_header(const Parts& parts) {
   bad_dimension,     // another size is out of range, or sizes do not fit each other
   null_pointer,      // a pointer is null
   bad_index,         // an index in an input is out of range
-  bad_weights,       // the weights are not those of this model
+  bad_weights,       // the weights are not those of this model, or not aligned to 64 bytes
   bad_arena,         // the arena is not aligned to 64 bytes
   self_test_failed,  // other bits than recorded
 }};
@@ -79,7 +79,7 @@ struct Arena {{
   alignas(64) unsigned char bytes[{}];  // no plan could do with less than {}
 }};
 
-// The weights, read only: all threads may share them.
+// The weights, read only and aligned to 64 bytes: all threads may share them.
 struct Weights {{
   const unsigned char* data = nullptr;
   std::size_t size = 0;
@@ -115,8 +115,7 @@ std::string print_c_header(const Parts& parts) {
   const std::string& upper = parts.upper;
   std::string out =
       fmt::format("/* {}.h: the functions of the model, for C99 and for Fortran through iso_c_binding.\n", name);
-  out += fmt::format("   Made by tusk {} from {}, sha256 {}.\n", comment_text(parts.input->version),
-                     comment_text(parts.input->source), comment_text(parts.input->sha256));
+  out += fmt::format("   {}\n", made_by(*parts.input));
   out += fmt::format("   No heap, no mutable globals; {}.\n", numerics_text(parts));
   out +=
       "   These files belong to you: use, change and ship them as you like. Tusk claims no rights in what it emits. "
@@ -134,7 +133,7 @@ enum {0}_status {{
   {0}_bad_dimension,   /* another size is out of range, or sizes do not fit each other */
   {0}_null_pointer,    /* a pointer is null */
   {0}_bad_index,       /* an index in an input is out of range */
-  {0}_bad_weights,     /* the weights are not those of this model */
+  {0}_bad_weights,     /* the weights are not those of this model, or not aligned to 64 bytes */
   {0}_bad_arena,       /* the arena is not aligned to 64 bytes */
   {0}_self_test_failed /* other bits than recorded */
 }};
@@ -144,7 +143,7 @@ enum {0}_status {{
 size_t {0}_arena_bytes(void);
 void* {0}_align(void* memory);
 
-/* The weights, read only. */
+/* The weights, read only and aligned to 64 bytes. */
 typedef struct {0}_weights {{
   const void* data;
   size_t size;

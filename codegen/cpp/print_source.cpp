@@ -67,6 +67,7 @@ Expected<std::string> checked_function(const Parts& parts, const PackedFunction&
     out += "  if (weights.data == nullptr) return Status::null_pointer;\n";
   }
   out += fmt::format("  if (weights.size != {}) return Status::bad_weights;\n", parts.weight_bytes);
+  out += "  if (reinterpret_cast<std::uintptr_t>(weights.data) % 64 != 0) return Status::bad_weights;\n";
   TRY(const std::string arguments, entry_arguments(parts, f));
   out += fmt::format("  {}(\n      {});\n  return Status::ok;\n}}\n\n", entry, arguments);
   return out;

@@ -212,15 +212,12 @@ SharedIds shared_ids(const Layer& layer) {
   return ids;
 }
 
-/// As Python writes it: with words for the numbers that JSON does not have.
 std::string text_of(const Json& value) {
-  if (value.is_number_float() && !std::isfinite(value.get<double>()))
-    return std::isnan(value.get<double>()) ? "NaN" : value.get<double>() > 0 ? "Infinity" : "-Infinity";
-  if (!value.is_structured()) return value.dump();
-  std::string out;
-  for (const auto& [key, entry] : value.items())
-    out += (out.empty() ? "" : ",") + (value.is_object() ? Json(key).dump() + ":" : "") + text_of(entry);
-  return value.is_object() ? "{" + out + "}" : "[" + out + "]";
+  try {
+    return python_json(value);
+  } catch (const Json::exception&) {
+    throw Error(error("field-value", "a text of the configuration is not UTF-8"));
+  }
 }
 
 }  // namespace

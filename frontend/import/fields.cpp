@@ -12,7 +12,8 @@ namespace tusk {
 using nlohmann::json;
 
 std::string json_text(const json& value) {
-  if (value.is_number_float() && std::isnan(value.get<double>())) return "nan";  // dump() writes null
+  // dump() writes null for these.
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) return fmt::format("{}", value.get<double>());
   std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
   if (text.size() > 60) text = text.substr(0, 57) + "...";
   return text;
@@ -126,7 +127,7 @@ void FieldReader::read(const json& found, std::string_view field, std::int64_t& 
 }
 
 void FieldReader::read(const json& found, std::string_view field, double& value) const {
-  if (!found.is_number() || !std::isfinite(found.get<double>())) expected(found, field, "a number");
+  if (!found.is_number() || std::isnan(found.get<double>())) expected(found, field, "a number");
   value = found.get<double>();
 }
 
@@ -180,7 +181,7 @@ void FieldReader::read(const json& found, std::string_view field, Activation& va
     value = Activation::named(text);
   } catch (const Error& failure) {
     fail(fmt::format("{}: {}", field, failure.problem().message),
-         "rewrite it with activations that are listed in the documentation");
+         "rewrite it with one of keras.activations, or register a layer of your own in its place");
   }
 }
 

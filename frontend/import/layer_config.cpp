@@ -76,7 +76,9 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
   return {{}, fmt::format("{}, which is unknown{}", class_name, near_class(class_name))};
 }
 
-[[noreturn]] void refuse(const std::vector<std::pair<std::string, std::string>>& unsupported) {  // reason, layer
+namespace {
+
+Diagnostic unsupported_layers(const std::vector<std::pair<std::string, std::string>>& unsupported) {
   std::vector<std::string> reasons;
   std::map<std::string, std::vector<std::string>> layers;  // by reason
   for (const auto& [reason, layer] : unsupported) {
@@ -86,8 +88,10 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
   }
   Diagnostic problem =
       unsupported.size() == 1
-          ? error("layer-unsupported", fmt::format("layer {} is not supported in this release: {}",
-                                                   in_quotes(unsupported.front().second), reasons.front()))
+          ? error("layer-unsupported",
+                  fmt::format("layer{} is not supported in this release: {}",
+                              unsupported.front().second.empty() ? "" : " " + in_quotes(unsupported.front().second),
+                              reasons.front()))
           : error("layer-unsupported", fmt::format("{} layers are not supported in this release", unsupported.size()));
   if (unsupported.size() == 1) problem.layer = unsupported.front().second;
   for (const std::string& reason : unsupported.size() == 1 ? std::vector<std::string>() : reasons) {
@@ -97,7 +101,28 @@ ClassOf class_of(const json& envelope, const std::string& class_name) {
   problem.note(
       "`tusk layers` lists those that are supported: rewrite the model with them, cut it in front of the first other "
       "layer, or write the layer in C++ (register_layer)");
-  throw Error(std::move(problem));
+  return problem;
+}
+
+}  // namespace
+
+Diagnostic refusal(const std::vector<std::pair<std::string, std::string>>& unsupported,
+                   const std::vector<Diagnostic>& problems) {
+  if (unsupported.empty() && problems.size() == 1) return problems.front();
+  Diagnostic out = unsupported.empty() ? error("layers", fmt::format("{} layers cannot be read", problems.size()))
+                                       : unsupported_layers(unsupported);
+  for (const Diagnostic& problem : problems) {
+    std::vector<std::string> lines{
+        fmt::format("layer {}: {} [{}]", in_quotes(problem.layer), problem.message, problem.code)};
+    lines.insert(lines.end(), problem.notes.begin(), problem.notes.end());
+    out.note(fmt::format("{}", fmt::join(lines, "; ")));
+  }
+  return out;
+}
+
+bool is_envelope(const json& value) {
+  return value.is_object() && value.contains("class_name") && value["class_name"].is_string() &&
+         value.contains("config") && (value["config"].is_object() || value["config"].is_array());
 }
 
 std::string joined(const std::string& path, const std::string& name) {

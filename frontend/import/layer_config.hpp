@@ -80,8 +80,13 @@ std::string name_of(const json& envelope);
 void find_unsupported(const json& layers, const std::string& path,
                       std::vector<std::pair<std::string, std::string>>& out);
 
-/// The one error for all layers that cannot be read.
-[[noreturn]] void refuse(const std::vector<std::pair<std::string, std::string>>& unsupported);
+/// The one error for all layers that cannot be read: those that are not supported (reason and path), and those with
+/// problems of their own. Requires: there is one.
+Diagnostic refusal(const std::vector<std::pair<std::string, std::string>>& unsupported,
+                   const std::vector<Diagnostic>& problems);
+
+/// {"class_name": ..., "config": ...} of a model or layer.
+bool is_envelope(const json& value);
 
 /// The ids of the layers of one class and name: null is none.
 struct Occurrences {

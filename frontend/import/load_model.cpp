@@ -87,7 +87,10 @@ Expected<LoadedModel> read_model(Bytes bytes, const std::string& name) {
 
 Expected<LoadedModel> read_model(const std::filesystem::path& architecture, const std::filesystem::path& weights) {
   Expected<SavedModel> saved = read_saved_model(architecture, weights);
-  if (!saved) return naming<LoadedModel>(weights, saved.problem());
+  if (!saved) {
+    const bool names_it = saved.problem().message.find(architecture.string()) != std::string::npos;
+    return naming<LoadedModel>(names_it ? architecture : weights, saved.problem());
+  }
   return naming(architecture, interpreted(*std::move(saved)));
 }
 

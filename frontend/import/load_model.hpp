@@ -19,7 +19,7 @@ struct LoadedModel {
   std::vector<Array> optimizer;  // its variables, if the model was compiled; only read_architecture reads them
 };
 
-/// `.keras` of Keras 2.12 and later, whole models in `.h5` of Keras 2 and 3.
+/// `.keras` of Keras 2.12 and later, whole models in `.h5` of Keras 1 to 3.
 Expected<LoadedModel> read_model(const std::filesystem::path& path);
 /// The bytes of such a file; `name` stands for it in messages.
 Expected<LoadedModel> read_model(Bytes bytes, const std::string& name);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "frontend/files/bytes.hpp"
+#include "frontend/files/json.hpp"
 #include "frontend/import/fields.hpp"
 #include "frontend/import/layer_config.hpp"
 #include "frontend/import/layer_list.hpp"
@@ -26,10 +27,16 @@ struct Made {
 };
 struct MadeLayers {
   std::map<std::string, Made> by_name;
-  int around = 0;  // how many layers wrap the one that is being made
+  std::vector<Diagnostic> problems;  // of layers that cannot be made, in all models
+  int around = 0;                    // how many layers wrap the one that is being made
+  std::size_t parts = 0;             // layers and calls, in all models
 };
+/// Thrown where problems have been noted: there is no model.
+struct Noted {};
 // Each layer keeps its configuration, with those of all layers inside.
 constexpr int kMaxAround = 8;
+// Layers and calls take kilobytes each, of tens of bytes in a file. Keras itself reads about a thousand in a row.
+constexpr std::size_t kMaxParts = 12000;
 // All of one name get different ones.
 constexpr std::size_t kMaxEnds = 1024;
 
@@ -45,7 +52,11 @@ class Reader {
     layer.envelope = &model_;
     layer.class_name = text_of(model_, "class_name");
     layer.name = text_of(model_["config"], "name");
-    return make_unshared(layer, layer.name).layer;
+    try {
+      return make_unshared(layer, layer.name).layer;
+    } catch (const Noted&) {
+      throw Error(refusal({}, made_.problems));
+    }
   }
 
   ConfiguredModel read() {
@@ -53,6 +64,9 @@ class Reader {
     const bool sequential = class_name == "Sequential";
     const json& config = model_["config"];
     const json* layers = layers_of(model_);
+    const bool is_plain = sequential || class_name == "Functional" || class_name == "Model";
+    if (layers == nullptr && is_plain)
+      fail("model-config", fmt::format("the configuration of the {} model has no list of layers", class_name), path_);
     if (layers == nullptr || (!sequential && !config.contains("output_layers"))) {
       fail("model-class",
            fmt::format("the model is of class {}, whose code is not in the file; only Functional and "
@@ -60,14 +74,15 @@ class Reader {
                        in_quotes(class_name)),
            path_);
     }
+    std::vector<std::pair<std::string, std::string>> unsupported;
     if (path_.empty()) {
-      std::vector<std::pair<std::string, std::string>> unsupported;
       find_unsupported(*layers, {}, unsupported);
-      if (!unsupported.empty()) refuse(unsupported);
       std::map<std::string, Occurrences> met;
-      check_shared(*layers, {}, met);
+      if (unsupported.empty()) check_shared(*layers, {}, met);
     }
-    read_layers(*layers, sequential);
+    const bool all_read = read_layers(*layers, sequential);
+    if (!unsupported.empty() || (path_.empty() && !all_read)) throw Error(refusal(unsupported, made_.problems));
+    if (!all_read) throw Noted();
     const std::string name = path_.empty() ? text_of(config, "name") : name_of(model_);
     try {
       sequential ? build_sequential(config, name) : build_functional(config, name);
@@ -81,7 +96,8 @@ class Reader {
   }
 
  private:
-  void read_layers(const json& list, bool sequential) {
+  /// False where a layer cannot be made: then its problem is noted, beside those of the others.
+  bool read_layers(const json& list, bool sequential) {
     for (const json& envelope : list) {
       const bool is_model = envelope.is_object() && layers_of(envelope) != nullptr;
       if (!is_model && (!envelope.is_object() || !envelope.contains("config") || !envelope["config"].is_object())) {
@@ -99,14 +115,30 @@ class Reader {
         fail("model-names", fmt::format("two layers are named {}; names must differ", in_quotes(layer.name)),
              joined(path_, layer.name));
       }
+      count_parts(1);
       if (const auto nodes = envelope.find("inbound_nodes");
           !sequential && nodes != envelope.end() && nodes->is_array()) {
+        count_parts(nodes->size());
         for (const json& node : *nodes) layer.calls.push_back(read_call(envelope, node, joined(path_, layer.name)));
       }
       configs_.push_back(std::move(layer));
     }
+    bool all_read = true;
     for (const LayerConfig& layer : configs_) {
-      const Made made = make(layer);
+      Made made;
+      try {
+        made = make(layer);
+      } catch (const Noted&) {
+        all_read = false;
+        continue;
+      } catch (const Error& failure) {
+        all_read = false;
+        Diagnostic problem = failure.problem();
+        if (problem.code == "layer-unsupported") continue;  // find_unsupported has them
+        if (problem.layer.empty()) problem.layer = joined(path_, layer.name);
+        made_.problems.push_back(std::move(problem));
+        continue;
+      }
       layers_.push_back(made.layer);
       out_.layers.emplace(layer.name, made.layer);
       if (made.inner) out_.inner.emplace(layer.name, made.inner);
@@ -114,6 +146,13 @@ class Reader {
           layer.config->is_object() && layer.config->contains("trainable") && (*layer.config)["trainable"] == false;
       if (frozen) made.layer.base().set_trainable(false);
     }
+    return all_read;
+  }
+
+  void count_parts(std::size_t count) {
+    made_.parts += count;
+    if (made_.parts > kMaxParts)
+      fail("model-config", fmt::format("the model has more than {} layers and calls", kMaxParts), path_);
   }
 
   static CallConfig read_call(const json& envelope, const json& node, const std::string& layer) {
@@ -152,6 +191,7 @@ class Reader {
         fail("model-config", fmt::format("more than {} layers stand one around the other", kMaxAround), outer);
       }
       const Inside inside(made_);
+      count_parts(1);
       if (!envelope.contains("config")) fail("model-config", fmt::format("{} is no layer", json_text(envelope)), outer);
       LayerConfig inner;
       inner.config = &envelope["config"];
@@ -165,10 +205,10 @@ class Reader {
     };
     FieldReader fields(*layer.config, path, layer.class_name, keras_major_, make_wrapped);
     const ClassOf found = class_of(*layer.envelope, layer.class_name);
-    if (found.known.empty()) refuse({{found.why, path}});
+    if (found.known.empty()) throw Error(refusal({{found.why, path}}, {}));
     const Layer made = layer_class(found.known)->make(fields);
     made.base().set_identity(made.class_name(), layer.name);
-    if (keras_major_ >= 3) made.base().set_source_config(layer.config->dump());
+    if (keras_major_ >= 3) made.base().set_source_config(python_json(*layer.config));
     return {made, nullptr};
   }
 
@@ -416,6 +456,7 @@ Layer layer_from_envelope(const json& envelope, int keras_major) {
 }
 
 ConfiguredModel model_from_config(const json& config, int keras_major) {
+  if (!is_envelope(config)) fail("config", "the text holds no model: expected an object with class_name and config");
   MadeLayers made;
   return Reader(config, keras_major, made, {}).read();
 }

@@ -14,6 +14,7 @@
 #include "frontend/files/hdf5.hpp"
 #include "frontend/files/json.hpp"
 #include "frontend/files/zip.hpp"
+#include "frontend/import/layer_config.hpp"
 #include "ir/base/sha256.hpp"
 
 namespace tusk {
@@ -24,15 +25,17 @@ using nlohmann::json;
 constexpr const char* kConfig = "config.json";
 constexpr const char* kMetadata = "metadata.json";
 constexpr const char* kWeights = "model.weights.h5";
-// A configuration is a few kilobytes; the largest hold constants as nested lists. What is read of it takes many times
-// its size.
+// A configuration is a few kilobytes; the largest hold constants as nested lists. What is read of it takes up to
+// kConfigCost times its size.
 constexpr std::uint64_t kMaxConfig = std::uint64_t{64} << 20;
-constexpr std::uint64_t kSmallConfig = std::uint64_t{4} << 20;
+constexpr std::uint64_t kSmallConfig = std::uint64_t{256} << 10;
+constexpr std::uint64_t kConfigCost = 16;
 
 /// What can be asked of an archive and of an unpacked one alike.
 struct Container {
   std::string name;
   std::optional<std::uint64_t> stored;  // bytes of the archive
+  std::uint64_t claimed = 0;            // bytes of all its members
   std::function<bool(const std::string&)> has;
   std::function<Expected<Bytes>(const std::string&, std::uint64_t max_size)> read;
 };
@@ -42,18 +45,19 @@ Diagnostic missing(const Container& container, std::string_view member) {
 }
 
 Expected<json> read_json(const Container& container, const std::string& member) {
-  // A small archive has no large configuration, however well that was compressed.
-  const std::uint64_t limit = std::max(kSmallConfig, std::min(kMaxConfig, 2 * container.stored.value_or(kMaxConfig)));
+  // A small archive has no large configuration beside large weights, however well that was compressed.
+  std::uint64_t limit = kMaxConfig;
+  if (container.stored) {
+    const std::uint64_t room = plausible_size(*container.stored);
+    limit = std::clamp((room - std::min(room, container.claimed)) / kConfigCost, kSmallConfig, kMaxConfig);
+  }
   TRY(const Bytes bytes, container.read(member, limit));
   return parse_json(text_of(bytes), fmt::format("{} of {}", member, in_quotes(container.name)));
 }
 
 /// The object of a model: {"class_name": ..., "config": ...}.
 Status check_config(const json& config, std::string_view where) {
-  if (config.is_object() && config.contains("class_name") && config["class_name"].is_string() &&
-      config.contains("config") && (config["config"].is_object() || config["config"].is_array())) {
-    return done();
-  }
+  if (layer_config::is_envelope(config)) return done();
   return error("config", fmt::format("{} holds no model: expected an object with class_name and config", where));
 }
 
@@ -94,13 +98,16 @@ Expected<SavedModel> read_container(const Container& container) {
 }
 
 Container container_of(const ZipReader& zip, const std::string& name, std::uint64_t stored) {
-  return {name, stored, [zip](const std::string& member) { return zip.has(member); },
+  std::uint64_t claimed = 0;
+  for (const ZipMember& member : zip.members()) claimed += member.size;
+  return {name, stored, claimed, [zip](const std::string& member) { return zip.has(member); },
           [zip](const std::string& member, std::uint64_t max_size) { return zip.read(member, max_size); }};
 }
 
 Container container_of(const std::filesystem::path& folder) {
   return {folder.string(),
           {},
+          0,
           [folder](const std::string& member) {
             std::error_code code;
             return std::filesystem::is_regular_file(folder / member, code);
@@ -225,9 +232,9 @@ Expected<SavedModel> read_json_model(const Bytes& text, const std::string& name)
   return model;
 }
 
-bool looks_like_json(const Bytes& bytes) {
+bool is_json(const Bytes& bytes, const std::filesystem::path& name) {
   const std::size_t first = text_of(bytes).find_first_not_of(" \t\r\n");
-  return first != std::string_view::npos && text_of(bytes)[first] == '{';
+  return name.extension() == ".json" || (first != std::string_view::npos && text_of(bytes)[first] == '{');
 }
 
 }  // namespace
@@ -236,11 +243,11 @@ Expected<SavedModel> read_saved_architecture(const std::filesystem::path& path) 
   std::error_code code;
   if (std::filesystem::is_directory(path, code)) return read_saved_model(path);
   TRY(const Bytes bytes, read_file(path));
-  return looks_like_json(bytes) ? read_json_model(bytes, path.string()) : read_saved_model(path);
+  return is_json(bytes, path) ? read_json_model(bytes, path.string()) : read_saved_model(path);
 }
 
 Expected<SavedModel> read_saved_architecture(Bytes bytes, const std::string& name) {
-  return looks_like_json(bytes) ? read_json_model(bytes, name) : read_saved_model(std::move(bytes), name);
+  return is_json(bytes, name) ? read_json_model(bytes, name) : read_saved_model(std::move(bytes), name);
 }
 
 Expected<SavedModel> read_saved_model(const std::filesystem::path& architecture, const std::filesystem::path& weights) {

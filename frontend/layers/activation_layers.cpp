@@ -23,13 +23,17 @@ Tensor ReLUImpl::call(Tensor x, const Call&) {
 Tensor LeakyReLUImpl::call(Tensor x, const Call&) { return activations::leaky_relu(x, config.negative_slope); }
 
 void PReLUImpl::build(const Shape& in) {
-  Shape shape(in.begin() + 1, in.end());
+  const auto rank = static_cast<std::int64_t>(in.size());
   for (const std::int64_t axis : config.shared_axes) {
-    if (axis < 1 || axis >= static_cast<std::int64_t>(in.size())) {
-      fail("field-value",
-           fmt::format("shared_axes has {}, which is no axis of {} behind the batch", axis, keras_shape(in)));
-    }
-    shape[static_cast<std::size_t>(axis) - 1] = Dim(1);
+    if (axis >= 1 && axis < rank) continue;
+    fail("field-value",
+         fmt::format("shared_axes has {}, which is no axis of {} behind the batch", axis, keras_shape(in)));
+  }
+  check_rank(in, in.size());
+  Shape shape;
+  for (std::int64_t axis = 1; axis < rank; ++axis) {
+    const bool shared = std::ranges::find(config.shared_axes, axis) != config.shared_axes.end();
+    shape.emplace_back(shared ? 1 : weight_dim(in, axis));
   }
   alpha_ = add_weight("alpha", shape, {.initializer = config.alpha_initializer});
 }

@@ -202,6 +202,11 @@ EinsumDense ProjectedAttentionBase::project(std::string_view name, const Shape& 
 
 std::optional<Tensor> ProjectedAttentionBase::joint_mask(const std::vector<Tensor>& inputs, const Call& call,
                                                          const std::optional<std::int64_t>& sliding_window) const {
+  for (const Tensor& input : inputs) {
+    if (input.rank() == inputs[0].rank()) continue;
+    fail("layer-rank", fmt::format("{} needs tensors of one rank, found {} and {}", class_name(),
+                                   keras_shape(inputs[0].shape()), keras_shape(input.shape())));
+  }
   const Shape shape{inputs[0].shape()[0], inputs[0].shape()[1], inputs[1].shape()[1]};
   std::optional<Tensor> all;
   const auto with = [&](const Tensor& mask) { all = all ? emit::map("and", {*all, mask}) : mask; };
@@ -288,6 +293,7 @@ void MultiHeadAttentionImpl::build_all(const std::vector<Shape>& shapes) {
     fail("layer-rank", fmt::format("MultiHeadAttention needs tensors of one rank of 3 or more, found {} and {}",
                                    keras_shape(query), keras_shape(value)));
   }
+  check_rank(query, rank);
   axes_.clear();
   for (const std::int64_t axis : config.attention_axes) {
     // Counted by Keras in tensors with a heads axis behind.

@@ -56,7 +56,7 @@ void ConvImpl<axes>::build(const Shape& in) {
   check_window_fields<axes>(config, [&](auto field, std::int64_t value) { check_field(field, value); });
   check_field("filters", config.filters);
   check_field("groups", config.groups);
-  const std::int64_t channels = known_dim(in, channel_axis(config.data_format));
+  const std::int64_t channels = weight_dim(in, channel_axis(config.data_format));
   if (channels % config.groups != 0 || config.filters % config.groups != 0) {
     fail("field-value", fmt::format("groups is {}, which must divide the {} input channels and the {} filters",
                                     config.groups, channels, config.filters));
@@ -82,7 +82,7 @@ void DepthwiseConvImpl<axes>::build(const Shape& in) {
   check_rank(in, axes + 2);
   check_window_fields<axes>(config, [&](auto field, std::int64_t value) { check_field(field, value); });
   check_field("depth_multiplier", config.depth_multiplier);
-  const std::int64_t channels = known_dim(in, channel_axis(config.data_format));
+  const std::int64_t channels = weight_dim(in, channel_axis(config.data_format));
   kernel_ = add_weight("kernel", kernel_shape(config.kernel_size, channels, config.depth_multiplier),
                        {.initializer = config.depthwise_initializer});
   if (config.use_bias) {
@@ -106,7 +106,7 @@ void SeparableConvImpl<axes>::build(const Shape& in) {
   check_window_fields<axes>(config, [&](auto field, std::int64_t value) { check_field(field, value); });
   check_field("filters", config.filters);
   check_field("depth_multiplier", config.depth_multiplier);
-  const std::int64_t channels = known_dim(in, channel_axis(config.data_format));
+  const std::int64_t channels = weight_dim(in, channel_axis(config.data_format));
   depthwise_ = add_weight("depthwise_kernel", kernel_shape(config.kernel_size, channels, config.depth_multiplier),
                           {.initializer = config.depthwise_initializer});
   pointwise_ =
@@ -138,7 +138,7 @@ void ConvTransposeImpl<axes>::build(const Shape& in) {
                                       (*config.output_padding)[i], config.strides[i]));
     }
   }
-  const std::int64_t channels = known_dim(in, channel_axis(config.data_format));
+  const std::int64_t channels = weight_dim(in, channel_axis(config.data_format));
   kernel_ = add_weight("kernel", kernel_shape(config.kernel_size, config.filters, channels),
                        {.initializer = config.kernel_initializer});
   if (config.use_bias) bias_ = add_weight("bias", {config.filters}, {.initializer = config.bias_initializer});

@@ -11,8 +11,8 @@ namespace tusk::layers {
 
 void DenseImpl::build(const Shape& in) {
   check_field("units", config.units);
-  if (in.size() < 2) fail("layer-rank", fmt::format("Dense needs rank 2 or more, found {}", keras_shape(in)));
-  kernel_ = add_weight("kernel", {known_dim(in, -1), config.units}, {.initializer = config.kernel_initializer});
+  check_min_rank(in, 2);
+  kernel_ = add_weight("kernel", {weight_dim(in, -1), config.units}, {.initializer = config.kernel_initializer});
   if (config.use_bias) bias_ = add_weight("bias", {config.units}, {.initializer = config.bias_initializer});
 }
 
@@ -100,6 +100,10 @@ void EinsumDenseImpl::build(const Shape& in) {
     const bool known =
         std::ranges::find(spec_.a, name) != spec_.a.end() || std::ranges::find(spec_.b, name) != spec_.b.end();
     if (!known) refuse("a letter of the output is in neither the input nor the kernel");
+  }
+  check_rank(in, in.size());
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    if (std::ranges::find(spec_.b, spec_.a[i]) != spec_.b.end()) weight_dim(in, static_cast<std::int64_t>(i));
   }
   kernel_ = add_weight("kernel", kernel, {.initializer = config.kernel_initializer});
   if (config.bias_axes.empty()) return;

@@ -62,9 +62,14 @@ Tensor ResizingImpl::call(Tensor input, const Call&) {
   const std::size_t first = first_spatial(config.data_format);
   const auto axis = static_cast<std::int64_t>(first);
   const Size to{config.height, config.width};
-  const bool to_aspect = config.crop_to_aspect_ratio || config.pad_to_aspect_ratio;
-  if (to_aspect || !resizes_open(config.interpolation, config.antialias, x.dtype())) {
-    for (const std::int64_t spatial : {axis, axis + 1}) (void)known_dim(x.shape(), spatial);
+  const std::string closed = config.crop_to_aspect_ratio ? "crop_to_aspect_ratio = true"
+                             : config.pad_to_aspect_ratio
+                                 ? "pad_to_aspect_ratio = true"
+                                 : needs_sizes(config.interpolation, config.antialias, x.dtype());
+  for (const std::size_t spatial : {first, first + 1}) {
+    if (closed.empty() || x.shape()[spatial].is_constant()) continue;
+    fail("layer-unknown-dim",
+         fmt::format("axis {} of the input {} must be known for {}", spatial, keras_shape(x.shape()), closed));
   }
   if (is_integer(x.dtype()) && config.pad_to_aspect_ratio && config.fill_value != std::floor(config.fill_value))
     fail("field-value", fmt::format("fill_value is {}, expected a whole number: the image is {}", config.fill_value,

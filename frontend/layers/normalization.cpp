@@ -20,7 +20,8 @@ Tensor normalized(const Tensor& x, const Tensor& mean, const Tensor& variance, c
 }  // namespace
 
 void BatchNormalizationImpl::build(const Shape& in) {
-  const std::int64_t channels = known_dim(in, axes_behind_batch(in, {config.axis}).front());
+  check_rank(in, in.size());
+  const std::int64_t channels = weight_dim(in, axes_behind_batch(in, {config.axis}).front());
   if (config.scale)
     gamma_ = add_weight("gamma", {channels}, {.initializer = config.gamma_initializer, .autocast = false});
   if (config.center)
@@ -49,8 +50,7 @@ Tensor BatchNormalizationImpl::call(Tensor input, const Call& how) {
 // --- LayerNormalization
 
 void LayerNormalizationImpl::build(const Shape& in) {
-  Shape shape;
-  for (const std::int64_t axis : axes_behind_batch(in, config.axis.list())) shape.emplace_back(known_dim(in, axis));
+  const Shape shape = weight_shape(in, config.axis.list());
   if (config.scale || config.rms_scaling)
     gamma_ = add_weight("gamma", shape, {.initializer = config.gamma_initializer, .autocast = false});
   if (config.center && !config.rms_scaling)
@@ -70,8 +70,8 @@ Tensor LayerNormalizationImpl::call(Tensor input, const Call&) {
 // --- GroupNormalization
 
 void GroupNormalizationImpl::build(const Shape& in) {
-  const std::int64_t axis = axes_behind_batch(in, {config.axis}).front();
-  const std::int64_t channels = known_dim(in, axis);
+  check_rank(in, in.size());
+  const std::int64_t channels = weight_dim(in, axes_behind_batch(in, {config.axis}).front());
   if (config.groups == -1) config.groups = channels;
   check_field("groups", config.groups);
   if (channels % config.groups != 0) {
@@ -116,7 +116,7 @@ void RMSNormalizationImpl::build(const Shape& in) {
   const std::int64_t axis = axes_behind_batch(in, {config.axis}).front();
   if (axis + 1 != static_cast<std::int64_t>(in.size()))
     fail("field-value", fmt::format("axis is {}, expected the last one", config.axis));
-  scale_ = add_weight("scale", {known_dim(in, -1)}, {.initializer = "ones"});
+  scale_ = add_weight("scale", {weight_dim(in, -1)}, {.initializer = "ones"});
 }
 
 Tensor RMSNormalizationImpl::call(Tensor input, const Call&) {
@@ -135,10 +135,7 @@ void NormalizationImpl::build(const Shape& in) {
   if (config.mean.has_value() != config.variance.has_value())
     fail("field-value", "mean and variance are given together, or neither");
   if (config.mean) return;
-  Shape shape;
-  if (!config.axis.list().empty()) {
-    for (const std::int64_t axis : axes_behind_batch(in, config.axis.list())) shape.emplace_back(known_dim(in, axis));
-  }
+  const Shape shape = config.axis.list().empty() ? Shape() : weight_shape(in, config.axis.list());
   mean_ = add_weight("mean", shape, {.initializer = "zeros", .trainable = false});
   variance_ = add_weight("variance", shape, {.initializer = "ones", .trainable = false});
   count_ = add_weight("count", {}, {.initializer = "zeros", .trainable = false, .dtype = DType::i64});

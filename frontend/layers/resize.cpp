@@ -42,6 +42,9 @@ struct Taps {
 };
 
 Taps taps_of(std::int64_t extent, std::int64_t size, Interpolation interpolation, bool antialias) {
+  // Where TensorFlow, Keras' default, finds the places in float32, so do we: at a thousand pixels it shows.
+  const bool narrow = interpolation != "lanczos3" && interpolation != "lanczos5" && !antialias;
+  const float narrow_ratio = static_cast<float>(extent) / static_cast<float>(size);
   const double ratio = static_cast<double>(extent) / static_cast<double>(size);
   const double scale = antialias ? std::max(ratio, 1.0) : 1.0;
   const double reach = radius_of(interpolation) * scale;
@@ -52,7 +55,8 @@ Taps taps_of(std::int64_t extent, std::int64_t size, Interpolation interpolation
   taps.weight = Array(DType::f64, {size, taps.count});
   std::vector<double> weights(static_cast<std::size_t>(taps.count));
   for (std::int64_t i = 0; i < size; ++i) {
-    double at = (static_cast<double>(i) + 0.5) * ratio - 0.5;
+    double at =
+        narrow ? (static_cast<float>(i) + 0.5F) * narrow_ratio - 0.5F : (static_cast<double>(i) + 0.5) * ratio - 0.5;
     // TensorFlow, Keras' default, takes the cubic from a table of 1024 steps; other backends do not.
     if (interpolation == "bicubic" && !antialias)
       at = std::floor(at) + std::nearbyint((at - std::floor(at)) * 1024) / 1024;
@@ -80,18 +84,16 @@ Tensor taken(const Tensor& x, std::int64_t axis, const Tensor& index) {
 Tensor along_open_axis(const Tensor& x, const Resized& to, Interpolation interpolation) {
   const Dim extent = x.shape()[static_cast<std::size_t>(to.axis)];
   const Tensor place = emit::op("iota", {}, {{{"shape", Shape{to.size}}, {"axis", std::int64_t{0}}}});
-  if (interpolation == "nearest") {
-    // The middle of a sample, in halves of samples; times an extent it may have more than 32 bits.
-    const Tensor middle = emit::map("add", {emit::map("mul", {emit::cast(place, DType::i64), 2}), 1});
-    const Tensor index = emit::map("div", {emit::map("mul", {middle, extent}), to.size * Dim(2)});
-    return taken(x, to.axis, emit::cast(index, DType::i32));
-  }
-  const Tensor middle = emit::map("add", {emit::cast(place, DType::f32), 0.5});
-  const Tensor at = emit::map("sub", {emit::map("div", {emit::map("mul", {middle, extent}), to.size}), 0.5});
-  const Tensor below = emit::map("floor", {at});
+  // As TensorFlow does it, in float32.
+  const Tensor ones = emit::filled("one", DType::f32, {to.size}, 1);
+  const Tensor ratio = emit::map("div", {emit::map("mul", {ones, extent}), to.size});
+  const Tensor middle = emit::map("mul", {emit::map("add", {emit::cast(place, DType::f32), 0.5}), ratio});
   const auto inside = [&](const Tensor& index) {
     return emit::map("max", {emit::map("min", {emit::cast(index, DType::i32), extent - Dim(1)}), 0});
   };
+  if (interpolation == "nearest") return taken(x, to.axis, inside(emit::map("floor", {middle})));
+  const Tensor at = emit::map("sub", {middle, 0.5});
+  const Tensor below = emit::map("floor", {at});
   const Tensor low = taken(x, to.axis, inside(below));
   const Tensor high = taken(x, to.axis, inside(emit::map("add", {below, 1.0})));
   const Tensor share = emit::broadcast(emit::map("sub", {at, below}), low.shape(), {to.axis}, "share");
@@ -106,7 +108,11 @@ Tensor along_axis(const Tensor& x, const Resized& to, Interpolation interpolatio
   if (interpolation == "nearest") {
     check_table(size, 1);
     Array index(DType::i32, {size});
-    for (std::int64_t i = 0; i < size; ++i) index.set_int(i, (2 * i + 1) * extent / (2 * size));
+    const float ratio = static_cast<float>(extent) / static_cast<float>(size);
+    for (std::int64_t i = 0; i < size; ++i) {
+      const float at = std::floor((static_cast<float>(i) + 0.5F) * ratio);
+      index.set_int(i, std::min(static_cast<std::int64_t>(at), extent - 1));
+    }
     return taken(x, to.axis, emit::constant("index", std::move(index)));
   }
   if (extent == size) return x;
@@ -148,8 +154,10 @@ Tensor resized_integers(const Tensor& x, const std::vector<Resized>& axes, Inter
 
 }  // namespace
 
-bool resizes_open(Interpolation interpolation, bool antialias, DType type) {
-  return interpolation == "nearest" || (interpolation == "bilinear" && !antialias && is_float(type));
+std::string needs_sizes(Interpolation interpolation, bool antialias, DType type) {
+  if (interpolation == "nearest") return "";
+  if (interpolation != "bilinear") return fmt::format("interpolation = {}", interpolation.str());
+  return antialias ? "antialias = true" : is_float(type) ? "" : fmt::format("interpolated {}", keras_dtype(type));
 }
 
 Tensor interpolated(const Tensor& x, const std::vector<Resized>& axes, Interpolation interpolation, bool antialias) {

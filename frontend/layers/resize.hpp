@@ -16,8 +16,9 @@ struct Resized {
   Dim size = 1;
 };
 
-/// Whether axes of open extent can be resized: elements and weights are then found as the function runs.
-bool resizes_open(Interpolation interpolation, bool antialias, DType type);
+/// What keeps axes of open extent from being resized, "" if nothing does: elements and weights are then found as the
+/// function runs.
+std::string needs_sizes(Interpolation interpolation, bool antialias, DType type);
 
 /// Each axis of extent n to `size` samples: sample i lies at (i + 0.5) * n / size - 0.5 (half-pixel centres), the
 /// weights of the elements that a kernel reaches add up to 1. antialias widens the kernel by n / size where that is

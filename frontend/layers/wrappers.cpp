@@ -15,7 +15,7 @@ void check_layer(const Layer& layer) {
 
 void TimeDistributedImpl::build(const Shape& in) {
   check_layer(config.layer);
-  if (in.size() < 2) fail("layer-rank", fmt::format("TimeDistributed needs rank 2 or more, found {}", keras_shape(in)));
+  check_min_rank(in, 2);
   Shape step = in;
   step.erase(step.begin() + 1);
   add_child(config.layer, {step});

@@ -41,9 +41,30 @@ void LayerBase::check_field(std::string_view field, std::int64_t value, std::int
   if (value > kMaxField) fail("field-value", fmt::format("{} is {}, expected at most {}", field, value, kMaxField));
 }
 
-void LayerBase::check_rank(const Shape& in, std::size_t rank) const {
-  if (in.size() != rank)
-    fail("layer-rank", fmt::format("{} needs rank {}, found {}", class_name_, rank, keras_shape(in)));
+void LayerBase::check_rank(const Shape& in, std::size_t rank) {
+  input_spec_.rank = rank;
+  check_spec(in);
+}
+
+void LayerBase::check_min_rank(const Shape& in, std::size_t rank) {
+  input_spec_.min_rank = rank;
+  check_spec(in);
+}
+
+void LayerBase::check_spec(const Shape& in) const {
+  if (input_spec_.rank && in.size() != *input_spec_.rank)
+    fail("layer-rank", fmt::format("{} needs rank {}, found {}", class_name_, *input_spec_.rank, keras_shape(in)));
+  if (in.size() < input_spec_.min_rank)
+    fail("layer-rank",
+         fmt::format("{} needs rank {} or more, found {}", class_name_, input_spec_.min_rank, keras_shape(in)));
+  for (const auto& [axis, extent] : input_spec_.axes) {
+    const std::int64_t i = axis < 0 ? axis + static_cast<std::int64_t>(in.size()) : axis;
+    const bool has = i >= 0 && i < static_cast<std::int64_t>(in.size());
+    if (has && (!in[static_cast<std::size_t>(i)].is_constant() || in[static_cast<std::size_t>(i)] == Dim(extent)))
+      continue;
+    fail("layer-built",
+         fmt::format("its weights were made for inputs whose axis {} is {}, found {}", axis, extent, keras_shape(in)));
+  }
 }
 
 std::vector<std::int64_t> LayerBase::axes_behind_batch(const Shape& shape,
@@ -68,6 +89,19 @@ std::int64_t LayerBase::known_dim(const Shape& shape, std::int64_t axis) const {
   if (extent.is_constant()) return extent.constant();
   fail("layer-unknown-dim",
        fmt::format("axis {} of the input {} must be known when the layer is built", axis, keras_shape(shape)));
+}
+
+std::int64_t LayerBase::weight_dim(const Shape& in, std::int64_t axis) {
+  const std::int64_t extent = known_dim(in, axis);
+  input_spec_.axes.emplace_back(axis, extent);
+  return extent;
+}
+
+Shape LayerBase::weight_shape(const Shape& in, const std::vector<std::int64_t>& axes) {
+  Shape shape;
+  for (const std::int64_t axis : axes_behind_batch(in, axes)) shape.emplace_back(known_dim(in, axis));
+  for (const std::int64_t axis : axes) weight_dim(in, axis);
+  return shape;
 }
 
 Tensor LayerBase::call(Tensor, const Call&) {
@@ -133,7 +167,12 @@ void LayerBase::set_trainable(bool trainable) {
 }
 
 void LayerBase::ensure_built(const std::vector<Shape>& shapes) {
-  if (!built_) build_all(shapes);
+  if (built_) {
+    if (!shapes.empty()) check_spec(shapes.front());
+    return;
+  }
+  input_spec_ = {};
+  build_all(shapes);
   built_ = true;
 }
 

@@ -30,6 +30,13 @@ struct WeightOptions {
   std::optional<DType> dtype = {};  // otherwise the policy's
 };
 
+/// What a layer that has been built takes as its first input: its weights fit nothing else. (Keras' InputSpec.)
+struct InputSpec {
+  std::optional<std::size_t> rank;
+  std::size_t min_rank = 0;
+  std::vector<std::pair<std::int64_t, std::int64_t>> axes;  // axis (from the end if negative) and its extent
+};
+
 /// The base of every layer. A layer has `struct Config` (field by field what Keras' get_config has), `static void
 /// fields(auto& f, Config& c)` that lists it, `build`, which adds weights, and `call`, which computes:
 ///
@@ -117,18 +124,26 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   [[noreturn]] void fail(std::string code, std::string message) const;
   /// The field of the configuration must be at least `least` (and plausible).
   void check_field(std::string_view field, std::int64_t value, std::int64_t least = 1) const;
-  void check_rank(const Shape& in, std::size_t rank) const;
+  /// The first input has this rank, or this one and more, in this call and in all others.
+  void check_rank(const Shape& in, std::size_t rank);
+  void check_min_rank(const Shape& in, std::size_t rank);
   /// Axes counted from 0, sorted; refuses the batch, axes that there are not, and an axis given twice.
   std::vector<std::int64_t> axes_behind_batch(const Shape& shape, const std::vector<std::int64_t>& axes) const;
-  /// The extent of an axis that the weights depend on.
+  /// The extent of an axis, which must be known.
   std::int64_t known_dim(const Shape& shape, std::int64_t axis) const;
+  /// The same of the first input, for weights that depend on it: other calls must have it too.
+  std::int64_t weight_dim(const Shape& in, std::int64_t axis);
+  /// The same of several axes behind the batch, in the order in which they stand in the input.
+  Shape weight_shape(const Shape& in, const std::vector<std::int64_t>& axes);
 
  private:
   void check_inputs(const std::vector<Tensor>& inputs) const;
+  void check_spec(const Shape& in) const;
 
   std::string class_name_;
   std::string name_;
   bool built_ = false;
+  InputSpec input_spec_;
   bool trainable_ = true;
   DtypePolicy policy_ = tusk::dtype_policy();
   std::string source_config_;
@@ -208,8 +223,8 @@ concept FromList = std::is_constructible_v<T, std::initializer_list<std::int64_t
 
 }  // namespace detail
 
-/// The handle of a layer `Impl`: its constructor takes Keras' positional arguments, then a Config in braces:
-/// Conv2D(32, {3, 3}, {.padding = "same"}).
+/// The handle of a layer `Impl`: its constructor takes the one or two arguments that `Impl::positional` lists, Keras'
+/// first ones, then a Config in braces: Conv2D(32, {3, 3}, {.padding = "same"}). All others are named.
 template <class Impl>
 class LayerOf : public Layer {
  public:

@@ -117,7 +117,7 @@ FunctionalImpl::FunctionalImpl(std::vector<Tensor> in, std::vector<Tensor> out)
   for (const Tensor& output : outputs) output_names.push_back(unique_name(output.result()->node->layer->name(), taken));
 }
 
-// Keras' order (keras.md 1.4): it fixes the order of layers and weights in files. Depths count from the outputs; a
+// Keras' order: it fixes the order of layers and weights in files. Depths count from the outputs; a
 // layer that is called several times has the largest depth of its calls.
 void FunctionalImpl::order() {
   std::map<const LayerBase*, int> index;  // in the order of first visits, outputs first

@@ -18,7 +18,7 @@ struct SummaryOptions {
   std::int64_t optimizer_bytes = 0;
 };
 
-/// The text that Keras prints (keras.md: layers, shapes, parameters, connections, totals).
+/// The text that Keras prints: layers, shapes, parameters, connections, totals.
 std::string summary(const Model& model, const SummaryOptions& options = {});
 
 }  // namespace tusk

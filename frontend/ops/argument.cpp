@@ -64,6 +64,8 @@ void Arguments::refuse(std::string_view name, std::string_view expected) const {
 bool Arguments::flag(std::string_view name, bool otherwise) const {
   if (!has(name)) return otherwise;
   if (const bool* flag = at(name).get<bool>()) return *flag;
+  const auto* number = at(name).get<std::int64_t>();
+  if (number != nullptr && (*number == 0 || *number == 1)) return *number == 1;  // as Python takes them
   refuse(name, "True or False");
 }
 

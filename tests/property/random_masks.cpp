@@ -21,6 +21,7 @@ class MaskWriter {
   std::string run() {
     Names results;
     if (rng_.chance(25)) results.push_back(truth(0));
+    if (rng_.chance(40)) results.push_back(count());
     if (results.empty() || rng_.chance(50)) results.push_back(choice(value_type()));
     std::string text = "func f(";
     for (const auto& [name, type] : params_)
@@ -95,6 +96,13 @@ class MaskWriter {
     const std::string yes = branch();
     const std::string no = rng_.chance(25) ? std::string(type[0] == 'f' ? "0.0" : "7") : branch();
     return op(fmt::format("map.select {}, {}, {}", condition, yes, no));
+  }
+
+  // How many truths there are along an axis.
+  std::string count() {
+    const std::string counted = op(fmt::format("cast {} {{to={}}}", truth(0), value_type()));
+    const std::int64_t rank = std::count(shape_.begin(), shape_.end(), ',') + 1;
+    return op(fmt::format("reduce.sum {} {{axes=[{}]}}", counted, rng_.below(rank)));
   }
 
   Rng rng_;

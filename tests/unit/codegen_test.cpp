@@ -67,6 +67,9 @@ TEST(Names, Identifiers) {
   EXPECT_EQ(cpp::global_identifier("exp"), "exp_model");
   EXPECT_EQ(cpp::global_identifier("test"), "test_model");
   EXPECT_EQ(cpp::global_identifier("mnist"), "mnist");
+  EXPECT_EQ(cpp::global_identifier("string"), "string_model");  // of <string.h>
+  EXPECT_EQ(cpp::global_identifier("size_t"), "size_t_");
+  EXPECT_EQ(cpp::global_identifier("tusk_runtime"), "tusk_runtime_model");
 }
 
 TEST(Names, NeverMeet) {

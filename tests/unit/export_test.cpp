@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -49,6 +50,28 @@ TEST_F(Export, EveryGoldenReadsBack) {
     ++count;
   }
   EXPECT_GE(count, 100);
+}
+
+TEST_F(Export, InfiniteNumbersComeBack) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const layers::ReLU relu({.max_value = kInfinity});
+  EXPECT_EQ(get_config(layer_from_config("ReLU", get_config(relu))), get_config(relu));
+  const layers::Discretization bins({.bin_boundaries = {-kInfinity, 0, 1, kInfinity}});
+  EXPECT_EQ(get_config(layer_from_config("Discretization", get_config(bins))), get_config(bins));
+  EXPECT_THAT(error_of([] { layer_from_config("ReLU", R"({"name": "r", "max_value": NaN})"); }),
+              HasSubstr("max_value is nan, expected a number"));
+}
+
+TEST_F(Export, RefusesWhatIsNoConfiguration) {
+  for (const char* text :
+       {"{}", "[]", "3", R"({"class_name": "Functional"})", R"({"class_name": "Dense", "config": 3})"}) {
+    EXPECT_THAT(error_of([&] { model_from_json(text); }),
+                HasSubstr("the text holds no model: expected an object with class_name and config [config]"))
+        << text;
+  }
+  EXPECT_THAT(error_of([] { model_from_json(R"({"class_name": "Sequential", "config": {}})"); }),
+              HasSubstr("the configuration of the Sequential model has no list of layers [model-config]"));
+  EXPECT_THAT(error_of([] { get_config(layers::Dense(2, {.name = "\xff"})); }), HasSubstr("is not UTF-8"));
 }
 
 TEST_F(Export, ConfigurationsOfLayers) {

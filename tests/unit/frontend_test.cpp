@@ -205,7 +205,7 @@ TEST_F(Frontend, ModelsAreChecked) {
   EXPECT_EQ(model.count_params(), 20);
 }
 
-// The examples of keras.md 1.4, run with Keras.
+// Orders as Keras has them.
 TEST_F(Frontend, LayersStandInKerasOrder) {
   const auto dense = [](std::string name) { return layers::Dense(4, {.name = std::move(name)}); };
   const Tensor i = Input({4}, {.name = "i"});
