@@ -47,7 +47,7 @@ Json config_of(const Layer& layer, const SharedIds& ids) {
   if (const auto* operation = dynamic_cast<const ops::OperationImpl*>(&base)) return config_of(*operation);
   Json out{{"name", base.name()}};
   if (!base.source_config().empty()) {
-    out.update(Json::parse(base.source_config()));
+    out.update(Json(value_or_throw(parse_json(base.source_config(), "a configuration"))));
     out["name"] = base.name();
     if (out.contains("trainable") || !base.trainable()) out["trainable"] = base.trainable();
     return out;
