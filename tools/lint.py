@@ -27,7 +27,7 @@ MAY_INCLUDE = {
     "tools": ["tools", "driver", "frontend", "passes", "codegen", "ir"],
     "tests": ["tests", "tools", "driver", "frontend", "passes", "codegen", "ir", "runtime"],
     "bench": ["bench", "driver", "frontend", "passes", "codegen", "ir", "runtime"],
-    "examples": ["examples"],
+    "examples": ["examples", "driver", "frontend", "passes", "codegen", "ir"],
 }
 
 # Libraries that only some folders may see.

@@ -55,6 +55,23 @@ TEST(HostileModel, LayersAroundLayers) {
   EXPECT_THAT(refusal(wrapped(9)), HasSubstr("more than 8 layers stand one around the other"));
 }
 
+TEST(HostileModel, ManyLayersAndCalls) {
+  json layers = {input(2)};
+  for (int i = 0; i < 12'000; ++i) layers.push_back(layer("ReLU", std::to_string(i)));
+  EXPECT_THAT(refusal(sequential(layers)), HasSubstr("the model has more than 12000 layers and calls"));
+  json calls = json::array();
+  for (int i = 0; i < 12'000; ++i) calls.push_back(json::array({json::array({"x", 0, 0, json::object()})}));
+  json relu = layer("ReLU", "r");
+  relu.update({{"name", "r"}, {"inbound_nodes", calls}});
+  const json functional = {{"class_name", "Functional"},
+                           {"config",
+                            {{"name", "f"},
+                             {"layers", {input(2), relu}},
+                             {"input_layers", {{"x", 0, 0}}},
+                             {"output_layers", {{"r", 0, 0}}}}}};
+  EXPECT_THAT(refusal(functional), HasSubstr("the model has more than 12000 layers and calls"));
+}
+
 TEST(HostileModel, NumbersInsideOfManyLists) {
   json deep = 2;
   for (int i = 0; i < 150; ++i) deep = json::array({deep});

@@ -111,6 +111,22 @@ TEST(SavedModel, ReadsLegacyFiles) {
   fs::remove(path);
 }
 
+// What is read of a configuration takes many times its size.
+TEST(SavedModel, SmallArchivesHaveSmallConfigurationsBesideLargeWeights) {
+  const auto problem = [](std::size_t config, std::size_t weights) {
+    const fs::path path = temporary("packed.keras");
+    EXPECT_TRUE(write_zip(path, {{"config.json", Bytes(config, std::byte{' '})}, {"model.weights.h5", Bytes(weights)}},
+                          ZipMethod::deflate));
+    const auto opened = read_saved_model(path);
+    fs::remove(path);
+    return problem_of(opened);
+  };
+  EXPECT_THAT(problem(900 << 10, 0), HasSubstr("is not valid JSON"));
+  EXPECT_THAT(problem(1100 << 10, 0), HasSubstr("claims 1126400 bytes, more than 978176"));
+  EXPECT_THAT(problem(200 << 10, 15 << 20), HasSubstr("is not valid JSON"));
+  EXPECT_THAT(problem(300 << 10, 15 << 20), HasSubstr("claims 307200 bytes, more than 262144"));
+}
+
 TEST(SavedModel, RefusesBrokenArchives) {
   const Bytes weights = groups({"layers|dense|vars|0", "vars|"}).file();
   const Bytes config = bytes(kConfig);
