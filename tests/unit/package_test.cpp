@@ -184,6 +184,7 @@ int main() {
   if (net_predict(arena.bytes, nullptr, 2, 4, nullptr) != net_null_pointer) return 13;
   if (net_align(arena.bytes + 1) != arena.bytes + 64 || net_align(arena.bytes) != arena.bytes) return 14;
   if (net_self_test(arena.bytes, nullptr) != net_ok) return 15;
+  if (net::predict(arena, {w.data + 4, w.size}, 2, 4, {x, y}) != Status::bad_weights) return 16;
   return 0;
 }
 )");
