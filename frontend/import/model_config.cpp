@@ -116,8 +116,11 @@ class Reader {
              joined(path_, layer.name));
       }
       count_parts(1);
+      // Whatever a layer is called with that is not supported anyway.
+      const bool known =
+          is_model || operation_of(envelope) != nullptr || !class_of(envelope, layer.class_name).known.empty();
       if (const auto nodes = envelope.find("inbound_nodes");
-          !sequential && nodes != envelope.end() && nodes->is_array()) {
+          !sequential && known && nodes != envelope.end() && nodes->is_array()) {
         count_parts(nodes->size());
         for (const json& node : *nodes) layer.calls.push_back(read_call(envelope, node, joined(path_, layer.name)));
       }

@@ -84,16 +84,21 @@ Tensor taken(const Tensor& x, std::int64_t axis, const Tensor& index) {
 Tensor along_open_axis(const Tensor& x, const Resized& to, Interpolation interpolation) {
   const Dim extent = x.shape()[static_cast<std::size_t>(to.axis)];
   const Tensor place = emit::op("iota", {}, {{{"shape", Shape{to.size}}, {"axis", std::int64_t{0}}}});
-  // As TensorFlow does it, in float32.
+  if (interpolation == "nearest") {
+    // The middle of a sample, in halves of samples; times an extent it may have more than 32 bits.
+    const Tensor middle = emit::map("add", {emit::map("mul", {emit::cast(place, DType::i64), 2}), 1});
+    const Tensor index = emit::map("div", {emit::map("mul", {middle, extent}), to.size * Dim(2)});
+    return taken(x, to.axis, emit::cast(index, DType::i32));
+  }
+  // As TensorFlow does it.
   const Tensor ones = emit::filled("one", DType::f32, {to.size}, 1);
   const Tensor ratio = emit::map("div", {emit::map("mul", {ones, extent}), to.size});
   const Tensor middle = emit::map("mul", {emit::map("add", {emit::cast(place, DType::f32), 0.5}), ratio});
+  const Tensor at = emit::map("sub", {middle, 0.5});
+  const Tensor below = emit::map("floor", {at});
   const auto inside = [&](const Tensor& index) {
     return emit::map("max", {emit::map("min", {emit::cast(index, DType::i32), extent - Dim(1)}), 0});
   };
-  if (interpolation == "nearest") return taken(x, to.axis, inside(emit::map("floor", {middle})));
-  const Tensor at = emit::map("sub", {middle, 0.5});
-  const Tensor below = emit::map("floor", {at});
   const Tensor low = taken(x, to.axis, inside(below));
   const Tensor high = taken(x, to.axis, inside(emit::map("add", {below, 1.0})));
   const Tensor share = emit::broadcast(emit::map("sub", {at, below}), low.shape(), {to.axis}, "share");

@@ -296,7 +296,6 @@ def written_shapes(x):
 case("written_shapes", {"x": (6,)}, written_shapes)
 
 case("resizing_places", {"x": (2, 1, 1), "y": (540, 1, 1)}, lambda x, y: [L.Resizing(41, 1, interpolation="nearest")(x), L.Resizing(112, 1)(y), L.Resizing(112, 1, interpolation="bicubic")(y)], note="TensorFlow's places in float32")
-case("open_resizing_places", {"x": (None, 1, 1)}, lambda x: [L.Resizing(41, 1, interpolation="nearest")(x), L.Resizing(112, 1)(x)], sizes=((2,), (240,)))
 case("input_names", {"1": (3,), "0": (3,), "x y": (3,), "x_y": (3,)}, lambda a, b, c, d: [a * 2.0, b * 3.0, c * 5.0, d * 7.0])
 case("infinite_fields", {"x": (4,)}, lambda x: [L.ReLU(max_value=float("inf"))(x), L.Discretization([-float("inf"), 0.0, 0.5, float("inf")])(x)])
 case("open_resizing", {"x": (None, None, 2)}, lambda x: [L.Resizing(4, 5)(x), L.Resizing(7, 3, interpolation="nearest")(x), L.UpSampling2D(2, interpolation="bilinear")(x)], sizes=((6, 9), (4, 5), (11, 2)))
