@@ -66,6 +66,8 @@ class KernelLowering {
   void bind(const std::string& index, loop::ValueRef value);
   bool bound(const std::string& index) const { return env_.contains(index); }
 
+  // What a statement gives: a fresh name for each value, and its type.
+  Values results_of(loop::Stmt& stmt, const std::vector<std::string>& hints, const Values& like);
   // for index = low to high step { yields = body(carried) }; gives what is carried out.
   Values loop_over(const std::string& index, const loop::ValueRef& low, const loop::ValueRef& high, std::int64_t step,
                    const Values& init, const std::vector<std::string>& hints,

@@ -102,6 +102,18 @@ void KernelLowering::bind(const std::string& index, ValueRef value) {
   shared_.clear();
 }
 
+Values KernelLowering::results_of(Stmt& stmt, const std::vector<std::string>& hints, const Values& like) {
+  Values results;
+  for (std::size_t k = 0; k < like.size(); ++k) {
+    loop::Carry carry;
+    carry.result = fresh(hints[k]);
+    carry.type = like[k]->type;
+    results.push_back(loop::name(carry.result, carry.type));
+    stmt.carries.push_back(std::move(carry));
+  }
+  return results;
+}
+
 Values KernelLowering::loop_over(const std::string& index, const ValueRef& low, const ValueRef& high, std::int64_t step,
                                  const Values& init, const std::vector<std::string>& hints,
                                  const std::function<Values(const ValueRef&, const Values&)>& body) {
@@ -110,15 +122,8 @@ Values KernelLowering::loop_over(const std::string& index, const ValueRef& low, 
   stmt.low = low;
   stmt.high = high;
   stmt.step = step;
-  Values results;
-  for (std::size_t k = 0; k < init.size(); ++k) {
-    loop::Carry carry;
-    carry.result = fresh(hints[k]);
-    carry.type = init[k]->type;
-    carry.init = init[k];
-    results.push_back(loop::name(carry.result, carry.type));
-    stmt.carries.push_back(std::move(carry));
-  }
+  Values results = results_of(stmt, hints, init);
+  for (std::size_t k = 0; k < init.size(); ++k) stmt.carries[k].init = init[k];
   within(stmt.body, [&] {
     stmt.name = fresh(index);
     Values carried;
@@ -141,14 +146,7 @@ Values KernelLowering::branch(const ValueRef& condition, const std::vector<std::
   stmt.value = condition;
   within(stmt.body, [&] { stmt.yields = taken(); });
   stmt.other_yields = other;
-  Values results;
-  for (std::size_t k = 0; k < other.size(); ++k) {
-    loop::Carry carry;
-    carry.result = fresh(hints[k]);
-    carry.type = other[k]->type;
-    results.push_back(loop::name(carry.result, carry.type));
-    stmt.carries.push_back(std::move(carry));
-  }
+  Values results = results_of(stmt, hints, other);
   out_->push_back(std::move(stmt));
   return results;
 }

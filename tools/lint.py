@@ -46,6 +46,7 @@ LONG_FILES = {
     "ir/loop/instruction.cpp": "the instructions of the loop interpreter, one after the other",
     "ir/loop/parse.cpp": "one grammar",
     "ir/row/bodies.inc": "the texts of rows, one after the other",
+    "tests/parity/record.py": "a table of models, and what records them",
     "tests/unit/codegen_test.cpp": "tests of one printer",
     "tests/unit/graph_test.cpp": "tests of one IR",
     "tests/unit/kernel_test.cpp": "tests of one IR",

@@ -62,6 +62,7 @@ std::string type_text(const kernel::Tensor& tensor);
 std::string numerics_text(const Parts& parts);
 /// The first lines of a file: what it is and where it comes from.
 std::string file_head(const Parts& parts, std::string_view file, std::string_view what);
+/// "Made by tusk 0.1.0 from mnist.keras, sha256 ...", as far as it is known.
 std::string made_by(const PackageInput& input);
 
 std::string print_header(const Parts& parts);

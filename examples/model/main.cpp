@@ -10,7 +10,11 @@
 
 using namespace tusk;
 
-int main(int, char** arguments) try {
+int main(int count, char** arguments) try {
+  if (count != 2) {
+    fmt::print(stderr, "usage: {} FOLDER\n", arguments[0]);
+    return 1;
+  }
   Tensor inputs = Input({28, 28, 1});
   Tensor x = layers::Conv2D(32, {3, 3}, {.activation = "relu"})(inputs);
   x = layers::Flatten()(layers::MaxPooling2D()(x));

@@ -112,6 +112,7 @@ Diagnostic refusal(const std::vector<std::pair<std::string, std::string>>& unsup
   Diagnostic out = unsupported.empty() ? error("layers", fmt::format("{} layers cannot be read", problems.size()))
                                        : unsupported_layers(unsupported);
   for (const Diagnostic& problem : problems) {
+    if (!unsupported.empty() && problem.code == "layer-unsupported") continue;  // it stands there
     std::vector<std::string> lines{
         fmt::format("layer {}: {} [{}]", in_quotes(problem.layer), problem.message, problem.code)};
     lines.insert(lines.end(), problem.notes.begin(), problem.notes.end());

@@ -116,7 +116,7 @@ class Reader {
              joined(path_, layer.name));
       }
       count_parts(1);
-      // Whatever a layer is called with that is not supported anyway.
+      // How a layer is called that is not supported anyway is no matter.
       const bool known =
           is_model || operation_of(envelope) != nullptr || !class_of(envelope, layer.class_name).known.empty();
       if (const auto nodes = envelope.find("inbound_nodes");
@@ -137,7 +137,6 @@ class Reader {
       } catch (const Error& failure) {
         all_read = false;
         Diagnostic problem = failure.problem();
-        if (problem.code == "layer-unsupported") continue;  // find_unsupported has them
         if (problem.layer.empty()) problem.layer = joined(path_, layer.name);
         made_.problems.push_back(std::move(problem));
         continue;

@@ -157,7 +157,6 @@ Results logsumexp(const Arguments& a) {
   return {kept(a, emit::op("logsumexp", {x}, {{{"axes", axes}}}), x, axes)};
 }
 
-// Of vectors: the order is None, 1, 2, inf or -inf; of matrices None and 'fro' are the same over two axes.
 // The largest (or least) sum of sizes of a column, the first of the axes, or of a row.
 Tensor matrix_norm(const Arguments& a, const Tensor& size, bool columns, bool largest) {
   emit::Ints axes{0, 1};
@@ -168,6 +167,8 @@ Tensor matrix_norm(const Arguments& a, const Tensor& size, bool columns, bool la
   return emit::reduce(largest ? "max" : "min", sums, {axes[1] - (axes[1] > axes[0] ? 1 : 0)});
 }
 
+// Of vectors: the order is None, a number, inf or -inf; of matrices None and 'fro' are the same over two axes, 1, -1,
+// inf and -inf are sums of columns and rows.
 Results norm(const Arguments& a) {
   const Tensor x = a.floats("x");
   const emit::Ints axes = a.axes("axis", x);
