@@ -12,53 +12,26 @@ namespace {
 using Json = nlohmann::ordered_json;
 using NextTensor = std::function<Json()>;
 
-// Which parameters Keras' operations take when they are called; the others make the operation.
-constexpr std::string_view kCallParameters[] = {"a",
-                                                "array",
-                                                "atol",
-                                                "beta",
-                                                "bias",
-                                                "bins",
-                                                "condition",
-                                                "constant_values",
-                                                "depthwise_kernel",
-                                                "fill_value",
-                                                "gamma",
-                                                "indices",
-                                                "inputs",
-                                                "kernel",
-                                                "key",
-                                                "mask",
-                                                "mean",
-                                                "operands",
-                                                "pointwise_kernel",
-                                                "query",
-                                                "rtol",
-                                                "scale",
-                                                "value",
-                                                "variable",
-                                                "variance",
-                                                "weights",
-                                                "x",
-                                                "x1",
-                                                "x2",
-                                                "xs"};
-
 bool is_of_call(const ops::OperationImpl& operation, std::string_view parameter) {
-  if (parameter == "offset") return operation.def().name == "BatchNorm";
-  return std::ranges::find(kCallParameters, parameter) != std::end(kCallParameters);
+  const std::string words = fmt::format(" {} ", operation.def().parameters);
+  const std::size_t at =
+      std::min(words.find(fmt::format(" {} ", parameter)), words.find(fmt::format(" *{} ", parameter)));
+  return at < words.find('|');
 }
 
 // Operations that are not in ops/numpy.py.
 constexpr std::pair<std::string_view, std::string_view> kModules[] = {
     {"nn",
-     " AveragePool BatchNorm Celu Conv ConvTranspose DepthwiseConv DotProductAttention Elu Gelu Glu HardShrink "
-     "HardSigmoid HardSilu HardTanh LayerNorm LeakyRelu LogSigmoid LogSoftmax MaxPool Moments MultiHot Normalize "
-     "OneHot "
-     "RMSNorm Relu Relu6 Selu SeparableConv Sigmoid Silu SoftShrink Softmax Softplus Softsign SparsePlus SparseSigmoid "
-     "Sparsemax Squareplus TanhShrink Threshold "},
-    {"math", " Erf Erfinv Logsumexp Rsqrt TopK "},
-    {"core", " Cast ConvertToTensor StopGradient Unstack "},
+     " AdaptiveAveragePool AdaptiveMaxPool AveragePool BatchNorm Celu Conv ConvTranspose DepthToSpace DepthwiseConv "
+     "DotProductAttention Elu Gelu Glu HardShrink HardSigmoid HardSilu HardTanh LayerNorm LeakyRelu LogSigmoid "
+     "LogSoftmax MaxPool Moments MultiHot Normalize OneHot RMSNorm Relu Relu6 Selu SeparableConv Sigmoid Silu "
+     "SoftShrink Softmax Softplus Softsign SpaceToDepth SparsePlus SparseSigmoid Sparsemax Squareplus TanhShrink "
+     "Threshold Unfold "},
+    {"math",
+     " CDist Erf Erfc Erfinv ExtractSequences FFT FFT2 IFFT2 IRFFT InTopK Logsumexp RFFT Rsqrt STFT SegmentMax "
+     "SegmentMin SegmentSum TopK "},
+    {"core", " Cast ConvertToTensor SaturateCast Scatter ScatterUpdate Slice SliceUpdate StopGradient Unstack "},
+    {"image", " CropImages ExtractPatches GaussianBlur HSVToRGB PadImages RGBToGrayscale RGBToHSV Resize "},
     {"linalg", " Norm "}};
 
 Json values_of(const Array& array, std::size_t axis, std::int64_t& next) {
@@ -126,7 +99,7 @@ Json call_of(const ops::OperationImpl& operation, const NextTensor& next) {
   Json args = Json::array();
   const std::string_view parameters = operation.def().parameters;
   if (const std::size_t star = parameters.find('*'); star != std::string_view::npos) {
-    const std::string rest(parameters.substr(star + 1));
+    const std::string rest(parameters.substr(star + 1, parameters.find(' ', star) - star - 1));
     if (kwargs.contains(rest)) {
       args = kwargs[rest].is_array() ? kwargs[rest] : Json::array({kwargs[rest]});
       kwargs.erase(rest);

@@ -120,11 +120,12 @@ class ArgumentReader {
   std::size_t listed_ = 0;
 };
 
+/// The parameters of an operation, in order.
 std::vector<std::string_view> words(std::string_view text) {
   std::vector<std::string_view> out;
   while (!text.empty()) {
     const std::size_t space = std::min(text.find(' '), text.size());
-    out.push_back(text.substr(0, space));
+    if (text.front() != '|') out.push_back(text.substr(0, space));
     text.remove_prefix(std::min(space + 1, text.size()));
   }
   return out;
@@ -142,9 +143,10 @@ ops::Arguments arguments_of(const ops::OperationDef& def, const json& config, co
                             const std::string& layer, std::vector<Reference>& reads) {
   std::vector<std::string_view> free = words(def.parameters);
   std::string_view rest;  // takes all positional arguments that are left
-  if (!free.empty() && free.back().starts_with('*')) {
-    rest = free.back().substr(1);
-    free.pop_back();
+  if (const auto starred = std::ranges::find_if(free, [](std::string_view word) { return word.starts_with('*'); });
+      starred != free.end()) {
+    rest = starred->substr(1);
+    free.erase(starred);
   }
   ops::Arguments arguments;
   ArgumentReader reader(layer);

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <numbers>
 #include <vector>
 
 #include "frontend/layers/convolve.hpp"
+#include "frontend/layers/fourier.hpp"
 #include "frontend/layers/tables.hpp"
 #include "frontend/model/emit.hpp"
 #include "frontend/ops/ops.hpp"
@@ -18,38 +18,6 @@ namespace {
 
 constexpr std::int64_t kMostFrame = 1 << 16;
 constexpr double kEpsilon = 1e-7;
-
-/// "hann", "hamming", "" for none; a periodic one leaves out the last sample of one that is longer by one.
-std::vector<double> window_of(const std::string& name, std::int64_t length, bool periodic) {
-  std::vector<double> window(static_cast<std::size_t>(length), 1.0);
-  if (name.empty() || name == "boxcar") return window;
-  const double base = name == "hann" ? 0.5 : name == "hamming" ? 0.54 : 0;
-  if (base == 0) throw Error(error("field-value", fmt::format("window is {}, expected hann, hamming or none", name)));
-  if (length == 1) return window;
-  const double steps = static_cast<double>(periodic ? length : length - 1);
-  for (std::int64_t i = 0; i < length; ++i)
-    window[static_cast<std::size_t>(i)] =
-        base - (1 - base) * std::cos(2 * std::numbers::pi * static_cast<double>(i) / steps);
-  return window;
-}
-
-/// Cosines (or minus sines) of each frequency, times the window, [samples, 1, frequencies].
-Array fourier_kernel(bool imaginary, const std::vector<double>& window, std::int64_t fft_length, double divisor) {
-  const auto samples = static_cast<std::int64_t>(window.size());
-  const std::int64_t frequencies = fft_length / 2 + 1;
-  check_table(samples, frequencies);
-  Array kernel(DType::f64, {samples, 1, frequencies});
-  for (std::int64_t t = 0; t < samples; ++t) {
-    for (std::int64_t k = 0; k < frequencies; ++k) {
-      // The angle modulo a turn, so that it stays exact.
-      const auto part = static_cast<double>((t * k) % fft_length) / static_cast<double>(fft_length);
-      const double angle = 2 * std::numbers::pi * part;
-      const double value = imaginary ? -std::sin(angle) : std::cos(angle);
-      kernel.set(t * frequencies + k, value * window[static_cast<std::size_t>(t)] / divisor);
-    }
-  }
-  return kernel;
-}
 
 std::int64_t power_of_two(std::int64_t least) {
   return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(least)));
@@ -152,7 +120,7 @@ Tensor MelSpectrogramImpl::call(Tensor input, const Call&) {
   const std::int64_t bins = fft / 2 + 1;
   // The window in the middle of a frame.
   std::vector<double> window(static_cast<std::size_t>(fft), 0.0);
-  const std::vector<double> inner = window_of(config.window, length, true);
+  const std::vector<double> inner = tensorflow_window_of(config.window, length);
   std::ranges::copy(inner, window.begin() + (fft - length) / 2);
   std::vector<std::vector<std::int64_t>> sides{{0, 0}, {fft / 2, fft / 2}};
   const Tensor x = ops::pad(emit::to_wide_float(input), sides, "reflect");

@@ -1,9 +1,13 @@
 // Operations on elements: keras.ops.numpy's functions and comparisons, keras.ops.core's casts.
+#include <fmt/format.h>
+
 #include <cmath>
-#include <limits>
+#include <numbers>
+#include <utility>
 
 #include "frontend/model/error.hpp"
 #include "frontend/ops/operation.hpp"
+#include "frontend/ops/ranges.hpp"
 
 namespace tusk::ops {
 namespace {
@@ -68,22 +72,29 @@ Results logical(const Arguments& a) {
   return {emit::map(row.view(), {x[0], x[1]})};
 }
 
-// Integers to floating exponents and whole bases: floats; integers keep their type only for whole exponents >= 0.
+// By squaring, for every bit of the exponent from the lowest: integers wrap as their products do.
+Tensor power_of_integers(Tensor base, const Tensor& exponent) {
+  Tensor y = emit::filled("one", base.dtype(), base.shape(), 1);
+  const int bits = 8 * size_of(exponent.dtype()) - (is_signed(exponent.dtype()) ? 1 : 0);
+  for (int bit = 0; bit < bits; ++bit) {
+    if (bit > 0) base = emit::map("mul", {base, base});
+    const Tensor is_set = emit::map("and", {emit::map("shr", {exponent, bit}), 1});
+    y = emit::map("select", {emit::map("ne", {is_set, 0}), emit::map("mul", {y, base}), y});
+  }
+  return y;
+}
+
+// Integers keep their type only for whole exponents, which must not be negative.
 Results power(const Arguments& a) {
   const std::vector<emit::Arg> x = together({a.at("x1"), a.at("x2")});
   refuse_bools(x);
-  const bool floats = x[0].tensor() != nullptr ? is_float(x[0].tensor()->dtype()) : is_float(x[1].tensor()->dtype());
   const std::optional<double> exponent = a.at("x2").number();
   const bool squares = exponent && *exponent == 2 && x[0].tensor() != nullptr;
   if (squares) return {emit::map("mul", {x[0], x[0]})};
-  if (!floats && exponent && x[0].tensor() != nullptr && *exponent >= 0 && *exponent <= 64 &&
-      *exponent == std::floor(*exponent)) {
-    Tensor y = emit::filled("one", x[0].tensor()->dtype(), x[0].tensor()->shape(), 1);
-    for (int i = 0; i < static_cast<int>(*exponent); ++i) y = emit::map("mul", {y, x[0]});
-    return {y};
-  }
-  if (!floats) throw Error(error("ops-argument", "power of integers; cast them to float32 first"));
-  return {emit::map("pow", x)};
+  const std::vector<Tensor> both = tensors_together({a.at("x1"), a.at("x2")});
+  if (is_float(both[0].dtype())) return {emit::map("pow", x)};
+  if (exponent && *exponent < 0) a.refuse("x2", "0 or more as a power of integers; cast them to float32 first");
+  return {power_of_integers(both[0], both[1])};
 }
 
 Results square(const Arguments& a) {
@@ -171,23 +182,10 @@ Results isclose(const Arguments& a) {
   return {close};
 }
 
-double largest_of(DType type) {
-  switch (type) {
-    case DType::f16:
-      return 65504;
-    case DType::bf16:
-      return 0x1.FEp127;
-    case DType::f32:
-      return std::numeric_limits<float>::max();
-    default:
-      return std::numeric_limits<double>::max();
-  }
-}
-
 Results nan_to_num(const Arguments& a) {
   Tensor x = a.tensor("x");
   if (!is_float(x.dtype())) return {x};
-  const double largest = largest_of(x.dtype());
+  const double largest = range_of(x.dtype()).second;
   x = emit::map("select", {emit::map("ne", {x, x}), a.number("nan", 0), x});
   x = emit::map("select", {emit::map("eq", {x, kInfinity}), a.number("posinf", largest), x});
   return {emit::map("select", {emit::map("eq", {x, -kInfinity}), a.number("neginf", -largest), x})};
@@ -216,6 +214,141 @@ Results hypot(const Arguments& a) {
 Results divide_no_nan(const Arguments& a) {
   const std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")}, true);
   return {emit::map("select", {emit::map("eq", {x[1], 0}), 0, emit::map("div", {x[0], x[1]})})};
+}
+
+// Of the other, where one of them is NaN.
+template <FixedText row>
+Results extremum_of_numbers(const Arguments& a) {
+  const std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")});
+  const Tensor y = emit::map(row.view(), {x[0], x[1]});
+  if (!is_float(y.dtype())) return {y};
+  const auto is_nan = [](const Tensor& of) { return emit::map("ne", {of, of}); };
+  return {emit::map("select", {is_nan(x[0]), x[1], emit::map("select", {is_nan(x[1]), x[0], y})})};
+}
+
+// The remainder has the sign of x1.
+Results fmod(const Arguments& a) {
+  std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")});
+  for (Tensor& of : x) of = of.dtype() == DType::boolean ? emit::cast(of, DType::i32) : of;
+  if (!is_float(x[0].dtype()) && !is_signed(x[0].dtype())) return {emit::map("mod", {x[0], x[1]})};
+  const Tensor rest = emit::map("mod", {emit::map("abs", {x[0]}), emit::map("abs", {x[1]})});
+  return {emit::map("mul", {emit::map("sign", {x[0]}), rest})};
+}
+
+Results heaviside(const Arguments& a) {
+  const std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")}, true);
+  const Tensor above = emit::map("select", {emit::map("gt", {x[0], 0}), 1, x[1]});
+  return {emit::map("select", {emit::map("lt", {x[0], 0}), 0, above})};
+}
+
+// x1 * 2^x2
+Results ldexp(const Arguments& a) {
+  const Tensor exponent = a.tensor("x2");
+  if (!is_integer(exponent.dtype())) a.refuse("x2", "integers");
+  const std::vector<Tensor> x = emit::broadcast_together({a.floats("x1"), emit::to_float(exponent)});
+  const Tensor y = emit::map("mul", {x[0], emit::map("exp2", {x[1]})});
+  const Tensor stays =
+      emit::map("or", {emit::map("eq", {x[0], 0}), emit::map("eq", {emit::map("abs", {x[0]}), kInfinity})});
+  return {emit::map("select", {stays, x[0], y})};
+}
+
+// log2(2^x1 + 2^x2)
+Results logaddexp2(const Arguments& a) {
+  const std::vector<Tensor> x = tensors_together({a.at("x1"), a.at("x2")}, true);
+  const Tensor apart = emit::map("sub", {x[0], x[1]});
+  const Tensor share = emit::map("exp", {emit::map("mul", {emit::map("abs", {apart}), -std::numbers::ln2})});
+  const Tensor rest = emit::map("div", {emit::map("log1p", {share}), std::numbers::ln2});
+  const Tensor y = emit::map("add", {emit::map("max", {x[0], x[1]}), rest});
+  return {emit::map("select", {emit::map("ne", {apart, apart}), emit::map("add", {x[0], x[1]}), y})};
+}
+
+// sin(pi x) / (pi x)
+Results sinc(const Arguments& a) {
+  const Tensor x = a.floats("x");
+  const Tensor angle = emit::map("mul", {x, std::numbers::pi});
+  return {emit::map("select", {emit::map("eq", {x, 0}), 1, emit::map("div", {emit::map("sin", {angle}), angle})})};
+}
+
+Results cbrt(const Arguments& a) {
+  const Tensor x = a.floats("x");
+  const Tensor root = emit::map("pow", {emit::map("abs", {x}), 1.0 / 3});
+  return {emit::map("mul", {emit::map("sign", {x}), root})};
+}
+
+// Minus 0 has a sign, and is told by what divides 1.
+Results signbit(const Arguments& a) {
+  const Tensor x = a.tensor("x");
+  if (x.dtype() == DType::boolean) return {emit::filled("value", DType::boolean, x.shape(), 0)};
+  if (!is_float(x.dtype())) return {emit::map("lt", {x, 0})};
+  return {emit::map("lt", {emit::map("select", {emit::map("eq", {x, 0}), emit::map("div", {1, x}), x}), 0})};
+}
+
+template <int sign>
+Results is_infinity(const Arguments& a) {
+  return {emit::map("eq", {a.floats("x"), sign * kInfinity})};
+}
+
+Results deg2rad(const Arguments& a) { return {emit::map("mul", {a.floats("x"), std::numbers::pi / 180})}; }
+Results rad2deg(const Arguments& a) { return {emit::map("mul", {a.floats("x"), 180 / std::numbers::pi})}; }
+
+Results fabs(const Arguments& a) { return {emit::map("abs", {a.floats("x")})}; }
+
+std::vector<Tensor> integers(const Arguments& a) {
+  const std::vector<Tensor> x = tensors_together({a.at("x"), a.at("y")});
+  if (is_float(x[0].dtype())) throw Error(error("ops-argument", "bits of floats; cast them to integers first"));
+  return x;
+}
+
+template <FixedText row>
+Results bitwise(const Arguments& a) {
+  const std::vector<Tensor> x = integers(a);
+  return {emit::map(row.view(), {x[0], x[1]})};
+}
+
+template <FixedText row>
+Results shift(const Arguments& a) {
+  const std::vector<Tensor> x = integers(a);
+  if (x[0].dtype() == DType::boolean)
+    throw Error(error("ops-argument", "a shift of bools; cast them to integers first"));
+  return {emit::map(row.view(), {x[0], x[1]})};
+}
+
+Results bitwise_not(const Arguments& a) {
+  const Tensor x = a.tensor("x");
+  if (is_float(x.dtype())) a.refuse("x", "integers or bools");
+  if (x.dtype() == DType::boolean) return {emit::map("not", {x})};
+  return {emit::map("xor", {x, is_signed(x.dtype()) ? -1 : range_of(x.dtype()).second})};
+}
+
+// What lies beyond the ends of the type becomes the end. Casts of floats do that by themselves, for 32 bits and more.
+Results saturate_cast(const Arguments& a) {
+  Tensor x = a.tensor("x");
+  const DType to = a.dtype("dtype", x.dtype());
+  if (is_float(to) || to == DType::boolean || x.dtype() == DType::boolean) return {emit::cast(x, to)};
+  if (is_float(x.dtype()) && size_of(to) > 1) return {emit::cast(x, to)};
+  const auto [low, high] = range_of(to);
+  const auto [least, most] = is_float(x.dtype()) ? std::pair(-kInfinity, kInfinity) : range_of(x.dtype());
+  if (low > least) x = emit::map("max", {x, low});
+  if (high < most) x = emit::map("min", {x, high});
+  return {emit::cast(x, to)};
+}
+
+// The first choice whose condition holds.
+Results select(const Arguments& a) {
+  const std::vector<Tensor> conditions = a.tensors("condlist");
+  const Argument::List* choices = a.at("choicelist").get<Argument::List>();
+  if (choices == nullptr || choices->size() != conditions.size())
+    a.refuse("choicelist", fmt::format("a list of {} choices, as many as conditions", conditions.size()));
+  Argument y = a.has("default") ? a.at("default") : Argument(0);
+  for (std::size_t i = conditions.size(); i-- > 0;)
+    y = call("Where", {{"condition", conditions[i]}, {"x1", (*choices)[i]}, {"x2", y}});
+  return {*y.get<Tensor>()};
+}
+
+Results all_close(const Arguments& a) {
+  Arguments each;
+  for (const auto& [name, value] : a.given()) each.set(name, value);
+  return {call("All", {{"x", call("Isclose", std::move(each))}})};
 }
 
 Results reciprocal(const Arguments& a) { return {emit::map("div", {1, a.floats("x")})}; }
@@ -248,21 +381,21 @@ constexpr OperationDef kTable[] = {
     {"LogicalOr", "x1 x2", logical<"or">},
     {"LogicalXor", "x1 x2", logical<"xor">},
     {"LogicalNot", "x", logical_not},
-    {"Isclose", "x1 x2 rtol atol equal_nan", isclose},
+    {"Isclose", "x1 x2 rtol atol | equal_nan", isclose},
     {"Where", "condition x1 x2", where},
-    {"Clip", "x x_min x_max", clip},
-    {"Cast", "x dtype", cast},
+    {"Clip", "x | x_min x_max", clip},
+    {"Cast", "x | dtype", cast},
     {"StopGradient", "variable", stop_gradient},
     {"Copy", "x", copy},
-    {"ConvertToTensor", "x dtype sparse ragged", cast},
-    {"OnesLike", "x dtype", ones_like},
-    {"ZerosLike", "x dtype", zeros_like},
-    {"EmptyLike", "x dtype", zeros_like},
-    {"FullLike", "x fill_value dtype", full_like},
+    {"ConvertToTensor", "x | dtype sparse ragged", cast},
+    {"OnesLike", "x | dtype", ones_like},
+    {"ZerosLike", "x | dtype", zeros_like},
+    {"EmptyLike", "x | dtype", zeros_like},
+    {"FullLike", "x fill_value | dtype", full_like},
     {"Isnan", "x", isnan},
     {"Isinf", "x", isinf},
     {"Isfinite", "x", isfinite},
-    {"NanToNum", "x nan posinf neginf", nan_to_num},
+    {"NanToNum", "x | nan posinf neginf", nan_to_num},
     {"Negative", "x", same_type<"neg">},
     {"Absolute", "x", same_type<"abs">},
     {"Abs", "x", same_type<"abs">},
@@ -271,7 +404,7 @@ constexpr OperationDef kTable[] = {
     {"Floor", "x", rounding<"floor">},
     {"Ceil", "x", rounding<"ceil">},
     {"Trunc", "x", rounding<"trunc">},
-    {"Round", "x decimals", round},
+    {"Round", "x | decimals", round},
     {"Reciprocal", "x", reciprocal},
     {"Sqrt", "x", unary<"sqrt">},
     {"Rsqrt", "x", unary<"rsqrt">},
@@ -296,6 +429,33 @@ constexpr OperationDef kTable[] = {
     {"Arctanh", "x", unary<"atanh">},
     {"Erf", "x", unary<"erf">},
     {"Erfinv", "x", unary<"erfinv">},
+    {"Erfc", "x", unary<"erfc">},
+    {"Cbrt", "x", cbrt},
+    {"Fabs", "x", fabs},
+    {"Sinc", "x", sinc},
+    {"Signbit", "x", signbit},
+    {"Isposinf", "x", is_infinity<1>},
+    {"Isneginf", "x", is_infinity<-1>},
+    {"Deg2rad", "x", deg2rad},
+    {"Rad2deg", "x", rad2deg},
+    {"Fmax", "x1 x2", extremum_of_numbers<"max">},
+    {"Fmin", "x1 x2", extremum_of_numbers<"min">},
+    {"Fmod", "x1 x2", fmod},
+    {"Heaviside", "x1 x2", heaviside},
+    {"Ldexp", "x1 x2", ldexp},
+    {"Logaddexp2", "x1 x2", logaddexp2},
+    {"AllClose", "x1 x2 | rtol atol equal_nan", all_close},
+    {"Select", "condlist choicelist default", select},
+    {"SaturateCast", "x | dtype", saturate_cast},
+    {"BitwiseAnd", "x y", bitwise<"and">},
+    {"BitwiseOr", "x y", bitwise<"or">},
+    {"BitwiseXor", "x y", bitwise<"xor">},
+    {"BitwiseNot", "x", bitwise_not},
+    {"BitwiseInvert", "x", bitwise_not},
+    {"BitwiseLeftShift", "x y", shift<"shl">},
+    {"BitwiseRightShift", "x y", shift<"shr">},
+    {"LeftShift", "x y", shift<"shl">},
+    {"RightShift", "x y", shift<"shr">},
 };
 
 }  // namespace

@@ -202,7 +202,7 @@ Results one_hot(const Arguments& a) {
 
 // Classes that occur along the last axis of the indices.
 Results multi_hot(const Arguments& a) {
-  const Tensor x = a.tensor("x");
+  const Tensor x = a.tensor("inputs");
   const std::int64_t classes = a.integer("num_classes");
   if (classes < 1) a.refuse("num_classes", "at least 1");
   if (a.flag("sparse", false)) a.refuse("sparse", "False");
@@ -229,10 +229,10 @@ Results digitize(const Arguments& a) {
 
 constexpr OperationDef kTable[] = {
     {"GetItem", "x key", get_item},
-    {"Take", "x indices axis", take},
-    {"TakeAlongAxis", "x indices axis", take_along_axis},
-    {"OneHot", "x num_classes axis dtype sparse", one_hot},
-    {"MultiHot", "x num_classes axis dtype sparse", multi_hot},
+    {"Take", "x indices | axis", take},
+    {"TakeAlongAxis", "x indices | axis", take_along_axis},
+    {"OneHot", "x | num_classes axis dtype sparse", one_hot},
+    {"MultiHot", "inputs | num_classes axis dtype sparse", multi_hot},
     {"Digitize", "x bins", digitize},
 };
 

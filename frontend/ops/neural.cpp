@@ -100,6 +100,19 @@ Results pooled(const Arguments& a) {
   });
 }
 
+template <layers::Pool pool>
+Results adaptively_pooled(const Arguments& a) {
+  return by_axes(a, "inputs", [&](auto count) {
+    constexpr std::size_t axes = count();
+    const Tensor x = a.floats("inputs");
+    layers::AdaptivePoolingImpl<pool, axes> layer;
+    layer.config.output_size = per_axis<axes>(a, "output_size", 1);
+    layer.config.data_format = data_format(a);
+    layer.build(x.shape());
+    return layer.call(x, {});
+  });
+}
+
 /// A kernel, whose extents must be known, of rank axes + 2.
 Tensor kernel_of(const Arguments& a, std::string_view name, std::int64_t rank) {
   const Tensor kernel = a.floats(name);
@@ -272,7 +285,7 @@ Results dot_product_attention(const Arguments& a) {
 
 constexpr OperationDef kTable[] = {
     {"Relu", "x", relu},
-    {"ReLU", "x negative_slope max_value threshold", relu_with_arguments},
+    {"ReLU", "x | negative_slope max_value threshold", relu_with_arguments},
     {"Relu6", "x", activation<activations::relu6>},
     {"Sigmoid", "x", activation<activations::sigmoid>},
     {"Softplus", "x", activation<activations::softplus>},
@@ -286,30 +299,32 @@ constexpr OperationDef kTable[] = {
     {"TanhShrink", "x", activation<activations::tanh_shrink>},
     {"SparsePlus", "x", activation<activations::sparse_plus>},
     {"SparseSigmoid", "x", activation<activations::sparse_sigmoid>},
-    {"LeakyRelu", "x negative_slope", leaky_relu},
-    {"Elu", "x alpha", elu},
-    {"Celu", "x alpha", celu},
-    {"Gelu", "x approximate", gelu},
-    {"Glu", "x axis", glu},
-    {"Sparsemax", "x axis", sparsemax},
-    {"Squareplus", "x b", squareplus},
-    {"HardShrink", "x threshold", hard_shrink},
-    {"SoftShrink", "x threshold", soft_shrink},
-    {"Threshold", "x threshold default_value", threshold},
-    {"Softmax", "x axis", softmax<"softmax">},
-    {"LogSoftmax", "x axis", softmax<"log_softmax">},
-    {"MaxPool", "inputs pool_size strides padding data_format", pooled<layers::Pool::max>},
-    {"AveragePool", "inputs pool_size strides padding data_format", pooled<layers::Pool::average>},
-    {"Conv", "inputs kernel strides padding data_format dilation_rate", conv},
-    {"DepthwiseConv", "inputs kernel strides padding data_format dilation_rate", depthwise_conv},
-    {"SeparableConv", "inputs depthwise_kernel pointwise_kernel strides padding data_format dilation_rate",
+    {"LeakyRelu", "x | negative_slope", leaky_relu},
+    {"Elu", "x | alpha", elu},
+    {"Celu", "x | alpha", celu},
+    {"Gelu", "x | approximate", gelu},
+    {"Glu", "x | axis", glu},
+    {"Sparsemax", "x | axis", sparsemax},
+    {"Squareplus", "x | b", squareplus},
+    {"HardShrink", "x | threshold", hard_shrink},
+    {"SoftShrink", "x | threshold", soft_shrink},
+    {"Threshold", "x | threshold default_value", threshold},
+    {"Softmax", "x | axis", softmax<"softmax">},
+    {"LogSoftmax", "x | axis", softmax<"log_softmax">},
+    {"MaxPool", "inputs | pool_size strides padding data_format", pooled<layers::Pool::max>},
+    {"AveragePool", "inputs | pool_size strides padding data_format", pooled<layers::Pool::average>},
+    {"AdaptiveMaxPool", "inputs | output_size data_format", adaptively_pooled<layers::Pool::max>},
+    {"AdaptiveAveragePool", "inputs | output_size data_format", adaptively_pooled<layers::Pool::average>},
+    {"Conv", "inputs kernel | strides padding data_format dilation_rate", conv},
+    {"DepthwiseConv", "inputs kernel | strides padding data_format dilation_rate", depthwise_conv},
+    {"SeparableConv", "inputs depthwise_kernel pointwise_kernel | strides padding data_format dilation_rate",
      separable_conv},
-    {"ConvTranspose", "inputs kernel strides padding output_padding data_format dilation_rate", conv_transpose},
-    {"Normalize", "x axis order epsilon", normalize},
-    {"LayerNorm", "x gamma beta axis epsilon rms_scaling", layer_normalization},
-    {"RMSNorm", "x scale axis epsilon", rms_normalization},
-    {"BatchNorm", "x mean variance axis offset scale epsilon", batch_normalization},
-    {"DotProductAttention", "query key value bias mask scale is_causal flash_attention attn_logits_soft_cap",
+    {"ConvTranspose", "inputs kernel | strides padding output_padding data_format dilation_rate", conv_transpose},
+    {"Normalize", "x | axis order epsilon", normalize},
+    {"LayerNorm", "x gamma beta | axis epsilon rms_scaling", layer_normalization},
+    {"RMSNorm", "x scale | axis epsilon", rms_normalization},
+    {"BatchNorm", "x mean variance offset scale | axis epsilon", batch_normalization},
+    {"DotProductAttention", "query key value bias mask scale | is_causal flash_attention attn_logits_soft_cap",
      dot_product_attention},
 };
 

@@ -8,9 +8,10 @@
 namespace tusk::ops {
 namespace {
 
-std::array<std::span<const OperationDef>, 6> tables() {
-  return {elementwise_operations(), reduction_operations(), shaping_operations(),
-          indexing_operations(),    product_operations(),   neural_operations()};
+std::array<std::span<const OperationDef>, 10> tables() {
+  return {elementwise_operations(), reduction_operations(), statistics_operations(), shaping_operations(),
+          indexing_operations(),    update_operations(),    product_operations(),    neural_operations(),
+          image_operations(),       signal_operations()};
 }
 
 }  // namespace

@@ -17,8 +17,9 @@ inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// An operation by Keras' class name.
 struct OperationDef {
-  std::string_view name;        // "Sum"
-  std::string_view parameters;  // in Keras' order: "x axis keepdims"
+  std::string_view name;  // "Sum"
+  /// In Keras' order, "x | axis keepdims": what a call takes, then what makes the operation. "*x" takes what is left.
+  std::string_view parameters;
   /// Runs on traced tensors.
   std::vector<Tensor> (*run)(const Arguments&) = nullptr;
 };
@@ -26,13 +27,17 @@ struct OperationDef {
 /// The arguments given in the order of the operation's parameters, which is that of the tensors that its node reads.
 std::vector<std::pair<std::string_view, const Argument*>> in_order(const OperationDef& def, const Arguments& arguments);
 
-/// keras.ops.numpy, .math, .nn, .linalg and .core by subject.
+/// keras.ops.numpy, .math, .nn, .linalg, .image and .core by subject.
 std::span<const OperationDef> elementwise_operations();
 std::span<const OperationDef> reduction_operations();
+std::span<const OperationDef> statistics_operations();
 std::span<const OperationDef> shaping_operations();
 std::span<const OperationDef> indexing_operations();
+std::span<const OperationDef> update_operations();
 std::span<const OperationDef> product_operations();
 std::span<const OperationDef> neural_operations();
+std::span<const OperationDef> image_operations();
+std::span<const OperationDef> signal_operations();
 
 /// Null if there is none.
 const OperationDef* operation_named(std::string_view class_name);

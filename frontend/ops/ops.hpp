@@ -72,6 +72,15 @@ TUSK_BINARY(dot, Dot)
 TUSK_BINARY(inner, Inner)
 TUSK_BINARY(vdot, Vdot)
 TUSK_BINARY(outer, Outer)
+TUSK_BINARY(kron, Kron)
+TUSK_BINARY(cross, Cross)
+TUSK_BINARY(fmax, Fmax)
+TUSK_BINARY(fmin, Fmin)
+TUSK_BINARY(fmod, Fmod)
+TUSK_BINARY(heaviside, Heaviside)
+TUSK_BINARY(ldexp, Ldexp)
+TUSK_BINARY(logaddexp2, Logaddexp2)
+TUSK_BINARY(isin, IsIn)
 
 TUSK_UNARY(logical_not, LogicalNot)
 TUSK_UNARY(isnan, Isnan)
@@ -109,6 +118,19 @@ TUSK_UNARY(arccosh, Arccosh)
 TUSK_UNARY(arctanh, Arctanh)
 TUSK_UNARY(erf, Erf)
 TUSK_UNARY(erfinv, Erfinv)
+TUSK_UNARY(erfc, Erfc)
+TUSK_UNARY(cbrt, Cbrt)
+TUSK_UNARY(fabs, Fabs)
+TUSK_UNARY(sinc, Sinc)
+TUSK_UNARY(signbit, Signbit)
+TUSK_UNARY(isposinf, Isposinf)
+TUSK_UNARY(isneginf, Isneginf)
+TUSK_UNARY(deg2rad, Deg2rad)
+TUSK_UNARY(rad2deg, Rad2deg)
+TUSK_UNARY(bitwise_not, BitwiseNot)
+TUSK_UNARY(fliplr, Fliplr)
+TUSK_UNARY(flipud, Flipud)
+TUSK_UNARY(corrcoef, Corrcoef)
 TUSK_UNARY(ones_like, OnesLike)
 TUSK_UNARY(zeros_like, ZerosLike)
 TUSK_UNARY(ravel, Ravel)
@@ -134,7 +156,26 @@ TUSK_REDUCTION(all, All)
 TUSK_REDUCTION(any, Any)
 TUSK_REDUCTION(logsumexp, Logsumexp)
 TUSK_REDUCTION(norm, Norm)
+TUSK_REDUCTION(median, Median)
+TUSK_REDUCTION(ptp, Ptp)
+TUSK_REDUCTION(nansum, Nansum)
+TUSK_REDUCTION(nanprod, Nanprod)
+TUSK_REDUCTION(nanmean, Nanmean)
+TUSK_REDUCTION(nanvar, Nanvar)
+TUSK_REDUCTION(nanstd, Nanstd)
+TUSK_REDUCTION(nanmax, Nanmax)
+TUSK_REDUCTION(nanmin, Nanmin)
 
+#define TUSK_PAIR(function, Class) \
+  inline Tensor function(const Term& a, const Term& b) { return call(#Class, {{"x", a}, {"y", b}}); }
+TUSK_PAIR(bitwise_and, BitwiseAnd)
+TUSK_PAIR(bitwise_or, BitwiseOr)
+TUSK_PAIR(bitwise_xor, BitwiseXor)
+TUSK_PAIR(left_shift, LeftShift)
+TUSK_PAIR(right_shift, RightShift)
+TUSK_PAIR(cdist, CDist)
+
+#undef TUSK_PAIR
 #undef TUSK_UNARY
 #undef TUSK_BINARY
 #undef TUSK_REDUCTION
@@ -154,6 +195,13 @@ inline Tensor cumsum(const Term& x, std::optional<std::int64_t> axis = {}) {
 }
 inline Tensor cumprod(const Term& x, std::optional<std::int64_t> axis = {}) {
   return call("Cumprod", {{"x", x}, {"axis", axis}});
+}
+
+/// q: one number or a list of them, 0 to 1, which then come first; no axis: of all elements.
+inline Tensor quantile(const Term& x, const Term& q, const Reduction& r = {}) {
+  Arguments arguments{{"x", x}, {"q", q}, {"keepdims", r.keepdims}};
+  if (!r.axis.empty()) arguments.set("axis", r.axis);
+  return call("Quantile", std::move(arguments));
 }
 
 /// dtype: "float32", "int32", "bool", ...
@@ -237,6 +285,27 @@ inline Tensor einsum(std::string_view subscripts, const std::vector<Tensor>& ope
 }
 inline Tensor tensordot(const Term& a, const Term& b, std::int64_t axes = 2) {
   return call("Tensordot", {{"x1", a}, {"x2", b}, {"axes", axes}});
+}
+
+/// A part of a tensor: where it starts along each axis (numbers, or a tensor of them), and its extents.
+inline Tensor slice(const Term& x, const Term& start_indices, const std::vector<std::int64_t>& shape) {
+  return call("Slice", {{"inputs", x}, {"start_indices", start_indices}, {"shape", shape}});
+}
+/// x with a part of it replaced.
+inline Tensor slice_update(const Term& x, const Term& start_indices, const Term& updates) {
+  return call("SliceUpdate", {{"inputs", x}, {"start_indices", start_indices}, {"updates", updates}});
+}
+/// Rows of `indices` are places in x. reduction: none, "add", "max" or "min".
+inline Tensor scatter_update(const Term& x, const Term& indices, const Term& updates,
+                             const std::optional<std::string>& reduction = {}) {
+  return call("ScatterUpdate", {{"inputs", x}, {"indices", indices}, {"updates", updates}, {"reduction", reduction}});
+}
+/// Sums of the rows that have one id.
+inline Tensor segment_sum(const Term& data, const Term& segment_ids, std::int64_t num_segments) {
+  return call("SegmentSum", {{"data", data}, {"segment_ids", segment_ids}, {"num_segments", num_segments}});
+}
+inline Tensor segment_max(const Term& data, const Term& segment_ids, std::int64_t num_segments) {
+  return call("SegmentMax", {{"data", data}, {"segment_ids", segment_ids}, {"num_segments", num_segments}});
 }
 
 inline Tensor softmax(const Term& x, std::int64_t axis = -1) { return call("Softmax", {{"x", x}, {"axis", axis}}); }

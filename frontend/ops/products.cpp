@@ -178,6 +178,83 @@ Results tensordot(const Arguments& arguments) {
   return {of_keras_type(contracted(a, b, of_a, of_b, "tensordot"), common_type(arguments), false)};
 }
 
+// Every element of the first, times the whole second.
+Results kron(const Arguments& arguments) {
+  auto [a, b] = operands(arguments);
+  Shape left;
+  Shape right;
+  Shape shape;
+  const auto rank = static_cast<std::size_t>(std::max(a.rank(), b.rank()));
+  const auto extent = [&](const Tensor& x, std::size_t axis) {
+    const std::size_t missing = rank - x.shape().size();
+    return axis < missing ? Dim(1) : x.shape()[axis - missing];
+  };
+  for (std::size_t axis = 0; axis < rank; ++axis) {
+    left.insert(left.end(), {extent(a, axis), Dim(1)});
+    right.insert(right.end(), {Dim(1), extent(b, axis)});
+    shape.push_back(extent(a, axis) * extent(b, axis));
+  }
+  if (left.size() > kMostAxes) arguments.refuse("x1", fmt::format("at most {} axes", kMostAxes / 2));
+  check_elements(shape);
+  const std::vector<Tensor> x =
+      emit::broadcast_together({emit::reshape(a, std::move(left)), emit::reshape(b, std::move(right))});
+  const Tensor y = emit::reshape(emit::map("mul", {x[0], x[1]}), std::move(shape));
+  return {of_keras_type(y, common_type(arguments), false)};
+}
+
+/// Components of vectors of 2 or 3 along an axis, which goes; that of z is absent in a plane.
+std::vector<std::optional<Tensor>> components(const Arguments& arguments, const Tensor& x, std::int64_t along,
+                                              std::string_view name) {
+  const std::int64_t axis = emit::axis_of(x, along);
+  const std::int64_t count = x.dim(axis);
+  if (count != 2 && count != 3) arguments.refuse(name, fmt::format("an axis of 2 or 3, it has {}", count));
+  Shape shape = x.shape();
+  shape.erase(shape.begin() + axis);
+  std::vector<std::optional<Tensor>> out(3);
+  for (std::int64_t i = 0; i < count; ++i)
+    out[static_cast<std::size_t>(i)] = emit::reshape(emit::slice(x, axis, i, i + 1), shape);
+  return out;
+}
+
+// a x b, in three dimensions or (as a number) in the plane.
+Results cross(const Arguments& arguments) {
+  const auto [left, right] = operands(arguments);
+  const auto axis = [&](std::string_view name) { return arguments.integer(arguments.has("axis") ? "axis" : name, -1); };
+  const auto a = components(arguments, left, axis("axisa"), "axisa");
+  const auto b = components(arguments, right, axis("axisb"), "axisb");
+  const auto times = [&](std::size_t i, std::size_t k) -> std::optional<Tensor> {
+    if (!a[i] || !b[k]) return std::nullopt;
+    const std::vector<Tensor> both = emit::broadcast_together({*a[i], *b[k]});
+    return emit::map("mul", {both[0], both[1]});
+  };
+  const auto component = [&](std::size_t i, std::size_t k) {
+    const std::optional<Tensor> plus = times(i, k);
+    const std::optional<Tensor> minus = times(k, i);
+    if (plus && minus) return emit::map("sub", {*plus, *minus});
+    return plus ? *plus : emit::map("neg", {*minus});
+  };
+  if (!a[2] && !b[2]) return {component(0, 1)};
+  const std::vector<Tensor> y{component(1, 2), component(2, 0), component(0, 1)};
+  return {call("Stack", {{"x", y}, {"axis", axis("axisc")}})};
+}
+
+// Distances between all rows of one and all rows of the other.
+Results cdist(const Arguments& arguments) {
+  const std::vector<Tensor> x = emit::with_one_dtype({arguments.floats("x"), arguments.floats("y")});
+  for (const auto& [of, name] : {std::pair(x[0], "x"), std::pair(x[1], "y")}) {
+    if (of.rank() < 2) arguments.refuse(name, "rows of numbers");
+  }
+  check_equal(x[0], x[0].rank() - 1, x[1], x[1].rank() - 1, "cdist");
+  const auto spread_out = [](const Tensor& of, std::int64_t from_end) {
+    Shape shape = of.shape();
+    shape.insert(shape.end() - from_end, Dim(1));
+    return emit::reshape(of, std::move(shape));
+  };
+  const std::vector<Tensor> both = emit::broadcast_together({spread_out(x[0], 1), spread_out(x[1], 2)});
+  const Tensor apart = emit::map("sub", {both[0], both[1]});
+  return {emit::map("sqrt", {emit::reduce("sum", emit::map("mul", {apart, apart}), {apart.rank() - 1})})};
+}
+
 /// An operand of einsum and the names of its axes.
 struct Term {
   Tensor x;
@@ -304,13 +381,11 @@ Results einsum(const Arguments& arguments) {
 }
 
 constexpr OperationDef kTable[] = {
-    {"Matmul", "x1 x2", matmul},
-    {"Dot", "x1 x2", dot},
-    {"Inner", "x1 x2", inner},
-    {"Vdot", "x1 x2", vdot},
-    {"Outer", "x1 x2", outer},
-    {"Tensordot", "x1 x2 axes", tensordot},
-    {"Einsum", "subscripts *operands", einsum},
+    {"Matmul", "x1 x2", matmul}, {"Dot", "x1 x2", dot},
+    {"Inner", "x1 x2", inner},   {"Vdot", "x1 x2", vdot},
+    {"Outer", "x1 x2", outer},   {"Tensordot", "x1 x2 | axes", tensordot},
+    {"Kron", "x1 x2", kron},     {"Cross", "x1 x2 | axisa axisb axisc axis", cross},
+    {"CDist", "x y", cdist},     {"Einsum", "*operands | subscripts", einsum},
 };
 
 }  // namespace

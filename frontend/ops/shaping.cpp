@@ -453,33 +453,151 @@ Results diff(const Arguments& a) {
   return {x};
 }
 
+// Parts as equal as they can be, the longer ones first.
+Results array_split(const Arguments& a) {
+  const Tensor x = a.tensor("x");
+  const std::int64_t axis = emit::axis_of(x, a.integer("axis", 0));
+  const std::int64_t count = a.integer("indices_or_sections");
+  const std::int64_t extent = x.dim(axis);
+  if (count < 1 || count > 65536) a.refuse("indices_or_sections", "a number of parts");
+  Results out;
+  std::int64_t start = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t limit = start + extent / count + (i < extent % count ? 1 : 0);
+    out.push_back(emit::slice(x, axis, start, limit));
+    start = limit;
+  }
+  return out;
+}
+
+template <std::int64_t axis>
+Results split_along(const Arguments& a) {
+  const std::int64_t along = axis == 1 && a.tensor("x").rank() == 1 ? 0 : axis;
+  return call_all("Split", {{"x", a.at("x")}, {"indices_or_sections", a.at("indices_or_sections")}, {"axis", along}});
+}
+
+Results dstack(const Arguments& a) {
+  std::vector<Tensor> parts = emit::with_one_dtype(a.tensors("xs"));
+  for (Tensor& x : parts) {
+    Shape shape = x.shape();
+    if (shape.size() == 1) shape.insert(shape.begin(), Dim(1));
+    if (shape.size() == 2) shape.emplace_back(1);
+    if (shape != x.shape()) x = emit::reshape(x, std::move(shape));
+  }
+  return {joined(parts, 2)};
+}
+
+template <std::int64_t axis>
+Results flip_along(const Arguments& a) {
+  const Tensor x = a.tensor("x");
+  return {reversed(x, emit::axis_of(x, axis))};
+}
+
+/// The matrix whose k-th diagonal is x: row i has the element i + min(k, 0) of x, in column i + k.
+Tensor matrix_of_diagonal(const Tensor& x, std::int64_t k) {
+  const Dim size = x.shape()[0] + Dim(std::abs(k));
+  const Tensor padded = emit::pad(x, {Dim(std::max<std::int64_t>(-k, 0))}, {Dim(std::max<std::int64_t>(k, 0))}, 0);
+  const Shape shape{size, size};
+  check_elements(shape);
+  const auto iota = [&](std::int64_t axis) { return emit::op("iota", {}, {{{"shape", shape}, {"axis", axis}}}); };
+  const Tensor on = emit::map("eq", {emit::map("add", {iota(0), static_cast<double>(k)}), iota(1)});
+  const Tensor rows = emit::broadcast(padded, shape, {0});
+  if (x.dtype() == DType::boolean) return emit::map("and", {on, rows});
+  return emit::map("select", {on, rows, 0});
+}
+
+std::int64_t diagonal_number(const Arguments& a) {
+  const std::int64_t k = a.integer("k", 0);
+  if (std::abs(k) > 1 << 20) a.refuse("k", "the number of a diagonal");
+  return k;
+}
+
+Results diag(const Arguments& a) {
+  const Tensor x = a.tensor("x");
+  if (x.rank() == 1) return {matrix_of_diagonal(x, diagonal_number(a))};
+  if (x.rank() != 2) a.refuse("x", "a vector or a matrix");
+  return {call("Diagonal", {{"x", x}, {"offset", a.at("k")}})};
+}
+
+Results diagflat(const Arguments& a) {
+  const Tensor x = a.tensor("x");
+  return {matrix_of_diagonal(emit::reshape(x, {product(x.shape())}), diagonal_number(a))};
+}
+
+// Vectors along axes of their own; "xy" has the second one along the first axis.
+Results meshgrid(const Arguments& a) {
+  const std::vector<Tensor> x = a.tensors("x");
+  const std::string indexing = a.text("indexing", "xy");
+  if (indexing != "xy" && indexing != "ij") a.refuse("indexing", "'xy' or 'ij'");
+  const auto axis_of = [&](std::size_t i) { return indexing == "xy" && x.size() > 1 && i < 2 ? 1 - i : i; };
+  Shape shape(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (x[i].rank() > 1) a.refuse("x", "vectors");
+    shape[axis_of(i)] = x[i].rank() == 1 ? x[i].shape()[0] : Dim(1);
+  }
+  check_elements(shape);
+  Results out;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const Tensor flat = emit::reshape(x[i], {product(x[i].shape())});
+    out.push_back(emit::broadcast(flat, shape, {static_cast<std::int64_t>(axis_of(i))}));
+  }
+  return out;
+}
+
+// Powers of a vector's elements as columns, by floats whatever its type.
+Results vander(const Arguments& a) {
+  const Tensor x = a.tensor("x");
+  if (x.rank() != 1) a.refuse("x", "a vector");
+  const std::int64_t columns = a.has("N") ? a.integer("N") : x.dim(0);
+  if (columns < 1 || columns > 65536) a.refuse("N", "a number of columns");
+  const Tensor base = emit::to_float(x);
+  Array powers(base.dtype(), {columns});
+  for (std::int64_t i = 0; i < columns; ++i)
+    powers.set(i, static_cast<double>(a.flag("increasing", false) ? i : columns - 1 - i));
+  const Shape shape{x.shape()[0], Dim(columns)};
+  check_elements(shape);
+  const Tensor exponents = emit::broadcast(emit::constant("powers", std::move(powers)), shape, {1});
+  return {emit::cast(emit::map("pow", {emit::broadcast(base, shape, {0}), exponents}), x.dtype())};
+}
+
 constexpr OperationDef kTable[] = {
-    {"Reshape", "x newshape", reshape},
+    {"Reshape", "x | newshape", reshape},
     {"Ravel", "x", ravel},
-    {"Transpose", "x axes", transpose},
-    {"Moveaxis", "x source destination", moveaxis},
-    {"Swapaxes", "x axis1 axis2", swapaxes},
-    {"ExpandDims", "x axis", expand_dims},
-    {"Squeeze", "x axis", squeeze},
-    {"Concatenate", "xs axis", concatenate},
-    {"Append", "x1 x2 axis", append},
-    {"Stack", "x axis", stack},
+    {"Transpose", "x | axes", transpose},
+    {"Moveaxis", "x | source destination", moveaxis},
+    {"Swapaxes", "x | axis1 axis2", swapaxes},
+    {"ExpandDims", "x | axis", expand_dims},
+    {"Squeeze", "x | axis", squeeze},
+    {"Concatenate", "xs | axis", concatenate},
+    {"Append", "x1 x2 | axis", append},
+    {"Stack", "x | axis", stack},
     {"Hstack", "xs", hstack},
     {"Vstack", "xs", vstack},
-    {"Split", "x indices_or_sections axis", split},
-    {"Unstack", "x num axis", unstack},
-    {"Repeat", "x repeats axis", repeat},
-    {"Tile", "x repeats", tile},
-    {"BroadcastTo", "x shape", broadcast_to},
-    {"Flip", "x axis", flip},
-    {"Rot90", "array k axes", rot90},
-    {"Roll", "x shift axis", roll},
-    {"Pad", "x pad_width mode constant_values", pad},
-    {"Tril", "x k", tril},
-    {"Triu", "x k", triu},
-    {"Diagonal", "x offset axis1 axis2", diagonal},
-    {"Trace", "x offset axis1 axis2", trace},
-    {"Diff", "a n axis", diff},
+    {"Split", "x | indices_or_sections axis", split},
+    {"Unstack", "x | num axis", unstack},
+    {"Repeat", "x | repeats axis", repeat},
+    {"Tile", "x | repeats", tile},
+    {"BroadcastTo", "x | shape", broadcast_to},
+    {"Flip", "x | axis", flip},
+    {"Rot90", "array | k axes", rot90},
+    {"Roll", "x | shift axis", roll},
+    {"Pad", "x constant_values | pad_width mode", pad},
+    {"Tril", "x | k", tril},
+    {"Triu", "x | k", triu},
+    {"Diagonal", "x | offset axis1 axis2", diagonal},
+    {"Trace", "x | offset axis1 axis2", trace},
+    {"Diff", "a | n axis", diff},
+    {"ArraySplit", "x | indices_or_sections axis", array_split},
+    {"Hsplit", "x | indices_or_sections", split_along<1>},
+    {"Vsplit", "x | indices_or_sections", split_along<0>},
+    {"Dsplit", "x | indices_or_sections", split_along<2>},
+    {"Dstack", "xs", dstack},
+    {"Fliplr", "x", flip_along<1>},
+    {"Flipud", "x", flip_along<0>},
+    {"Diag", "x | k", diag},
+    {"Diagflat", "x | k", diagflat},
+    {"Meshgrid", "*x | indexing", meshgrid},
+    {"Vander", "x | N increasing", vander},
 };
 
 }  // namespace

@@ -226,6 +226,68 @@ case("operations_by_index", {"x": (6, 5)}, lambda x: [
 case("operations_of_products", {"x": (2, 4, 5), "y": (2, 5, 3)}, lambda x, y: [
     ops.matmul(x, y), ops.einsum("bhij,bhjk->bik", x, y), ops.einsum("bhij->bjh", x), ops.tensordot(x, np.arange(10, dtype="float32").reshape(5, 2) / 7, axes=1),
     x @ np.linspace(-1, 1, 5).astype("float32"), ops.dot_product_attention(x, x, x, is_causal=True)])
+def operations_on_bits(x, y):
+    i, k = ops.cast(x * 20, "int32"), ops.cast(ops.abs(y) * 2, "int32")
+    u, b = ops.cast(ops.abs(x * 9), "uint8"), ops.cast(ops.abs(y) * 3, "int8")
+    return [ops.bitwise_and(i, k), ops.bitwise_or(i, np.array([12], "int32")), ops.bitwise_xor(u, np.array([21], "uint8")), ops.bitwise_not(i), ops.bitwise_invert(u), ops.left_shift(i, k), ops.right_shift(i, k),
+            ops.power(i, k), ops.power(2, k), ops.power(i, 5), ops.fmod(i, k + 1), ops.fmod(x * 9, y), ops.saturate_cast(x * 90, "int8"), ops.saturate_cast(i, "uint8")]
+
+
+def operations_on_numbers(x, y):
+    bad = ops.where(x > 0.9, float("nan"), x)
+    return [ops.fmax(bad, y), ops.fmin(y, bad), ops.heaviside(x, np.array([0.5], "float32")), ops.heaviside(ops.round(x), y), ops.ldexp(x, ops.cast(y * 2, "int32")), ops.logaddexp2(x * 9, y), ops.sinc(x), ops.cbrt(x * 5),
+            ops.signbit(x * 0.0), ops.isposinf(x / 0.0), ops.isneginf(x / 0.0), ops.deg2rad(x), ops.rad2deg(x), ops.fabs(x), ops.erfc(x), ops.select([x > 1, y > 0], [x * 2, y], 0.25), ops.allclose(x, x + 1e-9)]
+
+
+def operations_of_statistics(x):
+    bad = ops.where(x > 1.2, float("nan"), x)
+    gone = ops.where(x[:, :1] > -9, float("nan"), x[:, :1])
+    return [ops.median(x, axis=1), ops.median(x, axis=(1, 2), keepdims=True), ops.quantile(x, 0.3, axis=-1), ops.quantile(x, [0.1, 0.5, 0.95], axis=1, keepdims=True), ops.nan_to_num(ops.quantile(bad, 0.25, axis=2), nan=-7.0),
+            ops.quantile(x, [0.2, 0.55], axis=(2, 1)), ops.percentile(x, 60, axis=2), ops.nanmax(bad, axis=2), ops.nan_to_num(ops.nanmin(gone, axis=2), nan=-7.0),
+            ops.nanargmax(bad, axis=1), ops.nanargmin(gone, axis=2), ops.nansum(bad, axis=-1, keepdims=True), ops.nanprod(bad, axis=1), ops.nanmean(bad, axis=(1, 2)), ops.nanvar(bad, axis=1),
+            ops.nanstd(bad, axis=2), ops.nancumsum(bad, axis=1), ops.nancumprod(bad, axis=2), ops.ptp(x, axis=1), ops.trapezoid(x, axis=1), ops.trapezoid(x, x=[0.0, 0.5, 2.0, 2.5, 4.0], axis=-1),
+            ops.trapezoid(x, dx=0.3), ops.corrcoef(x[0])]
+
+
+def operations_of_updates(x, y):
+    i = ids(x, 4)
+    return [ops.slice(x, (0, 1, 2), (2, 2, 3)), ops.slice(x, ops.stack([i[0, 0, 0] * 0, i[0, 0, 0], i[0, 1, 1]]), (2, 1, 2)), ops.slice_update(x, (0, 1, 1), y[:, :, :3]), ops.slice_update(x, ops.stack([i[0, 0, 0] * 0, i[0, 0, 0], i[0, 0, 0] * 0 + 1]), y[:, :1, :2]),
+            ops.scatter(ops.reshape(i[:, :2, :2], (-1, 2)), ops.reshape(y[:, :2, :1], (-1,)), (5, 4)), ops.scatter_update(x[0], ops.stack([i[0, :, 0], i[1, :, 1]], axis=-1), y[0, :, 0]),
+            ops.scatter_update(x[0], i[0, :, :1], y[0], reduction="add"), ops.scatter_update(x[0], i[0, :, :1], y[0], reduction="max"), ops.scatter_update(x[0], i[0, :, :1], y[0], reduction="min"),
+            ops.segment_sum(y[0], i[0, :, 0], num_segments=6), ops.segment_max(y[0], i[0, :, 1] % 3, num_segments=3), ops.segment_max(i[1], i[0, :, 1], num_segments=4),
+            ops.searchsorted(np.array([-1.0, -0.5, 0.0, 0.5], "float32"), x), ops.searchsorted(np.array([0, 1, 1, 2], "int32"), i, side="right"), *ops.unravel_index(ids(x[0, :, 0], 30), (2, 3, 5))]
+
+
+def operations_on_more_shapes(x, y):
+    return [*ops.array_split(x, 3, axis=2), *ops.hsplit(x, 2), *ops.dsplit(x, [2]), *ops.vsplit(x[0], 2), ops.dstack([x, y]), ops.fliplr(x), ops.flipud(x), ops.diag(x[0, 0], k=1), ops.diag(x[0, 0], k=-2), ops.diag(x[0], k=-1), ops.diagflat(x[0], k=0),
+            *ops.meshgrid(x[0, 0], y[0, 0]), *ops.meshgrid(x[0, 0], y[0, 0], indexing="ij"), ops.vander(x[0, 0]), ops.vander(x[0, 0], N=3, increasing=True), ops.kron(x[0], y[1]), ops.kron(x[0, 0], y[1]),
+            ops.cross(x[:, :, :3], y), ops.cross(x[:, :, :2], y[:, :, 1:]), ops.cross(x[:, :3, :3], y[:, :3, :2], axisa=1, axisb=2, axisc=0), ops.cdist(x[:, :, :3], y[:, :2])]
+
+
+def operations_of_images(x):
+    c = ops.abs(x)
+    return [ops.image.resize(x, (4, 9)), ops.image.resize(x, (8, 3), interpolation="nearest"), ops.image.resize(x[0], (3, 4), interpolation="bicubic", antialias=True), ops.image.resize(x, (3, 3), crop_to_aspect_ratio=True), ops.image.resize(x, (6, 6), pad_to_aspect_ratio=True, fill_value=0.5),
+            ops.image.pad_images(x, top_padding=1, left_padding=2, target_height=9, target_width=12), ops.image.pad_images(x[0], 1, 2, 3, 0), ops.image.crop_images(x, top_cropping=1, left_cropping=2, target_height=3, target_width=4), ops.image.crop_images(x, 1, 2, 2, 1),
+            ops.image.rgb_to_grayscale(x), ops.image.rgb_to_hsv(c / ops.max(c)), ops.image.hsv_to_rgb(c / ops.max(c)), ops.image.gaussian_blur(x, (3, 5), (0.7, 1.1)), ops.image.extract_patches(x, (2, 3)), ops.image.extract_patches(x, 3, strides=(1, 2), padding="same"),
+            ops.image.extract_patches(x[0], (2, 2), strides=1, dilation_rate=2), ops.nn.unfold(x, (2, 3), dilation=(2, 1), padding=1, stride=2), ops.nn.depth_to_space(ops.concatenate([x] * 4, axis=-1), 2), ops.nn.space_to_depth(x, 2),
+            ops.nn.depth_to_space(ops.transpose(x, (0, 2, 1, 3)), 2, data_format="channels_first")]
+
+
+def operations_of_signals(x):
+    y = x * x - 1
+    real, imag = ops.rfft(x)
+    return [real, imag, *ops.rfft(x, fft_length=16), *ops.rfft(x, fft_length=7), *ops.fft((x, y)), *ops.fft2((x, y)), *ops.ifft2((x, y)), ops.irfft((real, imag)), ops.irfft((real, imag), fft_length=9),
+            ops.extract_sequences(x, 5, 3), *ops.stft(x, 6, 3, 8), *ops.stft(x, 5, 2, 5, window="hamming", center=False), *ops.stft(x, 4, 4, 4, window=None)]
+
+
+case("operations_on_bits", {"x": (3, 5), "y": (3, 5)}, operations_on_bits)
+case("operations_on_numbers", {"x": (3, 5), "y": (3, 5)}, operations_on_numbers)
+case("operations_of_statistics", {"x": (4, 5)}, operations_of_statistics)
+case("operations_of_updates", {"x": (4, 5), "y": (4, 5)}, operations_of_updates)
+case("operations_on_more_shapes", {"x": (4, 5), "y": (4, 3)}, operations_on_more_shapes)
+case("operations_of_images", {"x": (6, 8, 3)}, operations_of_images)
+case("operations_of_signals", {"x": (3, 12)}, operations_of_signals)
+
 # ---- attention, masks
 def attentions(x, y):
     e = L.Embedding(9, 6, mask_zero=True)
@@ -249,7 +311,7 @@ case("categories", {"x": (4,)}, lambda x: [L.Discretization([-0.5, 0.0, 0.7])(x)
     L.CategoryEncoding(7, output_mode="one_hot")(ids(x, 7)), L.CategoryEncoding(6, output_mode="count")(ids(x, 6), count_weights=x),
     L.IntegerLookup(vocabulary=[3, 1, 70000000], num_oov_indices=3, mask_token=0)(ids(x, 7)), L.IntegerLookup(vocabulary=[3, 1, 6], output_mode="multi_hot")(ids(x, 7))])
 case("spectrograms", {"x": (64, 2), "y": (80,)}, lambda x, y: [L.STFTSpectrogram(mode=m, frame_length=16, frame_step=8)(x) for m in ("magnitude", "psd", "stft", "log")] +
-    [L.MelSpectrogram(fft_length=32, sequence_stride=16, num_mel_bins=6, sampling_rate=1000, power_to_db=False)(y)])
+    [L.MelSpectrogram(fft_length=32, sequence_stride=16, num_mel_bins=6, sampling_rate=1000, power_to_db=False)(y), L.MelSpectrogram(fft_length=32, sequence_length=21, sequence_stride=16, num_mel_bins=6, sampling_rate=1000, power_to_db=False)(y)])
 case("reversible_embedding", {"x": (4,)}, lambda x: (lambda e: e(e(ids(x, 6)), reverse=True))(L.ReversibleEmbedding(9, 4, tie_weights=False, logit_soft_cap=3.0)))
 case("activation_of_a_layer", {"x": (5,)}, lambda x: Dense(3, activation=L.LeakyReLU(negative_slope=0.1))(x))
 case("residual_block", {"x": (8, 7, 3)}, lambda x: Dense(3)(GlobalAveragePooling2D()(residual(x, 4))), h5=True)

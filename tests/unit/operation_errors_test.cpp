@@ -43,8 +43,12 @@ TEST(OperationErrors, Reductions) {
 
 TEST(OperationErrors, Elements) {
   expect({
-      {[] { (void)(ops::power(ids(), ids())); }, "power of integers; cast them to float32 first [ops-argument]",
-       "power"},
+      {[] { (void)(ops::power(ids(), -1)); },
+       "x2 is -1, expected 0 or more as a power of integers; cast them to float32 first [ops-argument]", "power"},
+      {[] { (void)(ops::bitwise_and(x(), x())); }, "bits of floats; cast them to integers first [ops-argument]",
+       "bitwise_and"},
+      {[] { (void)(ops::ldexp(x(), x())); }, "x2 is a tensor of shape (None, 3, 4), expected integers [ops-argument]",
+       "ldexp"},
       {[] {
          (void)(ops::call("Where", {{"condition", ids()}}));
        },
@@ -137,6 +141,82 @@ TEST(OperationErrors, Shapes) {
          (void)(ops::transpose(x(), std::vector<std::int64_t>{0, 1}));
        },
        "perm has 2 entries for rank 3 [transpose-c1]", "transpose", "operand 0 `%x` f32[batch,3,4]"},
+  });
+}
+
+TEST(OperationErrors, Statistics) {
+  expect({
+      {[] { (void)(ops::quantile(x(), 1.5, {.axis = {1}})); }, "q is 1.5, expected 0 to 1 [ops-argument]", "quantile"},
+      {[] { (void)(ops::quantile(x(), x())); },
+       "q is a tensor of shape (None, 3, 4), expected numbers that are known while the model is defined [ops-argument]",
+       "quantile"},
+      {[] {
+         (void)(ops::call("Quantile", {{"x", x()}, {"q", 0.5}, {"axis", 1}, {"method", "best"}}));
+       },
+       "method is 'best', expected 'linear', 'lower', 'higher', 'midpoint' or 'nearest' [ops-argument]", "quantile"},
+      {[] {
+         (void)(ops::call("Histogram", {{"x", x()}}));
+       },
+       "x is a tensor of shape (None, 3, 4), expected a vector [ops-argument]", "histogram"},
+  });
+}
+
+TEST(OperationErrors, Updates) {
+  expect({
+      {[] {
+         (void)(ops::slice(x(), ints{0, 1}, {1, 1}));
+       },
+       "start_indices is [0, 1], expected a number for each axis of (None, 3, 4) [ops-argument]", "slice"},
+      {[] {
+         (void)(ops::slice(x(), ints{0, 2, 0}, {1, 2, 4}));
+       },
+       "shape is [1, 2, 4], expected a slice of (None, 3, 4) [ops-argument]", "slice"},
+      {[] { (void)(ops::scatter_update(x(), ids(), x(), "mul")); },
+       "reduction is 'mul', expected None, 'add', 'max' or 'min' [ops-argument]", "scatter_update"},
+      {[] {
+         (void)(ops::call("SegmentSum", {{"data", x()}, {"segment_ids", ids()[{all, 0}]}}));
+       },
+       "num_segments is None, expected their number: it is not known before the model runs [ops-argument]",
+       "segment_sum"},
+  });
+}
+
+TEST(OperationErrors, Images) {
+  expect({
+      {[] {
+         (void)(ops::call("Resize", {{"images", image()}, {"size", 3}}));
+       },
+       "size is 3, expected a height and a width [ops-argument]", "resize"},
+      {[] {
+         (void)(ops::call("RGBToHSV", {{"images", image()}}));
+       },
+       "images is a tensor of shape (None, 5, 5, 2), expected 3 channels, there are 2 [ops-argument]", "rgb_to_hsv"},
+      {[] {
+         (void)(ops::call("PadImages", {{"images", image()}, {"top_padding", 1}}));
+       },
+       "two of top_padding, bottom_padding and target_height are to be given [ops-argument]", "pad_images"},
+      {[] {
+         (void)(ops::call("DepthToSpace", {{"x", image()}, {"block_size", 2}}));
+       },
+       "block_size is 2, expected one whose square divides 2 channels [ops-argument]", "depth_to_space"},
+  });
+}
+
+TEST(OperationErrors, Signals) {
+  expect({
+      {[] {
+         (void)(ops::call("FFT", {{"x", x()}}));
+       },
+       "x is a tensor of shape (None, 3, 4), expected a list of tensors [ops-argument]", "fft"},
+      {[] {
+         (void)(ops::call("STFT", {{"x", x()}, {"sequence_length", 4}, {"sequence_stride", 2}, {"fft_length", 2}}));
+       },
+       "fft_length is 2, expected at least sequence_length, 4 [ops-argument]", "stft"},
+      {[] {
+         (void)(ops::call("ExtractSequences", {{"x", x()}, {"sequence_length", 5}, {"sequence_stride", 2}}));
+       },
+       "x is a tensor of shape (None, 3, 4), expected at least 5 samples, there are 4 [ops-argument]",
+       "extract_sequences"},
   });
 }
 

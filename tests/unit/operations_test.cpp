@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 namespace tusk {
 namespace {
 
+using ints = std::vector<std::int64_t>;
 using ops::Slice;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -78,6 +80,68 @@ TEST_F(Operations, SlicesOfOpenAxesAreClamped) {
   const std::vector<Array> long_one = run_all(model, {counted({1, 5})});
   EXPECT_THAT(values(long_one[0]), ElementsAre(0, 1, 2));
   EXPECT_THAT(values(long_one[1]), ElementsAre(3, 4));
+}
+
+TEST_F(Operations, QuantilesByEveryMethod) {
+  const Tensor x = Input({5}, {.name = "x"});
+  const auto by = [&](const char* method) {
+    const Tensor y = ops::call("Quantile", {{"x", x}, {"q", 0.3}, {"axis", -1}, {"method", method}});
+    return run(Model(x, y), {counted({1, 5}, 10)}).front();  // of 10, 11, ..., 14, at 1.2
+  };
+  EXPECT_EQ(by("lower"), 11);
+  EXPECT_EQ(by("higher"), 12);
+  EXPECT_EQ(by("midpoint"), 11.5);
+  EXPECT_EQ(by("nearest"), 11);
+  EXPECT_FLOAT_EQ(static_cast<float>(by("linear")), 11.2F);
+}
+
+TEST_F(Operations, MembersOfASetAndOfTheFirst) {
+  const Tensor x = Input({4}, {.dtype = "int32", .name = "x"});
+  Array ids(DType::i32, {2, 4});
+  for (std::int64_t i = 0; i < 8; ++i) ids.set_int(i, i);
+  Array set(DType::i32, {2});
+  set.set_int(0, 3);
+  set.set_int(1, 5);
+  EXPECT_THAT(run(Model(x, ops::isin(x, set)), {ids}), ElementsAre(0, 0, 0, 1, 0, 1, 0, 0));
+  const Tensor none = ops::call("IsIn", {{"x1", x}, {"x2", set}, {"invert", true}});
+  EXPECT_THAT(run(Model(x, none), {ids}), ElementsAre(1, 1, 1, 0, 1, 0, 1, 1));
+
+  // Predictions of a row rise; one row has an infinity, one target is no class.
+  const Tensor scores = Input({3}, {.name = "scores"});
+  const Tensor target = Input({}, {.dtype = "int32", .name = "target"});
+  const Tensor among = ops::call("InTopK", {{"targets", target}, {"predictions", scores}, {"k", 2}});
+  Array rows = counted({5, 3});
+  rows.set(11, std::numeric_limits<double>::infinity());
+  Array targets(DType::i32, {5});
+  const int classes[] = {0, 1, 2, 1, 3};
+  for (int i = 0; i < 5; ++i) targets.set_int(i, classes[i]);
+  EXPECT_THAT(run(Model({target, scores}, among), {targets, rows}), ElementsAre(0, 1, 1, 0, 0));
+}
+
+TEST_F(Operations, Histograms) {
+  const Tensor x = Input({5}, {.name = "x"});
+  const Tensor row = x[{0}];
+  const Model model(x, ops::call_all("Histogram", {{"x", row}, {"bins", 4}}));
+  const std::vector<Array> y = run_all(model, {counted({1, 5}, 10)});  // 10 and 14 lie on the outer edges
+  EXPECT_THAT(values(y[0]), ElementsAre(1, 1, 1, 2));
+  EXPECT_THAT(values(y[1]), ElementsAre(10, 11, 12, 13, 14));
+  const ops::Argument::List range{9.0, 12.0};
+  const Model ranged(x, ops::call_all("Histogram", {{"x", row}, {"bins", 2}, {"range", range}}));
+  const std::vector<Array> z = run_all(ranged, {counted({1, 5}, 10)});
+  EXPECT_THAT(values(z[0]), ElementsAre(1, 2));
+  EXPECT_THAT(values(z[1]), ElementsAre(9, 10.5, 12));
+}
+
+TEST_F(Operations, PartsOfOpenAxes) {
+  const Tensor x = Input({"time"}, {.name = "x"});
+  const Model model(x, {ops::call("Diag", {{"x", x[{0}]}, {"k", 1}}), ops::slice(x, ints{0, 1}, {1, -1}),
+                        ops::slice_update(x, ints{0, 1}, x[{all, Slice{{}, 2, {}}}]),
+                        ops::call("ExtractSequences", {{"x", x}, {"sequence_length", 2}, {"sequence_stride", 1}})});
+  const std::vector<Array> y = run_all(model, {counted({1, 3}, 1)});
+  EXPECT_THAT(values(y[0]), ElementsAre(0, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0));
+  EXPECT_THAT(values(y[1]), ElementsAre(2, 3));
+  EXPECT_THAT(values(y[2]), ElementsAre(1, 1, 2));
+  EXPECT_THAT(values(y[3]), ElementsAre(1, 2, 2, 3));
 }
 
 TEST_F(Operations, NumbersTakeTheTypeOfTensors) {
