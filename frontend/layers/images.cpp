@@ -47,6 +47,58 @@ Tensor padded_to_aspect(const Tensor& x, std::size_t first, Size to, double valu
   return emit::pad(x, sides, sides, value);
 }
 
+// The same where an extent is open: parts of both axes, found as the function runs.
+
+Tensor extent_of(const Tensor& x, std::size_t axis) {
+  return emit::map("add", {emit::filled("zero", DType::i32, {}, 0), x.shape()[axis]});
+}
+
+Tensor scaled(const Tensor& a, std::int64_t b, std::int64_t c) {
+  const Tensor product = emit::cast(emit::map("mul", {a, static_cast<double>(b)}), DType::f32);
+  return emit::cast(emit::map("div", {product, static_cast<double>(c)}), DType::i32);
+}
+
+Tensor half(const Tensor& x) { return emit::map("div", {x, 2}); }
+
+struct Parts {
+  Part rows, columns;
+};
+
+Parts part_of_aspect(const Tensor& x, std::size_t first, Size to) {
+  const Tensor height = extent_of(x, first);
+  const Tensor width = extent_of(x, first + 1);
+  const auto part = [](const Tensor& extent, const Tensor& wanted) {
+    const Tensor size = emit::map("max", {emit::map("min", {wanted, extent}), 1});
+    return Part{half(emit::map("sub", {extent, size})), size};
+  };
+  return {part(height, scaled(width, to.height, to.width)), part(width, scaled(height, to.width, to.height))};
+}
+
+Parts frame_of_aspect(const Tensor& x, std::size_t first, Size to, double value) {
+  const Tensor height = extent_of(x, first);
+  const Tensor width = extent_of(x, first + 1);
+  const auto part = [&](const Tensor& extent, const Tensor& wanted) {
+    const Tensor side = half(emit::map("sub", {emit::map("max", {wanted, extent}), extent}));
+    return Part{emit::map("neg", {side}), emit::map("add", {extent, emit::map("mul", {side, 2})}), value};
+  };
+  return {part(height, scaled(width, to.height, to.width)), part(width, scaled(height, to.width, to.height))};
+}
+
+/// The middle, of the size asked for where the image is large enough, else of its aspect ratio.
+Parts part_in_the_middle(const Tensor& x, std::size_t first, Size to) {
+  const Tensor height = extent_of(x, first);
+  const Tensor width = extent_of(x, first + 1);
+  const Tensor fits = emit::map("and", {emit::map("ge", {height, static_cast<double>(to.height)}),
+                                        emit::map("ge", {width, static_cast<double>(to.width)})});
+  const auto either = [&](const Tensor& extent, std::int64_t size, const Part& otherwise) {
+    const Tensor start = half(emit::map("sub", {extent, static_cast<double>(size)}));
+    return Part{emit::map("select", {fits, start, otherwise.start}),
+                emit::map("select", {fits, static_cast<double>(size), otherwise.extent})};
+  };
+  const Parts parts = part_of_aspect(x, first, to);
+  return {either(height, to.height, parts.rows), either(width, to.width, parts.columns)};
+}
+
 }  // namespace
 
 void ResizingImpl::build(const Shape& in) {
@@ -62,10 +114,8 @@ Tensor ResizingImpl::call(Tensor input, const Call&) {
   const std::size_t first = first_spatial(config.data_format);
   const auto axis = static_cast<std::int64_t>(first);
   const Size to{config.height, config.width};
-  const std::string closed = config.crop_to_aspect_ratio ? "crop_to_aspect_ratio = true"
-                             : config.pad_to_aspect_ratio
-                                 ? "pad_to_aspect_ratio = true"
-                                 : needs_sizes(config.interpolation, config.antialias, x.dtype());
+  const std::string closed = needs_sizes(config.interpolation, config.antialias, x.dtype());
+  const bool is_open = !x.shape()[first].is_constant() || !x.shape()[first + 1].is_constant();
   for (const std::size_t spatial : {first, first + 1}) {
     if (closed.empty() || x.shape()[spatial].is_constant()) continue;
     fail("layer-unknown-dim",
@@ -74,6 +124,12 @@ Tensor ResizingImpl::call(Tensor input, const Call&) {
   if (is_integer(x.dtype()) && config.pad_to_aspect_ratio && config.fill_value != std::floor(config.fill_value))
     fail("field-value", fmt::format("fill_value is {}, expected a whole number: the image is {}", config.fill_value,
                                     keras_dtype(x.dtype())));
+  if (is_open && (config.crop_to_aspect_ratio || config.pad_to_aspect_ratio)) {
+    const Parts parts =
+        config.crop_to_aspect_ratio ? part_of_aspect(x, first, to) : frame_of_aspect(x, first, to, config.fill_value);
+    return resized(x, {{axis, config.height, parts.rows}, {axis + 1, config.width, parts.columns}},
+                   config.interpolation, config.antialias);
+  }
   if (config.crop_to_aspect_ratio) x = cropped_to_aspect(x, first, to);
   if (config.pad_to_aspect_ratio) x = padded_to_aspect(x, first, to, config.fill_value);
   return resized(x, {{axis, config.height}, {axis + 1, config.width}}, config.interpolation, config.antialias);
@@ -83,22 +139,25 @@ void CenterCropImpl::build(const Shape& in) {
   check_rank(in, 4);
   check_field("height", config.height);
   check_field("width", config.width);
-  const auto first = static_cast<std::int64_t>(first_spatial(config.data_format));
-  for (std::int64_t axis = first; axis < first + 2; ++axis) (void)known_dim(in, axis);
 }
 
 Tensor CenterCropImpl::call(Tensor input, const Call&) {
   Tensor x = emit::to_float(input);
   const std::size_t first = first_spatial(config.data_format);
-  const std::int64_t height = x.dim(static_cast<std::int64_t>(first));
-  const std::int64_t width = x.dim(static_cast<std::int64_t>(first) + 1);
-  if (height >= config.height && width >= config.width) {
-    x = cut(x, first, (height - config.height) / 2, config.height);
-    return cut(x, first + 1, (width - config.width) / 2, config.width);
-  }
-  x = cropped_to_aspect(x, first, {config.height, config.width});
   const auto axis = static_cast<std::int64_t>(first);
-  return interpolated(x, {{axis, config.height}, {axis + 1, config.width}}, "bilinear", false);
+  const Size to{config.height, config.width};
+  if (!x.shape()[first].is_constant() || !x.shape()[first + 1].is_constant()) {
+    const Parts parts = part_in_the_middle(x, first, to);
+    return resized(x, {{axis, to.height, parts.rows}, {axis + 1, to.width, parts.columns}}, "bilinear", false);
+  }
+  const std::int64_t height = x.dim(axis);
+  const std::int64_t width = x.dim(axis + 1);
+  if (height >= to.height && width >= to.width) {
+    x = cut(x, first, (height - to.height) / 2, to.height);
+    return cut(x, first + 1, (width - to.width) / 2, to.width);
+  }
+  x = cropped_to_aspect(x, first, to);
+  return interpolated(x, {{axis, to.height}, {axis + 1, to.width}}, "bilinear", false);
 }
 
 Tensor AutoContrastImpl::call(Tensor input, const Call&) {

@@ -80,34 +80,38 @@ Tensor taken(const Tensor& x, std::int64_t axis, const Tensor& index) {
   return emit::op("gather", {x, index}, {{{"axis", axis}, {"batch", std::int64_t{0}}}});
 }
 
-// The same samples, where the extent or the size is known only as the function runs.
+// The same samples, where the extent, the size or the part is known only as the function runs: as TensorFlow finds
+// them.
 Tensor along_open_axis(const Tensor& x, const Resized& to, Interpolation interpolation) {
-  const Dim extent = x.shape()[static_cast<std::size_t>(to.axis)];
-  const Tensor place = emit::op("iota", {}, {{{"shape", Shape{to.size}}, {"axis", std::int64_t{0}}}});
-  if (interpolation == "nearest") {
-    // The middle of a sample, in halves of samples; times an extent it may have more than 32 bits.
-    const Tensor middle = emit::map("add", {emit::map("mul", {emit::cast(place, DType::i64), 2}), 1});
-    const Tensor index = emit::map("div", {emit::map("mul", {middle, extent}), to.size * Dim(2)});
-    return taken(x, to.axis, emit::cast(index, DType::i32));
-  }
-  // As TensorFlow does it.
-  const Tensor ones = emit::filled("one", DType::f32, {to.size}, 1);
-  const Tensor ratio = emit::map("div", {emit::map("mul", {ones, extent}), to.size});
+  const Dim whole = x.shape()[static_cast<std::size_t>(to.axis)];
+  const Shape samples{to.size};
+  const Tensor place = emit::op("iota", {}, {{{"shape", samples}, {"axis", std::int64_t{0}}}});
+  const Tensor extent = to.part ? emit::broadcast(to.part->extent, samples, {})
+                                : emit::map("add", {emit::filled("zero", DType::i32, samples, 0), whole});
+  const Tensor ratio = emit::map("div", {emit::cast(extent, DType::f32), to.size});
   const Tensor middle = emit::map("mul", {emit::map("add", {emit::cast(place, DType::f32), 0.5}), ratio});
+  const auto read = [&](const Tensor& below) {
+    const Tensor index = emit::cast(below, DType::i32);
+    const Tensor inside = emit::map("max", {emit::map("min", {index, emit::map("sub", {extent, 1})}), 0});
+    if (!to.part) return taken(x, to.axis, inside);
+    const Tensor from = emit::map("add", {inside, emit::broadcast(to.part->start, samples, {})});
+    const Tensor y = taken(x, to.axis, from);
+    if (!to.part->beyond) return y;
+    const Tensor outside = emit::map("or", {emit::map("lt", {from, 0}), emit::map("ge", {from, whole})});
+    return emit::map("select", {emit::broadcast(outside, y.shape(), {to.axis}), *to.part->beyond, y});
+  };
+  if (interpolation == "nearest") return read(emit::map("floor", {middle}));
   const Tensor at = emit::map("sub", {middle, 0.5});
   const Tensor below = emit::map("floor", {at});
-  const auto inside = [&](const Tensor& index) {
-    return emit::map("max", {emit::map("min", {emit::cast(index, DType::i32), extent - Dim(1)}), 0});
-  };
-  const Tensor low = taken(x, to.axis, inside(below));
-  const Tensor high = taken(x, to.axis, inside(emit::map("add", {below, 1.0})));
+  const Tensor low = read(below);
+  const Tensor high = read(emit::map("add", {below, 1.0}));
   const Tensor share = emit::broadcast(emit::map("sub", {at, below}), low.shape(), {to.axis}, "share");
   return emit::map("add", {low, emit::map("mul", {emit::map("sub", {high, low}), share})});
 }
 
 Tensor along_axis(const Tensor& x, const Resized& to, Interpolation interpolation, bool antialias) {
   const Dim& open = x.shape()[static_cast<std::size_t>(to.axis)];
-  if (!open.is_constant() || !to.size.is_constant()) return along_open_axis(x, to, interpolation);
+  if (!open.is_constant() || !to.size.is_constant() || to.part) return along_open_axis(x, to, interpolation);
   const std::int64_t extent = open.constant();
   const std::int64_t size = to.size.constant();
   if (interpolation == "nearest") {

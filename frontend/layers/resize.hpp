@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "frontend/model/choices.hpp"
@@ -11,9 +12,17 @@ namespace tusk::layers {
 
 using Interpolation = OneOf<"nearest", "bilinear", "bicubic", "lanczos3", "lanczos5">;
 
+/// The part of an axis that is read, found as the function runs (i32 scalars). It may begin before the axis and end
+/// behind it: there lies `beyond`.
+struct Part {
+  Tensor start, extent;
+  std::optional<double> beyond = {};
+};
+
 struct Resized {
   std::int64_t axis = 0;
   Dim size = 1;
+  std::optional<Part> part = {};  // none: the whole axis
 };
 
 /// What keeps axes of open extent from being resized, "" if nothing does: elements and weights are then found as the

@@ -361,6 +361,8 @@ case("resizing_places", {"x": (2, 1, 1), "y": (540, 1, 1)}, lambda x, y: [L.Resi
 case("input_names", {"1": (3,), "0": (3,), "x y": (3,), "x_y": (3,)}, lambda a, b, c, d: [a * 2.0, b * 3.0, c * 5.0, d * 7.0])
 case("infinite_fields", {"x": (4,)}, lambda x: [L.ReLU(max_value=float("inf"))(x), L.Discretization([-float("inf"), 0.0, 0.5, float("inf")])(x)])
 case("open_resizing", {"x": (None, None, 2)}, lambda x: [L.Resizing(4, 5)(x), L.Resizing(7, 3, interpolation="nearest")(x), L.UpSampling2D(2, interpolation="bilinear")(x)], sizes=((6, 9), (4, 5), (11, 2)))
+case("open_aspect", {"x": (None, None, 2)}, lambda x: [L.Resizing(4, 6, crop_to_aspect_ratio=True)(x), L.Resizing(5, 4, pad_to_aspect_ratio=True, fill_value=0.5)(x), L.Resizing(3, 5, interpolation="nearest", crop_to_aspect_ratio=True)(x),
+    L.Resizing(5, 3, interpolation="nearest", pad_to_aspect_ratio=True, fill_value=2.0)(x), L.CenterCrop(4, 5)(x), L.CenterCrop(5, 8)(x)], sizes=((6, 9), (4, 5), (12, 7), (3, 3)))
 
 
 # ---- edges, where Keras has its own ways

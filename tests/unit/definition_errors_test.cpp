@@ -165,11 +165,6 @@ TEST(DefinitionErrors, Shapes) {
          layers::Resizing(2, 3, {.antialias = true})(Input({4, None, 3}));
        },
        "axis 2 of the input (None, 4, None, 3) must be known for antialias = true [layer-unknown-dim]", "resizing"},
-      {[] {
-         layers::Resizing(2, 3, {.crop_to_aspect_ratio = true})(Input({None, 4, 3}));
-       },
-       "axis 1 of the input (None, None, 4, 3) must be known for crop_to_aspect_ratio = true [layer-unknown-dim]",
-       "resizing"},
       {[] { layers::Resizing(0, 3)(image()); }, "height is 0, expected at least 1 [field-value]", "resizing"},
       {[] { layers::Resizing(2, 3)(row(3)); }, "Resizing needs rank 4, found (None, 3) [layer-rank]", "resizing"},
       {[] { layers::Resizing(2, 3, {.crop_to_aspect_ratio = true, .pad_to_aspect_ratio = true})(image()); },
