@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "ir/kernel/affine.hpp"
+#include "ir/loop/parse.hpp"
 #include "ir/loop/print.hpp"
 #include "ir/ops/common.hpp"
 #include "passes/kernel_lowering.hpp"
@@ -69,7 +70,7 @@ loop::Func KernelLowering::run(std::string name) {
 
 std::string KernelLowering::fresh(const std::string& hint) {
   std::string name = hint;
-  for (int i = 1; !scope_.insert(name).second; ++i) name = fmt::format("{}_{}", hint, i);
+  for (int i = 1; loop::is_reserved(name) || !scope_.insert(name).second; ++i) name = fmt::format("{}_{}", hint, i);
   return name;
 }
 

@@ -198,10 +198,8 @@ Tensor Trace::tensor(graph::Operand operand) {
 }
 
 int Trace::add_global(std::string path, const graph::Type& type, Array value) {
-  std::string unique = path;
-  for (int i = 1; module.global_named(unique) >= 0; ++i) unique = fmt::format("{}_{}", path, i);
   graph::Global global;
-  global.path = std::move(unique);
+  global.path = graph::unique_name(global_names_, std::move(path));
   global.type = type;
   global.value = std::move(value);
   module.globals.push_back(std::move(global));

@@ -81,6 +81,7 @@ class Trace {
   std::string path_;  // of the layer that is running
   DType compute_ = DType::f32;
   std::map<Variable, int> globals_;
+  graph::NamesInUse global_names_;
   std::map<std::pair<Variable, DType>, graph::Operand> casted_;  // where the ops that are being added can read it
   std::map<const LayerBase*, std::string> paths_;  // of every layer that has run: where its weights are named
   Trace* outer_;

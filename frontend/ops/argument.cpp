@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "frontend/model/error.hpp"
 
@@ -115,6 +116,21 @@ std::optional<emit::Ints> Arguments::ints(std::string_view name) const {
     if (!value || std::abs(*value) > INT32_MAX) refuse(name, "integers");
     out.push_back(*value);
   }
+  return out;
+}
+
+std::vector<double> Arguments::known_numbers(std::string_view name) const {
+  const Argument& given = at(name);
+  if (const std::optional<double> one = given.number()) return {*one};
+  std::vector<double> out;
+  if (const Array* array = given.get<Array>(); array != nullptr && array->shape().size() <= 1) {
+    for (std::int64_t i = 0; i < array->size(); ++i) out.push_back(array->at(i));
+  } else if (const Argument::List* list = given.get<Argument::List>()) {
+    for (const Argument& entry : *list)
+      out.push_back(entry.number().value_or(std::numeric_limits<double>::quiet_NaN()));
+  }
+  if (out.empty() || out.size() > 65536 || std::ranges::any_of(out, [](double x) { return std::isnan(x); }))
+    refuse(name, "numbers that are known while the model is defined");
   return out;
 }
 

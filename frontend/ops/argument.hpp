@@ -103,6 +103,8 @@ class Arguments {
   std::string text(std::string_view name, std::string_view otherwise) const;
   /// A list of integers; one integer is a list of one. Absent: none.
   std::optional<emit::Ints> ints(std::string_view name) const;
+  /// A number, or a list or array of them, known while the model is defined.
+  std::vector<double> known_numbers(std::string_view name) const;
   /// Axes of x counted from 0; None stands for all.
   emit::Ints axes(std::string_view name, const Tensor& x) const;
   /// A dtype by name; None stands for `otherwise`.

@@ -305,12 +305,15 @@ Results bitwise(const Arguments& a) {
   return {emit::map(row.view(), {x[0], x[1]})};
 }
 
+// By 0 to all bits but one, as TensorFlow does it.
 template <FixedText row>
 Results shift(const Arguments& a) {
   const std::vector<Tensor> x = integers(a);
   if (x[0].dtype() == DType::boolean)
     throw Error(error("ops-argument", "a shift of bools; cast them to integers first"));
-  return {emit::map(row.view(), {x[0], x[1]})};
+  const double most = 8 * size_of(x[0].dtype()) - 1;
+  const Tensor count = emit::map("min", {emit::map("max", {x[1], 0}), most});
+  return {emit::map(row.view(), {x[0], count})};
 }
 
 Results bitwise_not(const Arguments& a) {
@@ -320,17 +323,20 @@ Results bitwise_not(const Arguments& a) {
   return {emit::map("xor", {x, is_signed(x.dtype()) ? -1 : range_of(x.dtype()).second})};
 }
 
-// What lies beyond the ends of the type becomes the end. Casts of floats do that by themselves, for 32 bits and more.
+// What lies beyond the ends of the type becomes the end, infinities too. NaN stays NaN, and as an integer is 0.
 Results saturate_cast(const Arguments& a) {
-  Tensor x = a.tensor("x");
+  const Tensor x = a.tensor("x");
   const DType to = a.dtype("dtype", x.dtype());
-  if (is_float(to) || to == DType::boolean || x.dtype() == DType::boolean) return {emit::cast(x, to)};
-  if (is_float(x.dtype()) && size_of(to) > 1) return {emit::cast(x, to)};
-  const auto [low, high] = range_of(to);
+  if (x.dtype() == DType::boolean) return {emit::cast(x, to)};
+  const auto [low, high] = to == DType::boolean ? std::pair(0.0, 1.0) : range_of(to);
   const auto [least, most] = is_float(x.dtype()) ? std::pair(-kInfinity, kInfinity) : range_of(x.dtype());
-  if (low > least) x = emit::map("max", {x, low});
-  if (high < most) x = emit::map("min", {x, high});
-  return {emit::cast(x, to)};
+  // Casts of floats to 32 bits and more end there by themselves; their largest integer is no float.
+  const bool by_cast = is_float(x.dtype()) && is_integer(to) && size_of(to) > 1;
+  Tensor y = x;
+  if (!by_cast && low > least) y = emit::map("max", {y, low});
+  if (!by_cast && high < most) y = emit::map("min", {y, high});
+  if (is_float(x.dtype())) y = emit::map("select", {emit::map("ne", {x, x}), x, y});
+  return {emit::cast(y, to)};
 }
 
 // The first choice whose condition holds.
@@ -346,9 +352,9 @@ Results select(const Arguments& a) {
 }
 
 Results all_close(const Arguments& a) {
-  Arguments each;
-  for (const auto& [name, value] : a.given()) each.set(name, value);
-  return {call("All", {{"x", call("Isclose", std::move(each))}})};
+  // Unlike isclose, an infinity is close to itself.
+  const Tensor equal = call("Equal", {{"x1", a.at("x1")}, {"x2", a.at("x2")}});
+  return {call("All", {{"x", emit::map("or", {equal, call("Isclose", a)})}})};
 }
 
 Results reciprocal(const Arguments& a) { return {emit::map("div", {1, a.floats("x")})}; }

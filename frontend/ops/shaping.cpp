@@ -13,6 +13,8 @@ using Results = std::vector<Tensor>;
 
 Error refused(std::string message) { return Error(error("ops-argument", std::move(message))); }
 
+constexpr std::int64_t kMostParts = 4096;
+
 std::size_t at(std::int64_t axis) { return static_cast<std::size_t>(axis); }
 
 Tensor joined(const std::vector<Tensor>& parts, std::int64_t axis) {
@@ -175,13 +177,14 @@ Results split(const Arguments& a) {
   if (a.at("indices_or_sections").get<std::int64_t>() != nullptr) {
     const std::int64_t sections = a.integer("indices_or_sections");
     const std::optional<Dim> size = sections < 1 ? std::nullopt : extent.exact_div(Dim(sections));
-    if (!size || sections > 65536) a.refuse("indices_or_sections", fmt::format("a divisor of {}", extent.str()));
+    if (!size || sections > kMostParts) a.refuse("indices_or_sections", fmt::format("a divisor of {}", extent.str()));
     for (std::int64_t i = 1; i < sections; ++i) cuts.push_back(*size * Dim(i));
   } else {
     for (const std::int64_t position : a.ints("indices_or_sections").value_or(emit::Ints{}))
       cuts.push_back(position < 0 ? extent + Dim(position) : Dim(position));
   }
   cuts.push_back(extent);
+  if (cuts.size() > at(kMostParts)) a.refuse("indices_or_sections", fmt::format("at most {} parts", kMostParts));
   Results out;
   for (std::size_t i = 0; i + 1 < cuts.size(); ++i) out.push_back(emit::slice(x, axis, cuts[i], cuts[i + 1]));
   return out;
@@ -191,7 +194,7 @@ Results unstack(const Arguments& a) {
   const Tensor x = a.tensor("x");
   const std::int64_t axis = emit::axis_of(x, a.integer("axis", 0));
   const std::int64_t count = x.dim(axis);
-  if (count > 65536) a.refuse("axis", "an axis of at most 65536");
+  if (count > kMostParts) a.refuse("axis", fmt::format("an axis of at most {}", kMostParts));
   Shape shape = x.shape();
   shape.erase(shape.begin() + axis);
   Results out;
@@ -459,7 +462,7 @@ Results array_split(const Arguments& a) {
   const std::int64_t axis = emit::axis_of(x, a.integer("axis", 0));
   const std::int64_t count = a.integer("indices_or_sections");
   const std::int64_t extent = x.dim(axis);
-  if (count < 1 || count > 65536) a.refuse("indices_or_sections", "a number of parts");
+  if (count < 1 || count > kMostParts) a.refuse("indices_or_sections", fmt::format("1 to {} parts", kMostParts));
   Results out;
   std::int64_t start = 0;
   for (std::int64_t i = 0; i < count; ++i) {

@@ -23,8 +23,10 @@ struct Complex {
 };
 
 Complex complex_of(const Arguments& a, std::string_view name) {
+  const Argument::List* pair = a.at(name).get<Argument::List>();
+  if (pair == nullptr || pair->size() != 2) a.refuse(name, "a real and an imaginary part");
   const std::vector<Tensor> parts = a.tensors(name);
-  if (parts.size() != 2 || !is_float(parts[0].dtype()) || parts[0].shape() != parts[1].shape() || parts[0].rank() < 1)
+  if (!is_float(parts[0].dtype()) || parts[0].shape() != parts[1].shape() || parts[0].rank() < 1)
     a.refuse(name, "two tensors of floats of one shape, the real and the imaginary part");
   return {parts[0], parts[1]};
 }
@@ -160,6 +162,15 @@ Results extract_sequences(const Arguments& a) {
   return {emit::op("gather", {x, emit::map("add", {start, iota(1)})}, {{{"axis", axis}, {"batch", std::int64_t{0}}}})};
 }
 
+/// By name, or the numbers themselves.
+std::vector<double> window_of(const Arguments& a, std::int64_t length) {
+  if (!a.has("window") || a.at("window").get<std::string>() != nullptr)
+    return layers::tensorflow_window_of(a.text("window", "hann"), length);
+  std::vector<double> window = a.known_numbers("window");
+  if (static_cast<std::int64_t>(window.size()) != length) a.refuse("window", fmt::format("{} numbers", length));
+  return window;
+}
+
 // The window lies in the middle of a frame of fft_length samples.
 Results stft(const Arguments& a) {
   Tensor x = a.tensor("x");
@@ -167,15 +178,11 @@ Results stft(const Arguments& a) {
   const auto [length, stride] = frames_of(a);
   const std::int64_t fft = length_of(a, length);
   if (fft < length) a.refuse("fft_length", fmt::format("at least sequence_length, {}", length));
-  std::vector<double> inner(static_cast<std::size_t>(length), 1.0);
-  if (const Array* given = a.at("window").get<Array>()) {
-    if (given->shape() != std::vector<std::int64_t>{length}) a.refuse("window", fmt::format("{} numbers", length));
-    for (std::int64_t i = 0; i < length; ++i) inner[static_cast<std::size_t>(i)] = given->at(i);
-  } else if (!a.is_null("window")) {
-    inner = layers::tensorflow_window_of(a.text("window", "hann"), length);
+  std::vector<double> window(static_cast<std::size_t>(fft), a.is_null("window") ? 1.0 : 0.0);
+  if (!a.is_null("window")) {
+    const std::vector<double> inner = window_of(a, length);
+    std::ranges::copy(inner, window.begin() + (fft - length) / 2);
   }
-  std::vector<double> window(static_cast<std::size_t>(fft), 0.0);
-  std::ranges::copy(inner, window.begin() + (fft - length) / 2);
   if (a.flag("center", true)) {
     Argument::List widths(static_cast<std::size_t>(x.rank()), Argument::List{0, 0});
     widths.back() = Argument::List{fft / 2, fft / 2};

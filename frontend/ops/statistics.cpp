@@ -51,21 +51,6 @@ Place place_of(float q, std::int64_t count, const std::string& method) {
   return {low, high, static_cast<double>(high) - exact};
 }
 
-/// Numbers that are known while the model is defined.
-std::vector<double> known_numbers(const Arguments& a, std::string_view name) {
-  const Argument& given = a.at(name);
-  if (const std::optional<double> one = given.number()) return {*one};
-  std::vector<double> out;
-  if (const Array* array = given.get<Array>(); array != nullptr && array->shape().size() <= 1) {
-    for (std::int64_t i = 0; i < array->size(); ++i) out.push_back(array->at(i));
-  } else if (const Argument::List* list = given.get<Argument::List>()) {
-    for (const Argument& entry : *list) out.push_back(entry.number().value_or(kNaN));
-  }
-  if (out.empty() || out.size() > 65536 || std::ranges::any_of(out, [](double q) { return std::isnan(q); }))
-    a.refuse(name, "numbers that are known while the model is defined");
-  return out;
-}
-
 /// The axes become one, the last.
 Tensor with_axes_last(const Tensor& x, const emit::Ints& axes) {
   emit::Ints perm = emit::other_axes(x, axes);
@@ -133,10 +118,10 @@ Tensor quantiles(const Arguments& a, const std::vector<double>& qs, bool is_list
 
 Results median(const Arguments& a) { return {quantiles(a, {0.5}, false)}; }
 
-Results quantile(const Arguments& a) { return {quantiles(a, known_numbers(a, "q"), !a.at("q").number())}; }
+Results quantile(const Arguments& a) { return {quantiles(a, a.known_numbers("q"), !a.at("q").number())}; }
 
 Results percentile(const Arguments& a) {
-  std::vector<double> qs = known_numbers(a, "q");
+  std::vector<double> qs = a.known_numbers("q");
   for (double& q : qs) q = static_cast<double>(static_cast<float>(q) / 100.0F);
   return {quantiles(a, qs, !a.at("q").number())};
 }
@@ -191,7 +176,9 @@ Tensor nan_variance_of(const Arguments& a) {
   kept.set("keepdims", true);
   const std::vector<Tensor> both = emit::broadcast_together({x, nan_mean_of(kept, x)});
   const Tensor apart = emit::map("sub", {both[0], both[1]});
-  return nan_mean_of(a, emit::map("mul", {apart, apart}));
+  const Tensor squares = emit::map("select", {is_nan(x), 0, emit::map("mul", {apart, apart})});
+  const Tensor count = reduced("Sum", a, emit::cast(emit::map("eq", {x, x}), x.dtype()));
+  return emit::map("div", {reduced("Sum", a, squares), count});
 }
 
 Results nan_variance(const Arguments& a) { return {nan_variance_of(a)}; }
@@ -232,7 +219,9 @@ Results corrcoef(const Arguments& a) {
   const Tensor deviation = emit::map("sqrt", {variance});
   const Tensor both = emit::map("mul", {emit::broadcast(deviation, covariance.shape(), {0}),
                                         emit::broadcast(deviation, covariance.shape(), {1})});
-  return {call("Clip", {{"x", emit::map("div", {covariance, both})}, {"x_min", -1.0}, {"x_max", 1.0}})};
+  const Tensor y = emit::map("div", {covariance, both});
+  const Tensor clipped = emit::map("min", {emit::map("max", {y, -1}), 1});
+  return {emit::map("select", {is_nan(y), y, clipped})};
 }
 
 // Counts of a vector's elements between edges at equal distances, and the edges. Every bin has its left edge, the last
@@ -245,7 +234,7 @@ Results histogram(const Arguments& a) {
   Tensor low;
   Tensor high;
   if (a.has("range")) {
-    const std::vector<double> range = known_numbers(a, "range");
+    const std::vector<double> range = a.known_numbers("range");
     if (range.size() != 2 || range[1] < range[0]) a.refuse("range", "two numbers, the second not below the first");
     low = emit::filled("low", x.dtype(), {}, range[0]);
     high = emit::filled("high", x.dtype(), {}, range[1]);

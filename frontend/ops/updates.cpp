@@ -88,7 +88,8 @@ Results slice_update(const Arguments& a) {
     const Tensor counted = emit::op("iota", {}, {{{"shape", Shape{extent}}, {"axis", std::int64_t{0}}}});
     const Tensor from = emit::map("sub", {counted, emit::broadcast(first, {extent}, {0})});
     const Tensor over = emit::map("and", {emit::map("ge", {from, 0}), emit::map("lt", {from, size})});
-    updates = emit::op("gather", {updates, from}, {{{"axis", axis}, {"batch", std::int64_t{0}}}});
+    const Tensor inside = emit::map("max", {emit::map("min", {from, size - Dim(1)}), 0});
+    updates = emit::op("gather", {updates, inside}, {{{"axis", axis}, {"batch", std::int64_t{0}}}});
     const Tensor wide = emit::broadcast(over, x.shape(), {axis});
     covered = covered ? emit::map("and", {*covered, wide}) : wide;
   }
@@ -215,7 +216,9 @@ Results search_sorted(const Arguments& a) {
   const std::string side = a.text("side", "left");
   if (sequence.rank() != 1) a.refuse("sorted_sequence", "a vector");
   if (side != "left" && side != "right") a.refuse("side", "'left' or 'right'");
-  const Tensor before = compared(side == "left" ? "gt" : "ge", values, sequence);
+  // NaN lies behind all numbers, if it is looked for from the right.
+  Tensor before = compared(side == "left" ? "gt" : "lt", values, sequence);
+  if (side == "right") before = emit::map("not", {before});
   return {emit::reduce("sum", emit::cast(before, DType::i32), {values.rank()})};
 }
 
@@ -224,7 +227,8 @@ Results unravel_index(const Arguments& a) {
   Tensor index = a.tensor("indices");
   const emit::Ints shape = a.ints("shape").value_or(emit::Ints{});
   if (!is_integer(index.dtype())) a.refuse("indices", "integers");
-  if (shape.empty() || std::ranges::any_of(shape, [](std::int64_t n) { return n < 1; })) a.refuse("shape", "extents");
+  if (shape.empty() || shape.size() > kMostAxes || std::ranges::any_of(shape, [](std::int64_t n) { return n < 1; }))
+    a.refuse("shape", fmt::format("1 to {} extents", kMostAxes));
   Results out(shape.size());
   for (std::size_t axis = shape.size(); axis-- > 0;) {
     const auto extent = static_cast<double>(shape[axis]);

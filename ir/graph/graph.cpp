@@ -6,17 +6,14 @@
 #include <limits>
 
 namespace tusk::graph {
-namespace {
 
-std::string unique_name(std::unordered_map<std::string, int>& names, std::string name) {
+std::string unique_name(NamesInUse& names, std::string name) {
   if (names.try_emplace(name, 0).second) return name;
   while (true) {
     std::string candidate = fmt::format("{}_{}", name, ++names[name]);
     if (names.try_emplace(candidate, 0).second) return candidate;
   }
 }
-
-}  // namespace
 
 std::string str(const Type& type) { return std::string(name_of(type.dtype)) + shape_str(type.shape); }
 

@@ -114,6 +114,12 @@ struct Update {
   Operand value;
 };
 
+/// Every name in use, and the last suffix that it was given.
+using NamesInUse = std::unordered_map<std::string, int>;
+
+/// The name itself, or with the first suffix _1, _2, ... that makes it new; it is in use from now on.
+std::string unique_name(NamesInUse& names, std::string name);
+
 struct Function {
   std::string name;
   std::vector<int> params;  // values
@@ -129,7 +135,7 @@ struct Function {
   int add_value(std::string value_name, Type type);
   void rename(int value, std::string value_name);
 
-  std::unordered_map<std::string, int> names;  // every name in use, and the last suffix that it was given
+  NamesInUse names;
 };
 
 struct Symbol {

@@ -229,14 +229,14 @@ case("operations_of_products", {"x": (2, 4, 5), "y": (2, 5, 3)}, lambda x, y: [
 def operations_on_bits(x, y):
     i, k = ops.cast(x * 20, "int32"), ops.cast(ops.abs(y) * 2, "int32")
     u, b = ops.cast(ops.abs(x * 9), "uint8"), ops.cast(ops.abs(y) * 3, "int8")
-    return [ops.bitwise_and(i, k), ops.bitwise_or(i, np.array([12], "int32")), ops.bitwise_xor(u, np.array([21], "uint8")), ops.bitwise_not(i), ops.bitwise_invert(u), ops.left_shift(i, k), ops.right_shift(i, k),
-            ops.power(i, k), ops.power(2, k), ops.power(i, 5), ops.fmod(i, k + 1), ops.fmod(x * 9, y), ops.saturate_cast(x * 90, "int8"), ops.saturate_cast(i, "uint8")]
+    return [ops.bitwise_and(i, k), ops.bitwise_or(i, np.array([12], "int32")), ops.bitwise_xor(u, np.array([21], "uint8")), ops.bitwise_not(i), ops.bitwise_invert(u), ops.left_shift(i, k), ops.right_shift(i, k), ops.left_shift(i, i), ops.right_shift(u, u),
+            ops.power(i, k), ops.power(2, k), ops.power(i, 5), ops.fmod(i, k + 1), ops.fmod(x * 9, y), ops.saturate_cast(x * 90, "int8"), ops.saturate_cast(i, "uint8"), ops.cast(ops.saturate_cast(x * 1e5, "float16"), "float32"), ops.saturate_cast(x / 0.0, "float32"), ops.saturate_cast(i, "bool")]
 
 
 def operations_on_numbers(x, y):
     bad = ops.where(x > 0.9, float("nan"), x)
     return [ops.fmax(bad, y), ops.fmin(y, bad), ops.heaviside(x, np.array([0.5], "float32")), ops.heaviside(ops.round(x), y), ops.ldexp(x, ops.cast(y * 2, "int32")), ops.logaddexp2(x * 9, y), ops.sinc(x), ops.cbrt(x * 5),
-            ops.signbit(x * 0.0), ops.isposinf(x / 0.0), ops.isneginf(x / 0.0), ops.deg2rad(x), ops.rad2deg(x), ops.fabs(x), ops.erfc(x), ops.select([x > 1, y > 0], [x * 2, y], 0.25), ops.allclose(x, x + 1e-9)]
+            ops.signbit(x * 0.0), ops.isposinf(x / 0.0), ops.isneginf(x / 0.0), ops.deg2rad(x), ops.rad2deg(x), ops.fabs(x), ops.erfc(x), ops.select([x > 1, y > 0], [x * 2, y], 0.25), ops.allclose(x / 0.0, x / 0.0)]
 
 
 def operations_of_statistics(x):
@@ -245,8 +245,8 @@ def operations_of_statistics(x):
     return [ops.median(x, axis=1), ops.median(x, axis=(1, 2), keepdims=True), ops.quantile(x, 0.3, axis=-1), ops.quantile(x, [0.1, 0.5, 0.95], axis=1, keepdims=True), ops.nan_to_num(ops.quantile(bad, 0.25, axis=2), nan=-7.0),
             ops.quantile(x, [0.2, 0.55], axis=(2, 1)), ops.percentile(x, 60, axis=2), ops.nanmax(bad, axis=2), ops.nan_to_num(ops.nanmin(gone, axis=2), nan=-7.0),
             ops.nanargmax(bad, axis=1), ops.nanargmin(gone, axis=2), ops.nansum(bad, axis=-1, keepdims=True), ops.nanprod(bad, axis=1), ops.nanmean(bad, axis=(1, 2)), ops.nanvar(bad, axis=1),
-            ops.nanstd(bad, axis=2), ops.nancumsum(bad, axis=1), ops.nancumprod(bad, axis=2), ops.ptp(x, axis=1), ops.trapezoid(x, axis=1), ops.trapezoid(x, x=[0.0, 0.5, 2.0, 2.5, 4.0], axis=-1),
-            ops.trapezoid(x, dx=0.3), ops.corrcoef(x[0])]
+            ops.nanstd(bad, axis=2), ops.nan_to_num(ops.nanvar(bad / ops.where(x > 0, x * 0.0, x), axis=2), nan=-7.0), ops.nancumsum(bad, axis=1), ops.nancumprod(bad, axis=2), ops.ptp(x, axis=1), ops.trapezoid(x, axis=1), ops.trapezoid(x, x=[0.0, 0.5, 2.0, 2.5, 4.0], axis=-1),
+            ops.trapezoid(x, dx=0.3), ops.corrcoef(x[0]), ops.nan_to_num(ops.corrcoef(ops.where(x[0] > x[0, 0, 0], 1.0, ops.stack([x[0, :, 0] * 0.0] * 5, axis=1) + x[0])), nan=-7.0)]
 
 
 def operations_of_updates(x, y):
@@ -255,7 +255,7 @@ def operations_of_updates(x, y):
             ops.scatter(ops.reshape(i[:, :2, :2], (-1, 2)), ops.reshape(y[:, :2, :1], (-1,)), (5, 4)), ops.scatter_update(x[0], ops.stack([i[0, :, 0], i[1, :, 1]], axis=-1), y[0, :, 0]),
             ops.scatter_update(x[0], i[0, :, :1], y[0], reduction="add"), ops.scatter_update(x[0], i[0, :, :1], y[0], reduction="max"), ops.scatter_update(x[0], i[0, :, :1], y[0], reduction="min"),
             ops.segment_sum(y[0], i[0, :, 0], num_segments=6), ops.segment_max(y[0], i[0, :, 1] % 3, num_segments=3), ops.segment_max(i[1], i[0, :, 1], num_segments=4),
-            ops.searchsorted(np.array([-1.0, -0.5, 0.0, 0.5], "float32"), x), ops.searchsorted(np.array([0, 1, 1, 2], "int32"), i, side="right"), *ops.unravel_index(ids(x[0, :, 0], 30), (2, 3, 5))]
+            ops.searchsorted(np.array([-1.0, -0.5, 0.0, 0.5], "float32"), x), ops.searchsorted(np.array([0, 1, 1, 2], "int32"), i, side="right"), ops.searchsorted(np.array([0.0, 0.5], "float32"), x / (x - x), side="right"), ops.slice_update(x[0], (1, 2), x[1, :2, :3]), *ops.unravel_index(ids(x[0, :, 0], 30), (2, 3, 5))]
 
 
 def operations_on_more_shapes(x, y):
@@ -277,7 +277,7 @@ def operations_of_signals(x):
     y = x * x - 1
     real, imag = ops.rfft(x)
     return [real, imag, *ops.rfft(x, fft_length=16), *ops.rfft(x, fft_length=7), *ops.fft((x, y)), *ops.fft2((x, y)), *ops.ifft2((x, y)), ops.irfft((real, imag)), ops.irfft((real, imag), fft_length=9),
-            ops.extract_sequences(x, 5, 3), *ops.stft(x, 6, 3, 8), *ops.stft(x, 5, 2, 5, window="hamming", center=False), *ops.stft(x, 4, 4, 4, window=None)]
+            ops.extract_sequences(x, 5, 3), *ops.stft(x, 6, 3, 8), *ops.stft(x, 5, 2, 5, window="hamming", center=False), *ops.stft(x, 4, 4, 4, window=None), *ops.stft(x, 3, 4, 6, window=None), *ops.stft(x, 4, 2, 8, window=[0.1, 0.5, 0.7, 0.2])]
 
 
 case("operations_on_bits", {"x": (3, 5), "y": (3, 5)}, operations_on_bits)

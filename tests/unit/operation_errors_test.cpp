@@ -207,7 +207,7 @@ TEST(OperationErrors, Signals) {
       {[] {
          (void)(ops::call("FFT", {{"x", x()}}));
        },
-       "x is a tensor of shape (None, 3, 4), expected a list of tensors [ops-argument]", "fft"},
+       "x is a tensor of shape (None, 3, 4), expected a real and an imaginary part [ops-argument]", "fft"},
       {[] {
          (void)(ops::call("STFT", {{"x", x()}, {"sequence_length", 4}, {"sequence_stride", 2}, {"fft_length", 2}}));
        },
