@@ -116,10 +116,8 @@ Tensor ResizingImpl::call(Tensor input, const Call&) {
   const Size to{config.height, config.width};
   const std::string closed = needs_sizes(config.interpolation, config.antialias, x.dtype());
   const bool is_open = !x.shape()[first].is_constant() || !x.shape()[first + 1].is_constant();
-  for (const std::size_t spatial : {first, first + 1}) {
-    if (closed.empty() || x.shape()[spatial].is_constant()) continue;
-    fail("layer-unknown-dim",
-         fmt::format("axis {} of the input {} must be known for {}", spatial, keras_shape(x.shape()), closed));
+  for (const std::int64_t spatial : {axis, axis + 1}) {
+    if (!closed.empty()) (void)known_dim(x.shape(), spatial, "for " + closed);
   }
   if (is_integer(x.dtype()) && config.pad_to_aspect_ratio && config.fill_value != std::floor(config.fill_value))
     fail("field-value", fmt::format("fill_value is {}, expected a whole number: the image is {}", config.fill_value,

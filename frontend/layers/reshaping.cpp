@@ -116,11 +116,8 @@ Tensor UpSamplingImpl<axes>::call(Tensor x, const Call&) {
   for (std::size_t i = 0; i < axes; ++i) {
     if (config.size[i] == 1) continue;
     const auto axis = static_cast<std::int64_t>(first + i);
-    if (const std::string closed = needs_sizes(config.interpolation, false, x.dtype());
-        !closed.empty() && !x.shape()[first + i].is_constant()) {
-      fail("layer-unknown-dim",
-           fmt::format("axis {} of the input {} must be known for {}", axis, keras_shape(x.shape()), closed));
-    }
+    if (const std::string closed = needs_sizes(config.interpolation, false, x.dtype()); !closed.empty())
+      (void)known_dim(x.shape(), axis, "for " + closed);
     to.push_back({axis, x.shape()[first + i] * Dim(config.size[i])});
   }
   return resized(x, to, config.interpolation, false);

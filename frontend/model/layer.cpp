@@ -83,12 +83,11 @@ std::vector<std::int64_t> LayerBase::axes_behind_batch(const Shape& shape,
   return out;
 }
 
-std::int64_t LayerBase::known_dim(const Shape& shape, std::int64_t axis) const {
+std::int64_t LayerBase::known_dim(const Shape& shape, std::int64_t axis, std::string_view why) const {
   const std::int64_t i = axis < 0 ? axis + static_cast<std::int64_t>(shape.size()) : axis;
   const Dim& extent = shape.at(static_cast<std::size_t>(i));
   if (extent.is_constant()) return extent.constant();
-  fail("layer-unknown-dim",
-       fmt::format("axis {} of the input {} must be known when the layer is built", axis, keras_shape(shape)));
+  fail("layer-unknown-dim", fmt::format("axis {} of the input {} must be known {}", axis, keras_shape(shape), why));
 }
 
 std::int64_t LayerBase::weight_dim(const Shape& in, std::int64_t axis) {

@@ -130,7 +130,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   /// Axes counted from 0, sorted; refuses the batch, axes that there are not, and an axis given twice.
   std::vector<std::int64_t> axes_behind_batch(const Shape& shape, const std::vector<std::int64_t>& axes) const;
   /// The extent of an axis, which must be known.
-  std::int64_t known_dim(const Shape& shape, std::int64_t axis) const;
+  std::int64_t known_dim(const Shape& shape, std::int64_t axis, std::string_view why = "when the layer is built") const;
   /// The same of the first input, for weights that depend on it: other calls must have it too.
   std::int64_t weight_dim(const Shape& in, std::int64_t axis);
   /// The same of several axes behind the batch, in the order in which they stand in the input.
@@ -221,6 +221,19 @@ struct ArgumentType {
 template <class T>
 concept FromList = std::is_constructible_v<T, std::initializer_list<std::int64_t>>;
 
+/// In the place of a list, where none may stand: GCC 12 takes a class for one of lists whatever its constructor
+/// requires.
+struct NoList {
+  NoList() = delete;
+};
+template <class T>
+using ListFor = std::conditional_t<FromList<T>, std::initializer_list<std::int64_t>, NoList>;
+
+template <class T>
+constexpr bool is_number = std::is_arithmetic_v<T>;
+template <class T>
+constexpr bool is_number<std::optional<T>> = std::is_arithmetic_v<T>;
+
 }  // namespace detail
 
 /// The handle of a layer `Impl`: its constructor takes the one or two arguments that `Impl::positional` lists, Keras'
@@ -232,20 +245,28 @@ class LayerOf : public Layer {
   using First = typename detail::ArgumentType<Impl, 0>::type;
   using Second = typename detail::ArgumentType<Impl, 1>::type;
   static constexpr std::size_t kArguments = std::tuple_size_v<decltype(detail::positional_of<Impl>())>;
-  // GCC 12 reads {.strides = 1} as a list for any constructor, so a Config alone is for layers without positional
-  // arguments.
+  // GCC 12 reads {.slope = 1} as {1} where a number may stand, and as a list where a list may. Numbers are deduced,
+  // which braces are not (in front of a list they would make it ambiguous); a layer that takes a list first has no
+  // Config alone.
   static constexpr bool kDefault = kArguments == 0 || requires { Impl::all_optional; };
+  static constexpr bool kNumberFirst = kArguments >= 1 && detail::is_number<First> && !detail::FromList<Second>;
+  static constexpr bool kNumberSecond = kArguments >= 2 && detail::is_number<Second>;
 
   LayerOf() requires(kDefault) : LayerOf(make(Config{})) {}
-  LayerOf(Config config) requires(kArguments == 0) : LayerOf(make(std::move(config))) {}
-  LayerOf(First first, Config config = {}) requires(kArguments >= 1)
-      : LayerOf(make(with<0>(std::move(config), std::move(first)))) {}
-  LayerOf(std::initializer_list<std::int64_t> first,
-          Config config = {}) requires(kArguments >= 1 && detail::FromList<First>)
+  LayerOf(Config config) requires(kArguments == 0 || (kDefault && kNumberFirst)) : LayerOf(make(std::move(config))) {}
+  template <class T>
+  requires(kNumberFirst&& std::is_convertible_v<T, First>) explicit LayerOf(T first, Config config = {})
       : LayerOf(make(with<0>(std::move(config), First(first)))) {}
-  LayerOf(First first, Second second, Config config = {}) requires(kArguments >= 2)
+  LayerOf(First first, Config config = {}) requires(kArguments >= 1 && !kNumberFirst)
+      : LayerOf(make(with<0>(std::move(config), std::move(first)))) {}
+  LayerOf(detail::ListFor<First> first, Config config = {}) requires(kArguments >= 1 && detail::FromList<First>)
+      : LayerOf(make(with<0>(std::move(config), First(first)))) {}
+  template <class T>
+  requires(kNumberSecond&& std::is_convertible_v<T, Second>) LayerOf(First first, T second, Config config = {})
+      : LayerOf(make(with<1>(with<0>(std::move(config), std::move(first)), Second(second)))) {}
+  LayerOf(First first, Second second, Config config = {}) requires(kArguments >= 2 && !kNumberSecond)
       : LayerOf(make(with<1>(with<0>(std::move(config), std::move(first)), std::move(second)))) {}
-  LayerOf(First first, std::initializer_list<std::int64_t> second,
+  LayerOf(First first, detail::ListFor<Second> second,
           Config config = {}) requires(kArguments >= 2 && detail::FromList<Second>)
       : LayerOf(make(with<1>(with<0>(std::move(config), std::move(first)), Second(second)))) {}
 

@@ -483,6 +483,7 @@ Results dstack(const Arguments& a) {
   std::vector<Tensor> parts = emit::with_one_dtype(a.tensors("xs"));
   for (Tensor& x : parts) {
     Shape shape = x.shape();
+    if (shape.empty()) shape.emplace_back(1);
     if (shape.size() == 1) shape.insert(shape.begin(), Dim(1));
     if (shape.size() == 2) shape.emplace_back(1);
     if (shape != x.shape()) x = emit::reshape(x, std::move(shape));

@@ -175,7 +175,8 @@ std::vector<double> window_of(const Arguments& a, std::int64_t length) {
 Results stft(const Arguments& a) {
   Tensor x = a.tensor("x");
   if (!is_float(x.dtype()) || x.rank() < 1) a.refuse("x", "floats");
-  const auto [length, stride] = frames_of(a);
+  const Frames frames = frames_of(a);
+  const std::int64_t length = frames.length;
   const std::int64_t fft = length_of(a, length);
   if (fft < length) a.refuse("fft_length", fmt::format("at least sequence_length, {}", length));
   std::vector<double> window(static_cast<std::size_t>(fft), a.is_null("window") ? 1.0 : 0.0);
@@ -193,7 +194,7 @@ Results stft(const Arguments& a) {
   const Tensor rows = emit::reshape(x, {product(shape), x.shape().back(), Dim(1)});
   const auto part = [&](const char* name, bool imaginary) {
     const Tensor kernel = emit::constant(name, layers::fourier_kernel(imaginary, window, fft, 1).converted(x.dtype()));
-    const Tensor y = layers::convolve<1>(rows, kernel, {}, {.strides = stride});
+    const Tensor y = layers::convolve<1>(rows, kernel, {}, {.strides = frames.stride});
     Shape out = shape;
     out.insert(out.end(), y.shape().begin() + 1, y.shape().end());
     return emit::reshape(y, std::move(out));

@@ -373,14 +373,14 @@ using InTraining = LayerOf<InTrainingImpl>;
 
 TEST(DefinitionErrors, WrappersAndCalls) {
   expect({
-      {[] { layers::TimeDistributed(layers::Flatten())(Input({})); },
+      {[] { layers::TimeDistributed(layers::Flatten{})(Input({})); },
        "TimeDistributed needs rank 2 or more, found (None,) [layer-rank]", "time_distributed"},
       {[] { layers::TimeDistributed(Layer{})(series()); }, "layer is not given [field-value]", "time_distributed"},
-      {[] { layers::SpectralNormalization(layers::Flatten())(series()); },
+      {[] { layers::SpectralNormalization(layers::Flatten{})(series()); },
        "layer `flatten` has no kernel [layer-wrapped]", "spectral_normalization"},
       {[] { InTraining(layers::Dropout(0.5))(row(3)); },
        "Dropout is called with training = true, which this release cannot compile [layer-training]", "dropout"},
-      {[] { InTraining(layers::BatchNormalization())(row(3)); },
+      {[] { InTraining(layers::BatchNormalization{})(row(3)); },
        "BatchNormalization is called with training = true, which this release cannot compile [layer-training]",
        "batch_normalization"},
       {[] { InTraining(layers::RandomCrop(2, 2))(image()); },

@@ -22,6 +22,21 @@ class Layers : public testing::Test {
 
 std::string shape_of(const Tensor& x) { return keras_shape(x.shape()); }
 
+// GCC 12 reads braces with a name as braces without one, where a number may stand.
+TEST_F(Layers, FieldsThatAreNamedAloneAreThose) {
+  const layers::ReLU leaky({.negative_slope = 0.25});
+  EXPECT_FALSE(leaky->config.max_value);
+  EXPECT_EQ(leaky->config.negative_slope, 0.25);
+  const layers::ReLU bounded(6, {.negative_slope = 0.5});
+  EXPECT_EQ(bounded->config.max_value, 6.0);
+  EXPECT_EQ(bounded->config.negative_slope, 0.5);
+  const layers::ELU named({.name = "elu_of_mine"});
+  EXPECT_EQ(named->config.alpha, 1.0);
+  const layers::MaxPooling2D pool({2, 3}, {.strides = 1});
+  EXPECT_EQ(pool->config.pool_size[1], 3);
+  EXPECT_EQ((*pool->config.strides)[1], 1);
+}
+
 TEST_F(Layers, ShapesAreThoseOfKeras) {
   const Tensor image = Input({8, 7, 6});
   const Tensor volume = Input({4, 5, 6, 2});
