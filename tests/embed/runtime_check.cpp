@@ -118,7 +118,8 @@ template <class T>
 T related(T product, Random& random, T other) {
   const std::uint64_t r = random.next();
   if ((r & 3U) == 0) return other;
-  const auto bits = tusk::words(product);
+  // The sign of a NaN that a product makes is the machine's.
+  const auto bits = tusk::words(product != product ? tusk::nan<T> : product);
   using W = decltype(bits);
   const W ulps = static_cast<W>(r >> 8 & 7U);
   const W exponent = static_cast<W>(r >> 16 & 63U) << (std::numeric_limits<T>::digits - 1);
