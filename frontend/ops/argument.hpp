@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "frontend/model/choices.hpp"
 #include "frontend/model/emit.hpp"
 #include "frontend/model/tensor.hpp"
 #include "ir/base/array.hpp"
@@ -109,6 +110,8 @@ class Arguments {
   emit::Ints axes(std::string_view name, const Tensor& x) const;
   /// A dtype by name; None stands for `otherwise`.
   DType dtype(std::string_view name, DType otherwise) const;
+
+  DataFormat data_format() const { return DataFormat::named(text("data_format", "channels_last")); }
 
   /// A tensor; arrays and numbers become constants.
   Tensor tensor(std::string_view name) const;

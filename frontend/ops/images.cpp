@@ -17,8 +17,6 @@ namespace {
 
 using Results = std::vector<Tensor>;
 
-DataFormat data_format(const Arguments& a) { return DataFormat::named(a.text("data_format", "channels_last")); }
-
 Tensor image_of(const Arguments& a, std::string_view name) {
   const Tensor x = a.tensor(name);
   if (x.rank() != 3 && x.rank() != 4) a.refuse(name, "an image, of rank 3, or a batch of them");
@@ -27,11 +25,11 @@ Tensor image_of(const Arguments& a, std::string_view name) {
 
 /// The first of the two axes of the image; the second follows.
 std::int64_t first_axis(const Arguments& a, const Tensor& x) {
-  return x.rank() - (data_format(a) == "channels_first" ? 2 : 3);
+  return x.rank() - (a.data_format() == "channels_first" ? 2 : 3);
 }
 
 std::int64_t channels_axis(const Arguments& a, const Tensor& x) {
-  return data_format(a) == "channels_first" ? x.rank() - 3 : x.rank() - 1;
+  return a.data_format() == "channels_first" ? x.rank() - 3 : x.rank() - 1;
 }
 
 /// Runs on a batch, of one where there is none.
@@ -66,7 +64,7 @@ Results resize(const Arguments& a) {
   if (a.text("fill_mode", "constant") != "constant") a.refuse("fill_mode", "'constant'");
   layer.config.fill_value = a.number("fill_value", 0);
   layer.config.antialias = a.flag("antialias", false);
-  layer.config.data_format = data_format(a);
+  layer.config.data_format = a.data_format();
   return on_batch(x, [&](const Tensor& images) {
     layer.build(images.shape());
     return layer.call(images, {});
@@ -202,13 +200,9 @@ Results hsv_to_rgb(const Arguments& a) {
 Results gaussian_blur(const Arguments& a) {
   const Tensor x = float_image(a);
   const emit::Ints size = pair_of(a, "kernel_size", 3, 1);
-  std::vector<double> sigma{1, 1};
-  if (const Argument::List* list = a.at("sigma").get<Argument::List>()) {
-    if (list->size() != 2) a.refuse("sigma", "two numbers");
-    for (std::size_t i = 0; i < 2; ++i) sigma[i] = (*list)[i].number().value_or(0);
-  } else if (a.has("sigma")) {
-    sigma.assign(2, a.number("sigma"));
-  }
+  std::vector<double> sigma = a.has("sigma") ? a.known_numbers("sigma") : std::vector<double>{1};
+  if (sigma.size() == 1) sigma.push_back(sigma.front());
+  if (sigma.size() != 2) a.refuse("sigma", "two numbers");
   if (!(sigma[0] > 0 && sigma[1] > 0)) a.refuse("sigma", "two numbers above 0");
   const auto bell = [&](std::size_t i) {
     std::vector<double> weights;
@@ -238,7 +232,7 @@ Results gaussian_blur(const Arguments& a) {
   return on_batch(x, [&](const Tensor& images) {
     return call(
         "DepthwiseConv",
-        {{"inputs", images}, {"kernel", bells}, {"padding", "same"}, {"data_format", data_format(a).str().data()}});
+        {{"inputs", images}, {"kernel", bells}, {"padding", "same"}, {"data_format", a.data_format().str().data()}});
   });
 }
 
@@ -329,7 +323,7 @@ std::int64_t block_of(const Arguments& a) {
 template <class Run>
 Results channels_last(const Arguments& a, const Tensor& x, Run run) {
   if (x.rank() != 4) a.refuse("x", "images of rank 4");
-  if (data_format(a) == "channels_last") return {run(x)};
+  if (a.data_format() == "channels_last") return {run(x)};
   return {emit::transpose(run(emit::transpose(x, {0, 2, 3, 1})), {0, 3, 1, 2})};
 }
 

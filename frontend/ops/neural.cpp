@@ -62,8 +62,6 @@ Results softmax(const Arguments& a) {
   return {emit::op(name.view(), {x}, {{{"axes", axes}}})};
 }
 
-DataFormat data_format(const Arguments& a) { return DataFormat::named(a.text("data_format", "channels_last")); }
-
 template <std::size_t axes>
 PerAxis<axes> per_axis(const Arguments& a, std::string_view name, std::int64_t otherwise) {
   const emit::Ints list = a.ints(name).value_or(emit::Ints{otherwise});
@@ -95,7 +93,7 @@ Results pooled(const Arguments& a) {
     layer.config.pool_size = per_axis<axes>(a, "pool_size", 2);
     if (a.has("strides")) layer.config.strides = per_axis<axes>(a, "strides", 1);
     layer.config.padding = OneOf<"valid", "same">::named(a.text("padding", "valid"));
-    layer.config.data_format = data_format(a);
+    layer.config.data_format = a.data_format();
     return layer.call(a.tensor("inputs"), {});
   });
 }
@@ -107,7 +105,7 @@ Results adaptively_pooled(const Arguments& a) {
     const Tensor x = a.floats("inputs");
     layers::AdaptivePoolingImpl<pool, axes> layer;
     layer.config.output_size = per_axis<axes>(a, "output_size", 1);
-    layer.config.data_format = data_format(a);
+    layer.config.data_format = a.data_format();
     layer.build(x.shape());
     return layer.call(x, {});
   });
@@ -126,14 +124,14 @@ Tensor kernel_of(const Arguments& a, std::string_view name, std::int64_t rank) {
 template <std::size_t axes>
 layers::Windowing<axes> windowing(const Arguments& a, const std::string& padding) {
   layers::Windowing<axes> how{per_axis<axes>(a, "strides", 1), per_axis<axes>(a, "dilation_rate", 1), padding,
-                              data_format(a)};
+                              a.data_format()};
   if (padding != "valid" && padding != "same" && !(padding == "causal" && axes == 1))
     a.refuse("padding", "'valid' or 'same'");
   return how;
 }
 
 void check_channels(const Arguments& a, const Tensor& x, const Tensor& kernel, std::int64_t axis, bool divides) {
-  const std::int64_t channels = x.dim(data_format(a) == "channels_first" ? 1 : -1);
+  const std::int64_t channels = x.dim(a.data_format() == "channels_first" ? 1 : -1);
   const std::int64_t in = kernel.dim(axis);
   const std::int64_t out = kernel.dim(-1);
   const bool fits = divides ? channels % in == 0 && out % (channels / in) == 0 : channels == in;
@@ -174,7 +172,7 @@ Results separable_conv(const Arguments& a) {
     check_channels(a, x, depthwise, axes, false);
     const Tensor each = layers::convolve_depthwise<axes>(x, depthwise, {}, windowing<axes>(a, padding));
     check_channels(a, each, pointwise, axes, false);
-    return layers::convolve<axes>(each, pointwise, {}, {.data_format = data_format(a)});
+    return layers::convolve<axes>(each, pointwise, {}, {.data_format = a.data_format()});
   });
 }
 

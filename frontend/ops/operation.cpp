@@ -8,10 +8,10 @@
 namespace tusk::ops {
 namespace {
 
-std::array<std::span<const OperationDef>, 10> tables() {
+std::array<std::span<const OperationDef>, 11> tables() {
   return {elementwise_operations(), reduction_operations(), statistics_operations(), shaping_operations(),
-          indexing_operations(),    update_operations(),    product_operations(),    neural_operations(),
-          image_operations(),       signal_operations()};
+          matrix_operations(),      indexing_operations(),  update_operations(),     product_operations(),
+          neural_operations(),      image_operations(),     signal_operations()};
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ std::span<const OperationDef> elementwise_operations();
 std::span<const OperationDef> reduction_operations();
 std::span<const OperationDef> statistics_operations();
 std::span<const OperationDef> shaping_operations();
+std::span<const OperationDef> matrix_operations();
 std::span<const OperationDef> indexing_operations();
 std::span<const OperationDef> update_operations();
 std::span<const OperationDef> product_operations();

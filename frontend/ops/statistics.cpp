@@ -163,9 +163,13 @@ Results nan_running(const Arguments& a) {
   return {call(class_name.view(), std::move(all))};
 }
 
+/// How many elements are no NaN.
+Tensor count_of(const Arguments& a, const Tensor& x) {
+  return reduced("Sum", a, emit::cast(emit::map("eq", {x, x}), x.dtype()));
+}
+
 Tensor nan_mean_of(const Arguments& a, const Tensor& x) {
-  const Tensor count = reduced("Sum", a, emit::cast(emit::map("eq", {x, x}), x.dtype()));
-  return emit::map("div", {reduced("Sum", a, without_nan(x, 0)), count});
+  return emit::map("div", {reduced("Sum", a, without_nan(x, 0)), count_of(a, x)});
 }
 
 Results nan_mean(const Arguments& a) { return {nan_mean_of(a, a.floats("x"))}; }
@@ -177,8 +181,7 @@ Tensor nan_variance_of(const Arguments& a) {
   const std::vector<Tensor> both = emit::broadcast_together({x, nan_mean_of(kept, x)});
   const Tensor apart = emit::map("sub", {both[0], both[1]});
   const Tensor squares = emit::map("select", {is_nan(x), 0, emit::map("mul", {apart, apart})});
-  const Tensor count = reduced("Sum", a, emit::cast(emit::map("eq", {x, x}), x.dtype()));
-  return emit::map("div", {reduced("Sum", a, squares), count});
+  return emit::map("div", {reduced("Sum", a, squares), count_of(a, x)});
 }
 
 Results nan_variance(const Arguments& a) { return {nan_variance_of(a)}; }
