@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "ir/graph/interpret.hpp"
@@ -33,6 +34,8 @@ double unit_of(DType type) {  // half the distance between neighbours of 1
 double largest_of(DType type) { return type == DType::f64 ? 1.7e308 : type == DType::f16 ? 65504 : 3.38e38; }
 double least_of(DType type) { return type == DType::f64 ? 1e-300 : type == DType::f16 ? 6e-8 : 1.2e-38; }
 
+constexpr double kRepeated = 64;  // the bound of law 3 where terms repeat: chains are some hundred terms here
+
 bool adds_up(const Op& op) {
   const std::string name = graph::text_name(op);
   return name == "reduce.sum" || name == "reduce.prod" || name == "window.sum" || name == "contract" ||
@@ -52,6 +55,15 @@ double largest(const Array& x) {
     if (std::isfinite(x.at(i))) out = std::max(out, std::abs(x.at(i)));
   }
   return out;
+}
+
+// Whether half of its numbers or more are one number (a padding, a broadcast): sums of equal terms round the same way
+// again and again.
+bool repeats(const Array& x) {
+  std::map<double, std::int64_t> count;
+  std::int64_t most = 0;
+  for (std::int64_t i = 0; i < x.size(); ++i) most = std::max(most, ++count[x.at(i)]);
+  return most > 2 && 2 * most >= x.size();
 }
 
 Array absolute(const Array& x) {
@@ -172,13 +184,13 @@ class Truth {
       return !std::ranges::all_of(operands, is_finite) || flows > 1e3 || scan_decides(op) ||
              std::abs(value - wanted) <= 2000 * unit_of(type) * std::max(1.0, flows);
     const double bound = 0.999999 * largest_of(type);
-    if (std::abs(wanted) >= bound && std::abs(value) >= bound) return std::signbit(value) == std::signbit(wanted);
-    if (adds_up(op)) {
+    if (adds_up(op)) {  // a part of the sum may overflow, and with another sign
       if (sum >= bound || sum >= 0.999999 * largest_of(register_type(type))) return true;
-      const double ulp = unit_of(register_type(type)) * (op.variant == "prod" ? 300 : 8);
-      return std::abs(value - wanted) <=
-             ulp * sum + unit_of(type) * std::abs(wanted) + 4 * least_of(type) + (op.variant == "prod" ? 1e-30 : 0);
+      const double units = op.variant == "prod" ? 300 : std::ranges::any_of(operands, repeats) ? kRepeated : 8;
+      return std::abs(value - wanted) <= units * unit_of(register_type(type)) * sum + unit_of(type) * std::abs(wanted) +
+                                             4 * least_of(type) + (op.variant == "prod" ? 1e-30 : 0);
     }
+    if (std::abs(wanted) >= bound && std::abs(value) >= bound) return std::signbit(value) == std::signbit(wanted);
     double units = is_storage_only(type) ? 1.01 : 0;  // rounded twice
     double floor = is_storage_only(type) ? least_of(type) : 0;
     if (op.row != nullptr && (op.row->basic == Basic::fma || op.row->ulp > 0)) {
