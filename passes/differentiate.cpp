@@ -1,10 +1,8 @@
 #include "passes/differentiate.hpp"
 
-#include <fmt/format.h>
 #include <algorithm>
-#include <iterator>
 
-#include "ir/graph/backward.hpp"
+#include "ir/graph/gradients.hpp"
 #include "ir/graph/rewrite.hpp"
 
 namespace tusk {
@@ -13,25 +11,6 @@ namespace {
 using namespace graph;
 
 const Value& value(const Function& function, int id) { return function.values[static_cast<std::size_t>(id)]; }
-
-// The backward pass behind the ops of the function, from the seeds to all that is wanted.
-Expected<std::vector<Operand>> append(Module& module, Function& function,
-                                      const std::vector<std::pair<Operand, Operand>>& seeds,
-                                      const std::vector<Operand>& wanted) {
-  std::vector<Op> ops;
-  Builder b(module, function, ops);
-  Cotangents cotangents;
-  for (const auto& [of, dy] : seeds) cotangents.add(b, of, dy);
-  CHECK(backward(b, function.ops, cotangents, wanted));
-  std::vector<Operand> gradients;
-  for (const Operand& x : wanted) {
-    const std::optional<Operand> dx = cotangents.find(x);
-    gradients.push_back(dx ? *dx : b.fill(b.type(x), 0));
-  }
-  if (b.problem) return *b.problem;
-  std::ranges::move(ops, std::back_inserter(function.ops));
-  return gradients;
-}
 
 // Trainable states and floating consts that the function reads.
 std::vector<Operand> floating_globals(const Module& module, const Function& function) {
@@ -79,7 +58,7 @@ Expected<Function> differentiate(Module& module, const Function& function, const
       out.result_names.push_back("d_" + module.globals[static_cast<std::size_t>(global.id)].path);
     }
   }
-  TRY(out.results, append(module, out, seeds, wanted));
+  TRY(out.results, append_backward(module, out, seeds, wanted));
   remove_dead_ops(out);
   // A gradient is called as the result, where that name is free.
   for (std::size_t i = 0; i < out.results.size(); ++i) {
@@ -90,17 +69,6 @@ Expected<Function> differentiate(Module& module, const Function& function, const
     }
   }
   return out;
-}
-
-Expected<std::vector<Operand>> append_gradients(Module& module, Function& function, const Operand& loss,
-                                                const std::vector<Operand>& wanted) {
-  const Type type = type_of(module, function, loss);
-  if (!is_float(type.dtype) || !type.shape.empty()) {
-    return error("loss-type", fmt::format("a loss is a floating scalar, found {}", str(type)));
-  }
-  Builder b(module, function, function.ops);
-  const Operand one = b.fill(type, 1);
-  return append(module, function, {{loss, one}}, wanted);
 }
 
 }  // namespace tusk

@@ -23,10 +23,4 @@ struct DifferentiateOptions {
 Expected<graph::Function> differentiate(graph::Module& module, const graph::Function& function,
                                         const DifferentiateOptions& options = {});
 
-/// Appends to `function` the gradients of a floating scalar by each of `wanted`, values or globals: what a training
-/// step is made of.
-Expected<std::vector<graph::Operand>> append_gradients(graph::Module& module, graph::Function& function,
-                                                       const graph::Operand& loss,
-                                                       const std::vector<graph::Operand>& wanted);
-
 }  // namespace tusk

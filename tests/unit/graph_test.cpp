@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ir/graph/bind.hpp"
+#include "ir/graph/gradients.hpp"
 #include "ir/graph/infix.hpp"
 #include "ir/graph/inline.hpp"
 #include "ir/graph/interpret.hpp"
