@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
+#include "frontend/training/optimizer_list.hpp"
 #include "ir/text/suggest.hpp"
 
 namespace tusk {
@@ -183,6 +185,25 @@ void FieldReader::read(const json& found, std::string_view field, Activation& va
     fail(fmt::format("{}: {}", field, failure.problem().message),
          "rewrite it with one of keras.activations, or register a layer of your own in its place");
   }
+}
+
+void FieldReader::read(const json& found, std::string_view field, LearningRate& value) const {
+  if (found.is_object()) {
+    value = schedule_from_config(found);
+    return;
+  }
+  if (!found.is_number()) expected(found, field, "a number or a schedule");
+  value = found.get<double>();
+}
+
+void FieldReader::read(const json& found, std::string_view, Optimizer& value) const {
+  value = optimizer_from_config(found);
+}
+
+void FieldReader::read(const json& found, std::string_view field, std::vector<double>& value) const {
+  if (!found.is_array() || !std::ranges::all_of(found, [](const json& each) { return each.is_number(); }))
+    expected(found, field, "numbers");
+  value = found.get<std::vector<double>>();
 }
 
 void FieldReader::read(const json& found, std::string_view field, layers::Numbers& value) const {

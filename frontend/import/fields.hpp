@@ -15,6 +15,7 @@
 
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/model.hpp"
+#include "frontend/training/optimizer.hpp"
 
 namespace tusk {
 
@@ -77,6 +78,9 @@ class FieldReader {
   void read(const nlohmann::json& found, std::string_view field, std::vector<InputDim>& value) const;
   void read(const nlohmann::json& found, std::string_view field, Activation& value) const;
   void read(const nlohmann::json& found, std::string_view field, Layer& value) const;
+  void read(const nlohmann::json& found, std::string_view field, LearningRate& value) const;
+  void read(const nlohmann::json& found, std::string_view field, Optimizer& value) const;
+  void read(const nlohmann::json& found, std::string_view field, std::vector<double>& value) const;
   void read(const nlohmann::json& found, std::string_view field, layers::Numbers& value) const;
   void read(const nlohmann::json& found, std::string_view field, layers::OutputShape& value) const;
   template <std::size_t axes>

@@ -120,8 +120,8 @@ std::optional<std::pair<std::string, std::int64_t>> least_of_one(const graph::Mo
 }
 
 graph::Module traced_once(const FunctionalImpl& model, const ModuleOptions& options, Symbols symbols,
-                          const Solved& solved) {
-  Trace trace(options.function, Trace::Weights::copied);
+                          const Solved& solved, Trace::Weights weights, const TraceBody& body) {
+  Trace trace(options.function, weights);
   trace.module.name = model.name();
   trace.module.symbols = symbols.list;
   std::vector<Tensor> arguments;
@@ -136,24 +136,22 @@ graph::Module traced_once(const FunctionalImpl& model, const ModuleOptions& opti
     }
     arguments.push_back(trace.parameter(model.input_names[i], std::move(type)));
   }
-  // const_cast: tracing a model does not change it, but `call` of a custom layer may keep notes.
-  for (const Tensor& result : const_cast<FunctionalImpl&>(model).call_all(arguments, {})) {
-    trace.function.results.push_back(trace.operand(result));
-  }
-  trace.function.result_names = model.output_names;
+  body(trace, arguments);
   trace.module.functions.push_back(std::move(trace.function));
   return std::move(trace.module);
 }
 
-// Extents that the model requires to be equal become one, and ranges begin where it can work: it is traced again with
-// what has been found.
-graph::Module traced(const FunctionalImpl& model, const ModuleOptions& options) {
+}  // namespace
+
+graph::Module traced_module(const Model& given, const ModuleOptions& options, Trace::Weights weights,
+                            const TraceBody& body) {
+  const FunctionalImpl& model = given.functional();
   Symbols symbols = symbols_of(model);
   fix_batch(model, symbols.list);
   apply_ranges(options.dims, symbols.list);
   Solved solved;
   while (true) {
-    graph::Module module = traced_once(model, options, symbols, solved);
+    graph::Module module = traced_once(model, options, symbols, solved, weights, body);
     if (const auto least = least_of_one(module)) {
       graph::Symbol& symbol = *std::ranges::find(symbols.list, least->first, &graph::Symbol::name);
       symbol.low = (least->second + symbol.step - 1) / symbol.step * symbol.step;
@@ -189,10 +187,15 @@ graph::Module traced(const FunctionalImpl& model, const ModuleOptions& options) 
   }
 }
 
-}  // namespace
-
 Expected<graph::Module> to_module(const Model& model, const ModuleOptions& options) {
-  return catch_errors([&] { return traced(model.functional(), options); });
+  return catch_errors([&] {
+    return traced_module(model, options, Trace::Weights::copied,
+                         [&](Trace& trace, const std::vector<Tensor>& arguments) {
+                           for (const Tensor& result : model.functional().call_all(arguments, {}))
+                             trace.function.results.push_back(trace.operand(result));
+                           trace.function.result_names = model.output_names();
+                         });
+  });
 }
 
 }  // namespace tusk

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "frontend/model/emit.hpp"
 #include "frontend/model/error.hpp"
 #include "frontend/model/layer.hpp"
+#include "ir/graph/gradients.hpp"
 
 namespace tusk {
 namespace {
@@ -173,18 +176,68 @@ graph::Operand Trace::operand(const Tensor& of) {
   throw Error(error("tensor-empty", "a Tensor is used that no call has made"));
 }
 
-graph::Operand Trace::read(const Variable& variable) {
+int Trace::global_of(const Variable& variable) {
   auto it = globals_.find(variable);
   if (it == globals_.end()) {
     const int id = add_global(joined(path_, variable.name()), variable.type(),
-                              weights_ == Weights::copied ? variable.value() : Array());
+                              weights_ == Weights::described ? Array() : variable.value());
+    graph::Global& global = module.globals[static_cast<std::size_t>(id)];
+    global.is_state = weights_ == Weights::states;
+    global.trainable = global.is_state && variable.trainable();
     it = globals_.emplace(variable, id).first;
   }
-  const graph::Operand global = graph::Operand::global(it->second);
-  if (!variable.autocast() || !is_float(variable.type().dtype) || variable.type().dtype == compute_) return global;
+  return it->second;
+}
+
+graph::Operand Trace::read(const Variable& variable) {
+  const auto assigned = assigned_.find(variable);
+  const graph::Operand value =
+      assigned != assigned_.end() ? assigned->second : graph::Operand::global(global_of(variable));
+  if (!variable.autocast() || !is_float(variable.type().dtype) || variable.type().dtype == compute_) return value;
   const auto [casted, is_new] = casted_.try_emplace({variable, compute_});
-  if (is_new) casted->second = operand(add("cast", {global}, {{{"to", compute_}}}, variable.name()).front());
+  if (is_new) casted->second = operand(add("cast", {value}, {{{"to", compute_}}}, variable.name()).front());
   return casted->second;
+}
+
+void Trace::assign(const Variable& variable, const Tensor& value) {
+  const int global = global_of(variable);
+  const Tensor kept = emit::cast(value, variable.type().dtype);
+  if (kept.type() != variable.type()) {
+    throw Error(error("assign-shape", fmt::format("{} has shape {}, what is assigned {}", variable.name(),
+                                                  keras_shape(variable.type().shape), keras_shape(kept.shape()))));
+  }
+  const graph::Operand now = operand(kept);
+  const auto known = std::ranges::find(function.updates, global, &graph::Update::global);
+  if (known != function.updates.end()) {
+    known->value = now;
+  } else {
+    function.updates.push_back({global, now});
+  }
+  assigned_[variable] = now;
+  std::erase_if(casted_, [&](const auto& entry) { return entry.first.first == variable; });
+}
+
+std::vector<Tensor> Trace::gradients(const Tensor& loss, const std::vector<Tensor>& wanted) {
+  std::vector<graph::Operand> of;
+  for (const Tensor& x : wanted)
+    of.push_back(x.variable() != nullptr ? graph::Operand::global(global_of(*x.variable())) : operand(x));
+  const auto found = graph::append_gradients(module, function, operand(loss), of);
+  if (!found) throw Error(found.problem());
+  std::vector<Tensor> out;
+  for (const graph::Operand& gradient : *found) out.push_back(tensor(gradient));
+  return out;
+}
+
+void Trace::next_function(std::string name) {
+  module.functions.push_back(std::exchange(function, {}));
+  function.name = std::move(name);
+  assigned_.clear();
+  casted_.clear();
+  calls_ = 0;
+}
+
+const std::string& Trace::path_of(const Variable& variable) {
+  return module.globals[static_cast<std::size_t>(global_of(variable))].path;
 }
 
 Tensor Trace::value(const Tensor& tensor) {

@@ -34,8 +34,9 @@ using ScanBody =
 class Trace {
  public:
   enum class Weights {
-    described,  // types only: to find the shapes of a layer's results
-    copied,
+    described,  // constants, types only: to find the shapes of a layer's results
+    copied,     // constants
+    states,     // that functions may update
   };
   Trace(std::string function, Weights weights);
   ~Trace();
@@ -58,6 +59,15 @@ class Trace {
   /// A constant of the module, named after the layer that is running.
   Tensor constant(std::string_view name, Array value);
 
+  /// A new value for a variable, when the function returns; whoever reads it from now on reads that.
+  void assign(const Variable& variable, const Tensor& value);
+  /// The gradients of a scalar by variables and traced tensors.
+  std::vector<Tensor> gradients(const Tensor& loss, const std::vector<Tensor>& wanted);
+  /// Puts the function into the module and begins another one with the same weights.
+  void next_function(std::string name);
+  /// The path of a variable that has been read.
+  const std::string& path_of(const Variable& variable);
+
   graph::Operand operand(const Tensor& tensor);
   /// A variable as the running layer reads it; any other tensor itself.
   static Tensor value(const Tensor& tensor);
@@ -72,6 +82,7 @@ class Trace {
                             std::string_view suffix, std::vector<graph::Region> regions);
   Tensor tensor(graph::Operand operand);
   graph::Operand read(const Variable& variable);
+  int global_of(const Variable& variable);
   int add_global(std::string path, const graph::Type& type, Array value);
 
   static constexpr std::int64_t kMostCalls = 1 << 16;  // models inside of models double them at each height
@@ -82,6 +93,7 @@ class Trace {
   DType compute_ = DType::f32;
   std::map<Variable, int> globals_;
   graph::NamesInUse global_names_;
+  std::map<Variable, graph::Operand> assigned_;
   std::map<std::pair<Variable, DType>, graph::Operand> casted_;  // where the ops that are being added can read it
   std::map<const LayerBase*, std::string> paths_;  // of every layer that has run: where its weights are named
   Trace* outer_;

@@ -1,0 +1,151 @@
+// Optimizers: how gradients change weights. What they keep between steps are variables, and a step of theirs is traced:
+// it becomes part of the compiled training step. https://keras.io/api/optimizers/
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "frontend/model/names.hpp"
+#include "frontend/model/tensor.hpp"
+#include "frontend/training/schedules.hpp"
+
+namespace tusk {
+
+/// What every optimizer takes (the arguments of keras.optimizers.Optimizer).
+struct OptimizerOptions {
+  LearningRate learning_rate = 0.001;
+  std::optional<double> weight_decay, clipnorm, clipvalue, global_clipnorm;
+  bool use_ema = false;
+  double ema_momentum = 0.99;
+  std::optional<std::int64_t> ema_overwrite_frequency;
+  std::optional<double> loss_scale_factor;
+  std::optional<std::int64_t> gradient_accumulation_steps;
+};
+
+/// A weight that is trained, and its path in the model ("dense/kernel").
+struct TrainedWeight {
+  Variable variable;
+  std::string path;
+};
+
+class OptimizerBase {
+ public:
+  virtual ~OptimizerBase() = default;
+
+  std::string_view class_name() const { return class_name_; }
+  const std::string& name() const { return name_; }
+
+  /// Makes the variables, once.
+  void build(const std::vector<TrainedWeight>& weights);
+  bool built() const { return built_; }
+  /// Iteration, learning rate (unless it is a schedule), averages, accumulators, then those of the class: the order of
+  /// Keras' files.
+  const std::vector<Variable>& variables() const { return variables_; }
+
+  /// Traced: new values for the weights, in their order, and for all variables, if the condition holds (an empty tensor
+  /// always does). Requires: it is built.
+  virtual void apply(const std::vector<Tensor>& gradients, const Tensor& condition = {});
+  /// Traced: the loss as it is differentiated.
+  virtual Tensor scaled(const Tensor& loss) const;
+
+  /// Set once, by the handle that makes it.
+  void set_identity(std::string_view class_name, std::string name, OptimizerOptions options);
+  /// Weights whose path has one of these texts in it are not decayed.
+  void exclude_from_weight_decay(std::vector<std::string> texts) { undecayed_ = std::move(texts); }
+
+ protected:
+  /// One weight of one step: scalars are of the weight's dtype. `step` counts from 1.
+  struct Update {
+    std::size_t index;
+    Tensor weight, gradient, rate, step;
+  };
+
+  /// Makes the class' own variables.
+  virtual void build_slots(const std::vector<TrainedWeight>& weights) = 0;
+  /// Before the updates of a step.
+  virtual void begin_step(const Tensor& /*step*/) {}
+  /// The new weight.
+  virtual Tensor updated(const Update& update) = 0;
+  virtual bool decays(const TrainedWeight& weight) const;
+  virtual std::optional<double> weight_decay_of(const TrainedWeight& weight) const;
+
+  /// A variable of the weight's shape (or another), called path_slot.
+  Variable add_slot(const TrainedWeight& weight, std::string_view slot, double initial = 0);
+  Variable add_slot(const TrainedWeight& weight, std::string_view slot, const std::vector<std::int64_t>& shape,
+                    double initial = 0);
+  Variable add_scalar(std::string name, DType type, double value);
+  /// The slot `slot` of every weight.
+  std::vector<Variable> add_slots(const std::vector<TrainedWeight>& weights, std::string_view slot, double initial = 0);
+  static Tensor read(const Variable& variable);
+  /// A new value of a variable of the class; it stays what it was in steps that only add up gradients.
+  void assign(const Variable& variable, const Tensor& value);
+  /// A new value of a variable, if the condition of the step holds.
+  void set(const Variable& variable, const Tensor& value);
+  /// Another optimizer's variables behind those so far.
+  void add_variables(const std::vector<Variable>& variables);
+
+  const OptimizerOptions& options() const { return options_; }
+
+ private:
+  std::vector<Tensor> clipped(std::vector<Tensor> gradients) const;
+  void average(const Variable& average, const Tensor& iterations, Tensor& weight);
+
+  std::string_view class_name_;
+  std::string name_;
+  OptimizerOptions options_;
+  bool built_ = false;
+  std::vector<TrainedWeight> weights_;
+  std::vector<Variable> variables_, averages_, accumulators_;
+  Variable iteration_, learning_rate_;
+  std::vector<std::string> undecayed_;
+  Tensor condition_;  // of the step that is being traced: whether it changes anything; empty: it does
+  Tensor applies_;    // whether it changes weights
+};
+
+/// A handle of any optimizer; copies share it.
+class Optimizer {
+ public:
+  Optimizer() = default;
+  explicit Optimizer(std::shared_ptr<OptimizerBase> optimizer) : optimizer_(std::move(optimizer)) {}
+
+  std::string_view class_name() const { return optimizer_->class_name(); }
+  const std::string& name() const { return optimizer_->name(); }
+  const std::vector<Variable>& variables() const { return optimizer_->variables(); }
+  OptimizerBase& base() const { return *optimizer_; }
+  explicit operator bool() const { return optimizer_ != nullptr; }
+
+ private:
+  std::shared_ptr<OptimizerBase> optimizer_;
+};
+
+/// The handle of an optimizer `Impl`: optimizers::Adam({.learning_rate = 0.01}).
+template <class Impl>
+class OptimizerOf : public Optimizer {
+ public:
+  using Config = typename Impl::Config;
+  OptimizerOf() : OptimizerOf(Config{}) {}
+  OptimizerOf(Config config) : Optimizer(make(std::move(config))) {}  // NOLINT: braces are Python's keyword arguments
+
+ private:
+  static std::shared_ptr<Impl> make(Config config) {
+    auto optimizer = std::make_shared<Impl>();
+    OptimizerOptions options;
+    if constexpr (requires { config.use_ema; }) {
+      options = {config.learning_rate,     config.weight_decay,
+                 config.clipnorm,          config.clipvalue,
+                 config.global_clipnorm,   config.use_ema,
+                 config.ema_momentum,      config.ema_overwrite_frequency,
+                 config.loss_scale_factor, config.gradient_accumulation_steps};
+    }
+    optimizer->set_identity(class_name_of<Impl>(), config.name, std::move(options));
+    optimizer->config = std::move(config);
+    return optimizer;
+  }
+};
+
+}  // namespace tusk

@@ -1,0 +1,26 @@
+// Which optimizers and schedules there are: by class for configurations, by name for compile.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "frontend/training/optimizer.hpp"
+
+namespace tusk {
+
+/// "adam", "RMSprop": Keras' names in any case, with defaults. Throws [optimizer-name] for any other.
+Optimizer optimizer_named(std::string_view name);
+
+/// An optimizer from {"class_name": ..., "config": {...}}, as files have it, or from a name. Throws what is wrong in
+/// it.
+Optimizer optimizer_from_config(const nlohmann::json& config);
+
+/// The same for a schedule.
+Schedule schedule_from_config(const nlohmann::json& config);
+
+/// The classes, in alphabetical order.
+std::vector<std::string_view> optimizer_classes();
+
+}  // namespace tusk

@@ -1,0 +1,159 @@
+// Training steps against those of Keras, state by state: by the graph interpreter in double.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "frontend/files/json.hpp"
+#include "frontend/files/npy.hpp"
+#include "frontend/import/load_model.hpp"
+#include "frontend/training/loss_list.hpp"
+#include "frontend/training/optimizer_list.hpp"
+#include "frontend/training/train_step.hpp"
+#include "ir/graph/bind.hpp"
+#include "ir/graph/interpret.hpp"
+#include "ir/graph/verify.hpp"
+
+namespace tusk {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using Arrays = std::map<std::string, Array>;
+
+fs::path shared() {
+  const char* given = std::getenv("TUSK_SHARED");
+  return given != nullptr ? given : TUSK_SHARED_DEFAULT;
+}
+
+Target target_of(const Array& array) {
+  Target target{array.dtype(), {}};
+  for (std::size_t i = 1; i < array.shape().size(); ++i) target.shape.push_back(Dim(array.shape()[i]));
+  return target;
+}
+
+struct Difference {
+  double worst = 0;  // of what is allowed
+  std::string where;
+  int arrays = 0;
+
+  void compare(const std::string& name, const Array& got, const Array& wanted, double atol, double relative) {
+    ++arrays;
+    if (got.shape() != wanted.shape()) {
+      worst = INFINITY;
+      where = name + " has another shape";
+      return;
+    }
+    double largest = 0;
+    for (std::int64_t i = 0; i < wanted.size(); ++i) largest = std::max(largest, std::abs(wanted.at(i)));
+    const double allowed = std::max(atol, relative * largest);
+    for (std::int64_t i = 0; i < wanted.size(); ++i) {
+      double apart = std::abs(got.at(i) - wanted.at(i)) / allowed;
+      if (got.at(i) == wanted.at(i)) apart = 0;
+      if (!(apart <= worst)) {
+        worst = std::isnan(apart) ? INFINITY : apart;
+        where = fmt::format("{}[{}] is {}, recorded {}", name, i, got.at(i), wanted.at(i));
+      }
+    }
+  }
+};
+
+// The states of a module by path, as numbers that a step may change.
+void run_step(graph::Module& module, const std::vector<Array>& inputs, Array& loss) {
+  const graph::Function& function = module.functions.front();
+  std::vector<std::vector<std::int64_t>> shapes;
+  for (const Array& input : inputs) shapes.push_back(input.shape());
+  const auto symbols = graph::bind_symbols(module, function, shapes);
+  if (!symbols) throw Error(symbols.problem());
+  const auto results = graph::interpret(module, function, inputs, *symbols);
+  if (!results) throw Error(results.problem());
+  loss = results->front();
+  for (std::size_t i = 0; i < function.updates.size(); ++i) {
+    graph::Global& state = module.globals[static_cast<std::size_t>(function.updates[i].global)];
+    state.value = (*results)[function.results.size() + i].converted(state.type.dtype);
+  }
+}
+
+Difference check_training(const json& entry, const fs::path& model_file, const Arrays& arrays) {
+  const Expected<LoadedModel> loaded = read_model(model_file);
+  if (!loaded) throw Error(loaded.problem());
+  const Model& model = loaded->model;
+  const json& config = entry["compile_config"];
+  TrainingPlan plan;
+  plan.optimizer = optimizer_from_config(config["optimizer"]);
+  plan.losses = {loss_from_config(config["loss"])};
+  plan.targets = {target_of(arrays.at("step/1/y/0"))};
+  auto module = to_training_module(model, plan);
+  if (!module) throw Error(module.problem());
+  const Status verified = graph::verify(*module);
+  if (!verified) throw Error(verified.problem());
+
+  Difference difference;
+  const double atol = entry["atol"]["var"];
+  for (int step = 1; step <= entry["steps"].get<int>(); ++step) {
+    const std::string prefix = fmt::format("step/{}/", step);
+    std::vector<Array> inputs;
+    for (const std::string& name : model.input_names()) inputs.push_back(arrays.at(prefix + "in/" + name));
+    inputs.push_back(arrays.at(prefix + "y/0"));
+    Array loss;
+    run_step(*module, inputs, loss);
+    difference.compare(prefix + "loss", loss, arrays.at(prefix + "loss"), entry["atol"]["loss"], 2e-6);
+    for (const json& variable : entry["variables"]) {
+      const auto path = variable["path"].get<std::string>();
+      const int global = module->global_named(path);
+      if (global < 0) throw Error(error("test", "no state is called " + path));
+      difference.compare(prefix + path, module->globals[static_cast<std::size_t>(global)].value,
+                         arrays.at(prefix + "var/" + path), atol, 1e-5);
+    }
+    const std::vector<Variable>& states = plan.optimizer.variables();
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      const auto recorded = arrays.find(fmt::format("{}opt/{}", prefix, i));
+      if (recorded == arrays.end()) continue;
+      const int global = module->global_named(states[i].name());
+      if (global < 0) continue;  // a placeholder that no step reads
+      difference.compare(prefix + states[i].name(), module->globals[static_cast<std::size_t>(global)].value,
+                         recorded->second, atol, 1e-5);
+    }
+  }
+  return difference;
+}
+
+TEST(Training, OptimizersAgreeWithKeras) {
+  const fs::path folder = shared() / "goldens";
+  if (!fs::exists(folder / "manifest.json")) GTEST_SKIP() << "left out: the recorded trainings of " << folder;
+  std::ifstream file(folder / "manifest.json");
+  const json manifest = json::parse(file);
+  int cases = 0;
+  int compared = 0;
+  int left_out = 0;
+  double worst = 0;
+  for (const json& entry : manifest["goldens"]) {
+    if (entry.value("category", "") != "optimizers") continue;
+    const auto name = entry["name"].get<std::string>();
+    if (!entry.contains("atol")) {  // Keras' backends differ: the unit tests have the formula
+      ++left_out;
+      continue;
+    }
+    const auto arrays = read_npz(folder / (name + ".npz"));
+    ASSERT_TRUE(arrays) << arrays.problem().str();
+    try {
+      const Difference difference = check_training(entry, folder / (name + ".keras"), *arrays);
+      EXPECT_LE(difference.worst, 1) << name << ": " << difference.where;
+      worst = std::max(worst, difference.worst);
+      compared += difference.arrays;
+    } catch (const Error& problem) {
+      ADD_FAILURE() << name << "\n" << problem.what();
+    }
+    ++cases;
+  }
+  EXPECT_GE(cases, 40);
+  fmt::print("{} trainings, {} arrays, worst {:.2f} of what is allowed; {} left out\n", cases, compared, worst,
+             left_out);
+}
+
+}  // namespace
+}  // namespace tusk
