@@ -11,6 +11,7 @@
 #include "frontend/files/json.hpp"
 #include "frontend/files/npy.hpp"
 #include "frontend/import/load_model.hpp"
+#include "frontend/model/trace.hpp"
 #include "frontend/training/loss_list.hpp"
 #include "frontend/training/optimizer_list.hpp"
 #include "frontend/training/train_step.hpp"
@@ -153,6 +154,39 @@ TEST(Training, OptimizersAgreeWithKeras) {
   EXPECT_GE(cases, 40);
   fmt::print("{} trainings, {} arrays, worst {:.2f} of what is allowed; {} left out\n", cases, compared, worst,
              left_out);
+}
+
+TEST(Training, SchedulesAgreeWithKeras) {
+  const fs::path folder = shared() / "goldens";
+  if (!fs::exists(folder / "manifest.json")) GTEST_SKIP() << "left out: the recorded schedules of " << folder;
+  std::ifstream file(folder / "manifest.json");
+  const json manifest = json::parse(file);
+  int cases = 0;
+  for (const json& entry : manifest["goldens"]) {
+    if (entry.value("kind", "") != "schedule") continue;
+    const auto name = entry["name"].get<std::string>();
+    const auto arrays = read_npz(folder / (name + ".npz"));
+    ASSERT_TRUE(arrays) << arrays.problem().str();
+    const Schedule schedule = schedule_from_config(entry["config"]);
+    Trace trace("rate", Trace::Weights::copied);
+    const Tensor step = trace.parameter("step", {DType::i64, {}});
+    trace.function.results = {trace.operand(schedule(step))};
+    trace.function.result_names = {"rate"};
+    trace.module.functions.push_back(std::move(trace.function));
+    Difference difference;
+    const Array& steps = arrays->at("step");
+    const Array& values = arrays->at("value_int64_tensor");
+    Array rates(DType::f32, steps.shape());
+    for (std::int64_t i = 0; i < steps.size(); ++i) {
+      const auto rate = graph::interpret(trace.module, "rate", {Array::splat(DType::i64, {}, steps.at(i))}, {});
+      ASSERT_TRUE(rate) << rate.problem().str();
+      rates.set(i, rate->front().at(0));
+    }
+    difference.compare("rate", rates, values, 0, 2e-6);
+    EXPECT_LE(difference.worst, 1) << name << ": " << difference.where;
+    ++cases;
+  }
+  EXPECT_GE(cases, 10);
 }
 
 }  // namespace
