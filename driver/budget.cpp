@@ -96,9 +96,9 @@ Expected<Budget> budget_of(const graph::Module& module, const CompileOptions& op
     counter.of(slash == std::string::npos ? global.path : global.path.substr(0, slash)).weight_bytes +=
         static_cast<std::int64_t>(global.value.bytes().size());
   }
-  for (const int tensor : kernel::constant_tensors(function)) {
-    const auto index = static_cast<std::size_t>(function.tensors[static_cast<std::size_t>(tensor)].constant);
-    const auto bytes = static_cast<std::int64_t>(program.constants[index].value.bytes().size());
+  for (const int tensor : kernel::global_tensors(function, kernel::Tensor::Place::constant)) {
+    const auto index = static_cast<std::size_t>(function.tensors[static_cast<std::size_t>(tensor)].global);
+    const auto bytes = static_cast<std::int64_t>(program.globals[index].value.bytes().size());
     budget.weight_bytes += (bytes + 63) / 64 * 64;  // each begins at a multiple of 64
   }
   budget.layers = std::move(counter.layers);

@@ -91,7 +91,8 @@ class Layouts {
     const int to = step.results[0];
     if (tensor(to).place != Tensor::Place::arena || writes(to) != 1) return false;
     const int from = step.args[0];
-    if (writes(root(from)) > 1) return false;  // a carry changes under the view
+    if (writes(root(from)) > (tensor(root(from)).place == Tensor::Place::state ? 0 : 1))
+      return false;  // a carry or a state changes under the view
     const std::optional<Map> map = map_of(step);
     if (!map || !kernel::at_least_zero(map->offset, range_of_)) return false;  // the end of an axis that may be empty
     // Views of the result exist only if its elements lie dense, as they were made for.
@@ -124,8 +125,36 @@ class Layouts {
     if (has_views(from) && tensor(to).strides != kernel::dense_strides(tensor(to).shape)) return false;
     // A carry is read until its end of the body; its new value must not move there early.
     if (tensor(root(to)).place == Tensor::Place::arena && count(function_.steps, root(to), true) > 0) return false;
+    if (tensor(to).place == Tensor::Place::state && !may_overwrite(steps, at)) return false;
     retarget(from, root(to), tensor(to).place == Tensor::Place::view ? tensor(to).offset : Dim(0), tensor(to).strides);
     return true;
+  }
+
+  // The copy into a state may go: from its producer on nothing reads the old value, and the producer itself reads it at
+  // the point that it writes, if at all.
+  bool may_overwrite(const std::vector<Step>& steps, std::size_t at) {
+    const int from = steps[at].args[0];
+    const int state = steps[at].results[0];
+    if (&steps != &function_.steps) return false;
+    std::size_t producer = at;
+    while (producer > 0 && std::ranges::find(steps[producer].results, from) == steps[producer].results.end())
+      --producer;
+    for (std::size_t i = producer + 1; i < at; ++i) {
+      if (reads(steps[i], state)) return false;
+    }
+    const Step& step = steps[producer];
+    const Kernel& kernel = program_.kernels[static_cast<std::size_t>(step.kernel)];
+    const kernel::Schedule& schedule = program_.schedules[static_cast<std::size_t>(step.kernel)];
+    for (std::size_t k = 0; k < step.args.size(); ++k) {
+      if (root(step.args[k]) != state) continue;
+      if (step.args[k] != state || !kernel::reads_pointwise(kernel, schedule, kernel.params[k].name)) return false;
+    }
+    return true;
+  }
+
+  bool reads(const Step& step, int state) {
+    return std::ranges::any_of(step.args, [&](int id) { return root(id) == state; }) ||
+           std::ranges::any_of(step.body, [&](const Step& inner) { return reads(inner, state); });
   }
 
   void retarget(int id, int base, const Dim& offset, const std::vector<Dim>& strides) {

@@ -134,6 +134,12 @@ class Fusion {
     return count;
   }
 
+  // A carry is written twice; a state has a value before it is written.
+  bool changes(int id) const {
+    const int times = writers(id, function_->steps);
+    return times > (tensor(id).place == Tensor::Place::state ? 0 : 1);
+  }
+
   static const std::string& param_of(const Kernel& kernel, const Step& step, int id) {
     const auto it = std::find(step.args.begin(), step.args.end(), id);
     return kernel.params[static_cast<std::size_t>(it - step.args.begin())].name;
@@ -150,7 +156,7 @@ class Fusion {
     if (source->type != register_type(stage.type) || view.params[0].type != stage.type) return false;
     if (std::any_of(source->operands.begin(), source->operands.end(), has_data_or_division)) return false;
     const int result = step.results[0];
-    if (writers(step.args[0], function_->steps) > 1 || writers(result, function_->steps) > 1) return false;  // a carry
+    if (changes(step.args[0]) || changes(result)) return false;
     const Readers uses = readers(result, steps);
     if (uses.elsewhere || uses.steps.empty()) return false;
     // Out of range of y is not out of range of x, unless both have the same axes in another order.
@@ -220,7 +226,7 @@ class Fusion {
       for (std::size_t p = i; p-- > 0;) {
         if (steps[p].kind != Step::Kind::call || steps[p].results != std::vector<int>{arg}) continue;
         const Readers uses = readers(arg, steps);
-        if (uses.elsewhere || uses.steps.size() != 1 || writers(arg, function_->steps) > 1) break;
+        if (uses.elsewhere || uses.steps.size() != 1 || changes(arg)) break;
         if (overwritten_between(steps, p, i) || overwrites_operand(steps[p], steps[i])) break;
         if (may_join(kernel_of(steps[p]), schedule_of(steps[p]), consumer, param_of(consumer, steps[i], arg))) return p;
         break;

@@ -47,7 +47,10 @@ std::string unique_in(std::set<std::string>& taken, const std::string& name) {
 
 class Lowering {
  public:
-  explicit Lowering(const graph::Module& module) : module_(module) {
+  explicit Lowering(const graph::Module& module) : module_(module), changes_(module.globals.size(), false) {
+    for (const graph::Function& function : module.functions) {
+      for (const graph::Update& update : function.updates) changes_[static_cast<std::size_t>(update.global)] = true;
+    }
     program_.name = module.name;
     program_.profile = module.profile;
     for (const graph::Symbol& symbol : module.symbols) {
@@ -64,11 +67,6 @@ class Lowering {
 
  private:
   Status lower_function(const graph::Function& source) {
-    if (!source.updates.empty()) {
-      const graph::Global& state = module_.globals[static_cast<std::size_t>(source.updates[0].global)];
-      return error("lower-update",
-                   fmt::format("updates of states are not lowered yet; `{}` updates `@{}`", source.name, state.path));
-    }
     CHECK(graph::check_weights(module_, source));
     kernel::Function target;
     target.name = source.name;
@@ -93,6 +91,7 @@ class Lowering {
     for (std::size_t i = 0; i < source.results.size(); ++i) {
       target.outputs.push_back(add_output(source.results[i], result_names[i], target.steps));
     }
+    add_updates(source.updates, target.steps);
     program_.functions.push_back(std::move(target));
     return done();
   }
@@ -120,12 +119,14 @@ class Lowering {
     return id;
   }
 
-  int constant(const std::string& path, const Array& value) {
-    for (std::size_t i = 0; i < program_.constants.size(); ++i) {
-      if (program_.constants[i].path == path) return static_cast<int>(i);
+  int constant(const std::string& path, const Array& value) { return add_global({path, value}); }
+
+  int add_global(kernel::Global global) {
+    for (std::size_t i = 0; i < program_.globals.size(); ++i) {
+      if (program_.globals[i].path == global.path) return static_cast<int>(i);
     }
-    program_.constants.push_back({path, value});
-    return static_cast<int>(program_.constants.size()) - 1;
+    program_.globals.push_back(std::move(global));
+    return static_cast<int>(program_.globals.size()) - 1;
   }
 
   int tensor_of(const Operand& operand) {
@@ -133,8 +134,10 @@ class Lowering {
     const auto [it, fresh] = tensor_of_global_.try_emplace(operand.id, -1);
     if (fresh) {
       const graph::Global& global = module_.globals[static_cast<std::size_t>(operand.id)];
-      it->second = add_tensor(global.path, global.type, Tensor::Place::constant);
-      tensor(it->second).constant = constant(global.path, global.value);
+      // A state that no function changes is a constant.
+      const bool changes = changes_[static_cast<std::size_t>(operand.id)];
+      it->second = add_tensor(global.path, global.type, changes ? Tensor::Place::state : Tensor::Place::constant);
+      tensor(it->second).global = add_global({global.path, global.value, changes, changes && global.trainable});
     }
     return it->second;
   }
@@ -171,6 +174,26 @@ class Lowering {
     steps.push_back(copy(from, to, ""));
     return to;
   }
+
+  // States change when the function returns: new values stand behind everything that reads the old ones.
+  void add_updates(const std::vector<graph::Update>& updates, std::vector<kernel::Step>& steps) {
+    std::vector<std::pair<int, int>> copies;
+    for (const graph::Update& update : updates) {
+      int from = tensor_of(update.value);
+      const int to = tensor_of(Operand::global(update.global));
+      if (from == to) continue;
+      if (tensor(root(from)).place == Tensor::Place::state) {
+        const int aside =
+            add_tensor(tensor(from).name + "_old", {tensor(from).type, tensor(from).shape}, Tensor::Place::arena);
+        steps.push_back(copy(from, aside, ""));
+        from = aside;
+      }
+      copies.emplace_back(from, to);
+    }
+    for (const auto& [from, to] : copies) steps.push_back(copy(from, to, ""));
+  }
+
+  int root(int id) { return tensor(id).place == Tensor::Place::view ? tensor(id).base : id; }
 
   kernel::Step copy(int from, int to, const std::string& layer) {
     kernel::Kernel kernel;
@@ -211,7 +234,7 @@ class Lowering {
       const graph::Value& result = value(op.results[0]);
       const int id = add_tensor(result.name, result.type, Tensor::Place::constant);
       const std::string path = fmt::format("{}.{}", source_->name, tensor(id).name);
-      tensor(id).constant = constant(path, std::get<Array>(graph::attr_of(op, "value")));
+      tensor(id).global = constant(path, std::get<Array>(graph::attr_of(op, "value")));
       tensor_of_value_[static_cast<std::size_t>(op.results[0])] = id;
       return done();
     }
@@ -408,6 +431,7 @@ class Lowering {
   }
 
   const graph::Module& module_;
+  std::vector<bool> changes_;  // globals that a function updates
   kernel::Program program_;
   const graph::Function* source_ = nullptr;
   kernel::Function* target_ = nullptr;

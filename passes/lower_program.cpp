@@ -36,13 +36,33 @@ class Lowering {
     name_tensors(function);
     for (const int id : function.inputs) add_buffer(func, function, id, true);
     for (const int id : function.outputs) add_buffer(func, function, id, false);
-    for (const int id : constant_tensors(function)) add_buffer(func, function, id, true);
+    for (const int id : global_tensors(function, Tensor::Place::constant)) add_buffer(func, function, id, true);
+    for (const int id : global_tensors(function, Tensor::Place::state))
+      add_buffer(func, function, id, !writes(function, id));
     func.buffers.push_back({"arena", DType::u8, false, 64, fmt::format("{} bytes", function.arena_bytes)});
     for (const kernel::Symbol& symbol : program_.symbols) func.scalars.push_back({symbol.name, {DType::index, 1}});
     frame_of_.clear();
     frames_ = {{"", &func.body}};
     calls(function, function.steps, func.body);
     return func;
+  }
+
+  static bool is_global(const Tensor& t) {
+    return t.place == Tensor::Place::constant || t.place == Tensor::Place::state;
+  }
+
+  // Whether a step writes into the memory of a state.
+  static bool writes(const kernel::Function& function, int state) {
+    const std::function<bool(const std::vector<Step>&)> any = [&](const std::vector<Step>& steps) {
+      return std::ranges::any_of(steps, [&](const Step& step) {
+        return any(step.body) || std::ranges::any_of(step.results, [&](int id) {
+                 const Tensor& t = tensor(function, id);
+                 const Tensor& root = t.place == Tensor::Place::view ? tensor(function, t.base) : t;
+                 return root.place == Tensor::Place::state && root.global == tensor(function, state).global;
+               });
+      });
+    };
+    return any(function.steps);
   }
 
   static const Tensor& tensor(const kernel::Function& function, int id) {
@@ -71,7 +91,7 @@ class Lowering {
 
   void add_buffer(loop::Func& func, const kernel::Function& function, int id, bool constant) const {
     const Tensor& t = tensor(function, id);
-    const std::int64_t align = t.place == Tensor::Place::constant ? 64 : 0;
+    const std::int64_t align = is_global(t) ? 64 : 0;
     func.buffers.push_back({name_of(id), t.type, constant, align, shape_str(t.shape)});
   }
 
@@ -86,10 +106,8 @@ class Lowering {
   // The name of a tensor's buffer.
   std::string buffer(const kernel::Function& function, int id) {
     const Tensor& t = tensor(function, id);
-    if (t.place == Tensor::Place::constant) {  // several tensors may name one constant
-      const auto same = [&](const Tensor& other) {
-        return other.place == Tensor::Place::constant && other.constant == t.constant;
-      };
+    if (is_global(t)) {  // several tensors may name one
+      const auto same = [&](const Tensor& other) { return other.place == t.place && other.global == t.global; };
       return name_of(static_cast<int>(std::ranges::find_if(function.tensors, same) - function.tensors.begin()));
     }
     const bool arena = t.place == Tensor::Place::arena;

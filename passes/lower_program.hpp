@@ -12,7 +12,7 @@ struct LowerOptions {
 };
 
 /// Requires: planned memory (with the same schedule). Ensures: one loop function for each kernel and layout, shared by
-/// equal ones; one entry for each function, whose buffers are its inputs, outputs, constants and the arena, whose
+/// equal ones; one entry for each function, whose buffers are its inputs, outputs, constants, states and the arena, whose
 /// scalars are the module's symbols.
 loop::Module lower_program(const kernel::Program& program, const LowerOptions& options = {});
 

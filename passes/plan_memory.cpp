@@ -12,8 +12,6 @@
 namespace tusk {
 namespace {
 
-using kernel::Expr;
-using kernel::ExprRef;
 using kernel::Kernel;
 using kernel::Schedule;
 using kernel::Stage;
@@ -126,42 +124,6 @@ class Lifetimes {
   int position_ = 0;
   int next_loop_ = 0;
 };
-
-// --- in place
-
-// The kernel reads `param` at the very point that it writes, and nowhere else, so the result may lie over it.
-bool pointwise_in(const Kernel& kernel, const Schedule& schedule, const std::string& param) {
-  if (kernel.results.size() != 1 || kernel.stages.size() != schedule.inline_stages.size() + 1) return false;
-  const auto identity = [](const Expr& load, const Stage& stage) {
-    if (load.has_else || load.operands.size() != stage.indices.size()) return false;
-    for (std::size_t i = 0; i < stage.indices.size(); ++i) {
-      if (load.operands[i]->kind != Expr::Kind::index || load.operands[i]->name != stage.indices[i].name) return false;
-    }
-    return true;
-  };
-  for (const Stage& stage : kernel.stages) {
-    bool good = true;
-    const auto check = [&](const ExprRef& expr, bool may_read) {
-      if (!expr) return;
-      kernel::for_each_load(expr, [&](const ExprRef& ref) {
-        const Expr& load = *ref;
-        // Inline stages are computed at their consumer's point only if they are read there.
-        const bool matters = load.name == param || kernel.stage(load.name) != nullptr;
-        good = good && (!matters || (may_read && identity(load, stage)));
-      });
-    };
-    check(stage.expr, !stage.reduce);
-    if (stage.reduce) {
-      check(stage.reduce->from, true);
-      for (const kernel::Equality& equality : stage.reduce->where) {
-        check(equality.value, false);
-        if (!kernel::affine_of(equality.value)) good = false;
-      }
-    }
-    if (!good) return false;
-  }
-  return true;
-}
 
 // --- placing
 
@@ -295,7 +257,7 @@ std::vector<Block> blocks_of(const kernel::Program& program, const kernel::Funct
           const Tensor& t = function.tensors[static_cast<std::size_t>(other)];
           return (t.place == Tensor::Place::view ? t.base : other) == root;
         }));
-        if (shared != 1 || !pointwise_in(kernel, schedule, kernel.params[k].name)) continue;
+        if (shared != 1 || !kernel::reads_pointwise(kernel, schedule, kernel.params[k].name)) continue;
         int head = root;
         while (group[static_cast<std::size_t>(head)] != head) head = group[static_cast<std::size_t>(head)];
         group[static_cast<std::size_t>(result)] = head;

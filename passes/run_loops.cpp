@@ -9,7 +9,8 @@
 namespace tusk {
 
 Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loop::Module& loops, std::string_view name,
-                                       const std::vector<Array>& inputs, const Symbols& symbols, std::byte poison) {
+                                       const std::vector<Array>& inputs, const Symbols& symbols, std::byte poison,
+                                       States* states) {
   const auto found = std::find_if(program.functions.begin(), program.functions.end(),
                                   [&](const kernel::Function& f) { return f.name == name; });
   if (found == program.functions.end()) return error("run", fmt::format("there is no function `{}`", name));
@@ -37,8 +38,14 @@ Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loo
     if (tensor(id).type != DType::boolean) std::ranges::fill(results.back().writable_bytes(), poison);
   }
   std::vector<Array> constants;
-  for (const int id : constant_tensors(function))
-    constants.push_back(program.constants[static_cast<std::size_t>(tensor(id).constant)].value);
+  for (const int id : global_tensors(function, kernel::Tensor::Place::constant))
+    constants.push_back(program.globals[static_cast<std::size_t>(tensor(id).global)].value);
+  std::vector<std::pair<std::string, Array>> changing;
+  for (const int id : global_tensors(function, kernel::Tensor::Place::state)) {
+    const kernel::Global& state = program.globals[static_cast<std::size_t>(tensor(id).global)];
+    const bool given = states != nullptr && states->contains(state.path);
+    changing.emplace_back(state.path, given ? states->at(state.path) : state.value);
+  }
   Array arena(DType::u8, {std::max<std::int64_t>(64, function.arena_bytes)});
   std::ranges::fill(arena.writable_bytes(), poison);
   std::vector<loop::BufferArg> buffers;
@@ -49,6 +56,7 @@ Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loo
   for (Array& array : in) add(array);
   for (Array& array : results) add(array);
   for (Array& array : constants) add(array);
+  for (auto& [path, value] : changing) add(value);
   add(arena);
   std::vector<std::int64_t> scalars;
   for (const kernel::Symbol& symbol : program.symbols) scalars.push_back(value_of(symbol.name));
@@ -57,6 +65,9 @@ Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loo
   for (std::size_t k = 0; k < in.size(); ++k) {
     if (!std::ranges::equal(in[k].bytes(), inputs[k].bytes()))
       return error("run", fmt::format("input {} of {} was written", k, name));
+  }
+  if (states != nullptr) {
+    for (auto& [path, value] : changing) states->insert_or_assign(path, std::move(value));
   }
   return results;
 }

@@ -100,6 +100,12 @@ std::string layout_text(const std::map<int, PackedConstant>& constants) {
 }  // namespace
 
 Expected<Parts> parts_of(const PackageInput& input) {
+  for (const kernel::Global& global : input.program.globals) {
+    if (global.is_state) {
+      return error("codegen-state",
+                   fmt::format("states that change are not printed as C++ yet; a function changes `@{}`", global.path));
+    }
+  }
   Parts out;
   out.input = &input;
   out.name = global_identifier(input.name);
@@ -133,12 +139,12 @@ Expected<Parts> parts_of(const PackageInput& input) {
     TRY(PackedFunction next, packed(input, function, scope, c_scope, out.symbols));
     out.functions.push_back(std::move(next));
     for (const kernel::Tensor& tensor : function.tensors) {
-      if (tensor.place == kernel::Tensor::Place::constant) used.insert(tensor.constant);
+      if (tensor.place == kernel::Tensor::Place::constant) used.insert(tensor.global);
     }
     out.arena_bytes = std::max(out.arena_bytes, function.arena_bytes);
   }
   for (const int index : used) {
-    const kernel::Constant& constant = input.program.constants[static_cast<std::size_t>(index)];
+    const kernel::Global& constant = input.program.globals[static_cast<std::size_t>(index)];
     out.constants[index] = {&constant, out.weight_bytes};
     const auto bytes = static_cast<std::int64_t>(constant.value.bytes().size());
     out.weight_bytes += (bytes + 63) / 64 * 64;

@@ -27,7 +27,7 @@ struct PackedFunction {
 };
 
 struct PackedConstant {
-  const kernel::Constant* constant = nullptr;
+  const kernel::Global* constant = nullptr;
   std::int64_t offset = 0;  // in bytes, a multiple of 64
 };
 

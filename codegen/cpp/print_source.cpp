@@ -29,9 +29,9 @@ Expected<std::string> entry_arguments(const Parts& parts, const PackedFunction& 
   std::vector<std::string> arguments;
   for (const Field& field : f.inputs) arguments.push_back("io." + field.identifier);
   for (const Field& field : f.outputs) arguments.push_back("io." + field.identifier);
-  for (const int id : constant_tensors(*f.function)) {
+  for (const int id : global_tensors(*f.function, kernel::Tensor::Place::constant)) {
     const kernel::Tensor& tensor = f.function->tensors[static_cast<std::size_t>(id)];
-    const std::int64_t offset = parts.constants.at(tensor.constant).offset;
+    const std::int64_t offset = parts.constants.at(tensor.global).offset;
     arguments.push_back(fmt::format("reinterpret_cast<const {}*>(weights.data{})", storage_name(tensor.type),
                                     offset == 0 ? "" : fmt::format(" + {}", offset)));
   }

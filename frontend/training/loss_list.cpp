@@ -100,14 +100,15 @@ Loss loss_named(std::string_view name) {
       if (!each.empty()) known.push_back(each);
     }
   }
-  throw Error(error("loss-name", fmt::format("there is no loss {}{}", in_quotes(name), text::suggestion(name, known)))
-                  .note(fmt::format("the losses are {}", fmt::join(loss_classes(), ", "))));
+  throw Error(
+      error("training-name", fmt::format("there is no loss {}{}", in_quotes(name), text::suggestion(name, known)))
+          .note(fmt::format("the losses are {}", fmt::join(loss_classes(), ", "))));
 }
 
 Loss loss_from_config(const json& config) {
   if (config.is_string()) return loss_named(config.get<std::string>());
   if (!config.is_object() || !config.contains("class_name") || !config["class_name"].is_string()) {
-    throw Error(error("loss-config", fmt::format("expected a loss, found {}", json_text(config))));
+    throw Error(error("training-config", fmt::format("expected a loss, found {}", json_text(config))));
   }
   const auto name = config["class_name"].get<std::string>();
   if (name == "function" && config.contains("config") && config["config"].is_string())

@@ -10,7 +10,7 @@
 
 namespace tusk {
 
-/// "mse", "mean_squared_error", "MeanSquaredError": Keras' names, with defaults. Throws [loss-name] for any other.
+/// "mse", "mean_squared_error", "MeanSquaredError": Keras' names, with defaults. Throws [training-name] for any other.
 Loss loss_named(std::string_view name);
 
 /// A loss from {"class_name": ..., "config": {...}}, as files have it, or from a name. Throws what is wrong in it.

@@ -100,7 +100,8 @@ const json& config_of(const json& envelope) {
 std::string class_of(const json& envelope, std::string_view what) {
   if (envelope.is_object() && envelope.contains("class_name") && envelope["class_name"].is_string())
     return envelope["class_name"].get<std::string>();
-  throw Error(error(fmt::format("{}-config", what), fmt::format("expected {}, found {}", what, json_text(envelope))));
+  throw Error(
+      error("training-config", fmt::format("expected a configuration of {}, found {}", what, json_text(envelope))));
 }
 
 template <class Handle, std::size_t count>
@@ -110,9 +111,9 @@ const Known<Handle>& named(const std::array<Known<Handle>, count>& all, std::str
   if (found != all.end()) return *found;
   std::vector<std::string_view> classes;
   for (const Known<Handle>& each : all) classes.push_back(each.class_name);
-  throw Error(error(fmt::format("{}-name", what),
-                    fmt::format("there is no {} {}{}", what, in_quotes(name), text::suggestion(name, classes)))
-                  .note(fmt::format("expected one of {}", fmt::join(classes, ", "))));
+  throw Error(
+      error("training-name", fmt::format("there is no {} {}{}", what, in_quotes(name), text::suggestion(name, classes)))
+          .note(fmt::format("expected one of {}", fmt::join(classes, ", "))));
 }
 
 }  // namespace
@@ -127,11 +128,11 @@ Optimizer optimizer_named(std::string_view name) { return named(kOptimizers, nam
 
 Optimizer optimizer_from_config(const json& config) {
   if (config.is_string()) return optimizer_named(config.get<std::string>());
-  return named(kOptimizers, class_of(config, "optimizer"), "optimizer").make(config_of(config));
+  return named(kOptimizers, class_of(config, "an optimizer"), "optimizer").make(config_of(config));
 }
 
 Schedule schedule_from_config(const json& config) {
-  return named(kSchedules, class_of(config, "schedule"), "schedule").make(config_of(config));
+  return named(kSchedules, class_of(config, "a schedule"), "schedule").make(config_of(config));
 }
 
 }  // namespace tusk

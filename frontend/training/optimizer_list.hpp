@@ -10,7 +10,7 @@
 
 namespace tusk {
 
-/// "adam", "RMSprop": Keras' names in any case, with defaults. Throws [optimizer-name] for any other.
+/// "adam", "RMSprop": Keras' names in any case, with defaults. Throws [training-name] for any other.
 Optimizer optimizer_named(std::string_view name);
 
 /// An optimizer from {"class_name": ..., "config": {...}}, as files have it, or from a name. Throws what is wrong in

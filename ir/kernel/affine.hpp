@@ -60,6 +60,10 @@ bool at_least_zero(const Dim& dim, const RangeOf& range_of);
 /// One stage that only moves elements: result[i] = operand[f(i)].
 bool only_moves(const Kernel& kernel);
 
+/// The kernel has one result and reads `param` at the very point that it writes, and nowhere else, so the result may
+/// lie over it.
+bool reads_pointwise(const Kernel& kernel, const Schedule& schedule, const std::string& param);
+
 /// Every expression of a stage: the formula, `from`, and the values of its equalities.
 std::vector<ExprRef> expressions_of(const Stage& stage);
 

@@ -180,4 +180,37 @@ bool only_moves(const Kernel& kernel) {
   return kernel.stages.size() == 1 && !kernel.stages[0].reduce && kernel.stages[0].expr->kind == Expr::Kind::load;
 }
 
+bool reads_pointwise(const Kernel& kernel, const Schedule& schedule, const std::string& param) {
+  if (kernel.results.size() != 1 || kernel.stages.size() != schedule.inline_stages.size() + 1) return false;
+  const auto identity = [](const Expr& load, const Stage& stage) {
+    if (load.has_else || load.operands.size() != stage.indices.size()) return false;
+    for (std::size_t i = 0; i < stage.indices.size(); ++i) {
+      if (load.operands[i]->kind != Expr::Kind::index || load.operands[i]->name != stage.indices[i].name) return false;
+    }
+    return true;
+  };
+  for (const Stage& stage : kernel.stages) {
+    bool good = true;
+    const auto check = [&](const ExprRef& expr, bool may_read) {
+      if (!expr) return;
+      for_each_load(expr, [&](const ExprRef& ref) {
+        const Expr& load = *ref;
+        // Inline stages are computed at their consumer's point only if they are read there.
+        const bool matters = load.name == param || kernel.stage(load.name) != nullptr;
+        good = good && (!matters || (may_read && identity(load, stage)));
+      });
+    };
+    check(stage.expr, !stage.reduce);
+    if (stage.reduce) {
+      check(stage.reduce->from, true);
+      for (const Equality& equality : stage.reduce->where) {
+        check(equality.value, false);
+        if (!affine_of(equality.value)) good = false;
+      }
+    }
+    if (!good) return false;
+  }
+  return true;
+}
+
 }  // namespace tusk::kernel

@@ -214,13 +214,12 @@ RangeOf Program::range_of() const {
   };
 }
 
-std::vector<int> constant_tensors(const Function& function) {
+std::vector<int> global_tensors(const Function& function, Tensor::Place place) {
   std::vector<int> out;
   std::set<int> seen;
   for (std::size_t i = 0; i < function.tensors.size(); ++i) {
     const Tensor& tensor = function.tensors[i];
-    if (tensor.place == Tensor::Place::constant && seen.insert(tensor.constant).second)
-      out.push_back(static_cast<int>(i));
+    if (tensor.place == place && seen.insert(tensor.global).second) out.push_back(static_cast<int>(i));
   }
   return out;
 }

@@ -26,7 +26,12 @@ class ProgramParser {
       if (in_.accept("symbol")) {
         CHECK(symbol());
       } else if (in_.accept("const")) {
-        CHECK(constant());
+        CHECK(global(false, false));
+      } else if (in_.accept("trainable")) {
+        CHECK(in_.expect("state"));
+        CHECK(global(true, true));
+      } else if (in_.accept("state")) {
+        CHECK(global(true, false));
       } else if (in_.at("kernel")) {
         TRY(Kernel next, Parser(in_, steps_, false).kernel());
         out_.kernels.push_back(std::move(next));
@@ -38,7 +43,7 @@ class ProgramParser {
         CHECK(function());
         in_function_ = false;
       } else {
-        return in_.fail("expected symbol, const, kernel, schedule or func");
+        return in_.fail("expected symbol, const, state, kernel, schedule or func");
       }
     }
     return std::move(out_);
@@ -62,9 +67,9 @@ class ProgramParser {
     return done();
   }
 
-  Status constant() {
+  Status global(bool is_state, bool trainable) {
     const Token at = in_.peek();
-    TRY(std::string path, global());
+    TRY(std::string path, path_of_global());
     CHECK(in_.expect(":"));
     TRY(const DType type, expect_dtype(in_));
     std::vector<std::int64_t> shape;
@@ -72,7 +77,7 @@ class ProgramParser {
     if (in_.at("[")) {
       TRY(const Shape dims, list());
       for (const Dim& dim : dims) {
-        if (!dim.is_constant() || dim.constant() < 0) return in_.fail(at, "a constant has a fixed shape");
+        if (!dim.is_constant() || dim.constant() < 0) return in_.fail(at, "constants and states have fixed shapes");
         shape.push_back(dim.constant());
         if (__builtin_mul_overflow(count, dim.constant(), &count) || count > text::kMostElements)
           return in_.fail(at, fmt::format("{}{} is too large", name_of(type), shape_str(dims)));
@@ -80,7 +85,7 @@ class ProgramParser {
     }
     Array value(type, std::move(shape));
     if (in_.accept("=")) CHECK(elements(value));
-    out_.constants.push_back({std::move(path), std::move(value)});
+    out_.globals.push_back({std::move(path), std::move(value), is_state, trainable});
     return done();
   }
 
@@ -100,8 +105,8 @@ class ProgramParser {
     return in_.expect("]");
   }
 
-  Expected<std::string> global() {
-    if (in_.peek().kind != Token::Kind::global) return in_.fail("expected @ and the path of a constant");
+  Expected<std::string> path_of_global() {
+    if (in_.peek().kind != Token::Kind::global) return in_.fail("expected @ and a path");
     return in_.next().text;
   }
 
@@ -213,14 +218,17 @@ class ProgramParser {
     } else if (in_.accept("arena")) {
       out.place = Place::arena;
       TRY(out.arena_offset, dim());
-    } else if (in_.accept("const")) {
-      out.place = Place::constant;
+    } else if (in_.at("const") || in_.at("state")) {
+      const bool is_state = in_.next().text == "state";
+      out.place = is_state ? Place::state : Place::constant;
       const Token at = in_.peek();
-      TRY(const std::string path, global());
-      const auto& list = out_.constants;
-      const auto it = std::find_if(list.begin(), list.end(), [&](const Constant& c) { return c.path == path; });
-      if (it == list.end()) return in_.fail(at, fmt::format("there is no constant @{}", path));
-      out.constant = static_cast<int>(it - list.begin());
+      TRY(const std::string path, path_of_global());
+      const auto& list = out_.globals;
+      const auto it = std::find_if(list.begin(), list.end(),
+                                   [&](const Global& g) { return g.path == path && g.is_state == is_state; });
+      if (it == list.end())
+        return in_.fail(at, fmt::format("there is no {} @{}", is_state ? "state" : "constant", path));
+      out.global = static_cast<int>(it - list.begin());
     } else {
       CHECK(in_.expect("view"));
       out.place = Place::view;

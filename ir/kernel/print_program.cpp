@@ -12,10 +12,12 @@ constexpr std::int64_t kMostPrinted = 64;
 
 std::string dims_str(const std::vector<Dim>& dims) { return shape_str(dims); }
 
-std::string constant_str(const Constant& constant) {
-  const Array& value = constant.value;
+std::string global_str(const Global& global) {
+  const Array& value = global.value;
   const Shape shape(value.shape().begin(), value.shape().end());
-  std::string out = fmt::format("const {}: {}", text::sigil_name('@', constant.path), type_str(value.dtype(), shape));
+  std::string out =
+      fmt::format("{}{} {}: {}", global.trainable ? "trainable " : "", global.is_state ? "state" : "const",
+                  text::sigil_name('@', global.path), type_str(value.dtype(), shape));
   if (value.size() > kMostPrinted) return out + "\n";
   std::vector<std::string> elements;
   for (std::int64_t i = 0; i < value.size(); ++i) {
@@ -60,7 +62,9 @@ class FunctionPrinter {
         out += "output";
         break;
       case Tensor::Place::constant:
-        out += "const " + text::sigil_name('@', program_.constants[static_cast<std::size_t>(tensor.constant)].path);
+      case Tensor::Place::state:
+        out += (tensor.place == Tensor::Place::state ? "state " : "const ") +
+               text::sigil_name('@', program_.globals[static_cast<std::size_t>(tensor.global)].path);
         break;
       case Tensor::Place::arena:
         out += "arena " + tensor.arena_offset.str();
@@ -105,7 +109,7 @@ std::string print(const Program& program) {
     out += fmt::format("symbol {} in {}..{}", symbol.name, symbol.low, symbol.high);
     out += symbol.step == 1 ? "\n" : fmt::format(" step {}\n", symbol.step);
   }
-  for (const Constant& constant : program.constants) out += constant_str(constant);
+  for (const Global& global : program.globals) out += global_str(global);
   for (std::size_t i = 0; i < program.kernels.size(); ++i) {
     out += "\n" + print(program.kernels[i]);
     if (i < program.schedules.size()) out += print(program.schedules[i], program.kernels[i].name);

@@ -13,7 +13,7 @@ namespace tusk::kernel {
 /// Where the elements of a tensor lie. A view has a base tensor; element (i0, i1, ...) of the view is element
 /// offset + sum i_k * strides[k] of the base's root. Offsets may use loop symbols of enclosing `For` steps.
 struct Tensor {
-  enum class Place : std::uint8_t { input, output, constant, arena, view };
+  enum class Place : std::uint8_t { input, output, constant, state, arena, view };
   std::string name;
   DType type = DType::f32;
   Shape shape;
@@ -21,7 +21,7 @@ struct Tensor {
   int base = -1;             // view: index of a tensor that is not itself a view
   Dim offset;                // view: in elements
   std::vector<Dim> strides;  // in elements, one for each axis
-  int constant = -1;         // place constant: index into Program::constants
+  int global = -1;           // place constant or state: index into Program::globals
   Dim arena_offset;          // place arena: bytes, set by plan_memory (a constant)
 };
 
@@ -58,16 +58,19 @@ struct Symbol {
   std::int64_t low = 1, high = 1, step = 1;
 };
 
-struct Constant {
+/// A constant, or a state, whose memory is the caller's and lives from call to call.
+struct Global {
   std::string path;
-  Array value;
+  Array value;  // of a state: the first one
+  bool is_state = false;
+  bool trainable = false;
 };
 
 struct Program {
   std::string name;
   std::string profile = "fma";
   std::vector<Symbol> symbols;
-  std::vector<Constant> constants;
+  std::vector<Global> globals;
   std::vector<Kernel> kernels;
   std::vector<Schedule> schedules;  // one for each kernel
   std::vector<Function> functions;
@@ -76,7 +79,8 @@ struct Program {
   RangeOf range_of() const;
 };
 
-/// The constants that a function reads, each by the first tensor that names it: the order in which an entry takes them.
-std::vector<int> constant_tensors(const Function& function);
+/// The constants, or the states, of a function, each by the first tensor that names it: the order in which an entry
+/// takes them.
+std::vector<int> global_tensors(const Function& function, Tensor::Place place);
 
 }  // namespace tusk::kernel

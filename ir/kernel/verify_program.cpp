@@ -110,15 +110,17 @@ class FunctionVerifier {
       return fail_tensor(fmt::format("has {} for rank {}", text::count_of(t.strides.size(), "stride"), t.shape.size()));
     if (t.place == Place::view) return view(t);
     if (t.strides != dense_strides(t.shape)) return fail_tensor("is no view, so its elements lie dense");
-    if (t.place != Place::constant) return done();
-    const std::vector<Constant>& constants = names_.program.constants;
-    if (t.constant < 0 || static_cast<std::size_t>(t.constant) >= constants.size())
-      return fail_tensor("names no constant");
-    const Array& value = constants[static_cast<std::size_t>(t.constant)].value;
+    if (t.place != Place::constant && t.place != Place::state) return done();
+    const std::string_view what = t.place == Place::state ? "state" : "constant";
+    const std::vector<Global>& globals = names_.program.globals;
+    const bool named = t.global >= 0 && static_cast<std::size_t>(t.global) < globals.size() &&
+                       globals[static_cast<std::size_t>(t.global)].is_state == (t.place == Place::state);
+    if (!named) return fail_tensor(fmt::format("names no {}", what));
+    const Array& value = globals[static_cast<std::size_t>(t.global)].value;
     const Shape shape(value.shape().begin(), value.shape().end());
     if (value.dtype() == t.type && shape == t.shape) return done();
     return fail_tensor(
-        fmt::format("is {}, its constant {}", type_str(t.type, t.shape), type_str(value.dtype(), shape)));
+        fmt::format("is {}, its {} {}", type_str(t.type, t.shape), what, type_str(value.dtype(), shape)));
   }
 
   Status view(const Tensor& t) {
@@ -317,9 +319,9 @@ Status head(const Program& program) {
     }
   }
   names.clear();
-  for (const Constant& constant : program.constants) {
-    if (!names.insert(constant.path).second)
-      return error("program-name", fmt::format("there are two constants `@{}`", constant.path));
+  for (const Global& global : program.globals) {
+    if (!names.insert(global.path).second)
+      return error("program-name", fmt::format("there are two constants or states `@{}`", global.path));
   }
   return done();
 }

@@ -1,4 +1,4 @@
-// Training steps against those of Keras, state by state: by the graph interpreter in double.
+// Training steps against those of Keras, state by state: by the graph interpreter in double, and by the loops.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <set>
+#include <optional>
 
 #include "frontend/files/json.hpp"
 #include "frontend/files/npy.hpp"
@@ -18,6 +18,8 @@
 #include "ir/graph/bind.hpp"
 #include "ir/graph/interpret.hpp"
 #include "ir/graph/verify.hpp"
+#include "passes/pipeline.hpp"
+#include "passes/run_loops.hpp"
 
 namespace tusk {
 namespace {
@@ -63,23 +65,47 @@ struct Difference {
   }
 };
 
-// The states of a module by path, as numbers that a step may change.
-void run_step(graph::Module& module, const std::vector<Array>& inputs, Array& loss) {
-  const graph::Function& function = module.functions.front();
-  std::vector<std::vector<std::int64_t>> shapes;
-  for (const Array& input : inputs) shapes.push_back(input.shape());
-  const auto symbols = graph::bind_symbols(module, function, shapes);
-  if (!symbols) throw Error(symbols.problem());
-  const auto results = graph::interpret(module, function, inputs, *symbols);
-  if (!results) throw Error(results.problem());
-  loss = results->front();
-  for (std::size_t i = 0; i < function.updates.size(); ++i) {
-    graph::Global& state = module.globals[static_cast<std::size_t>(function.updates[i].global)];
-    state.value = (*results)[function.results.size() + i].converted(state.type.dtype);
+// A module whose states change from step to step: by the graph interpreter in double, or by the loops.
+class Steps {
+ public:
+  Steps(graph::Module module, bool by_loops) : module_(std::move(module)) {
+    if (!by_loops) return;
+    const Expected<Ir> ir = run_pipeline(module_, {});
+    if (!ir) throw Error(ir.problem());
+    lowered_ = std::get<Lowered>(*ir);
   }
-}
 
-Difference check_training(const json& entry, const fs::path& model_file, const Arrays& arrays) {
+  Array step(const std::vector<Array>& inputs) {
+    const graph::Function& function = module_.functions.front();
+    std::vector<std::vector<std::int64_t>> shapes;
+    for (const Array& input : inputs) shapes.push_back(input.shape());
+    const auto symbols = graph::bind_symbols(module_, function, shapes);
+    if (!symbols) throw Error(symbols.problem());
+    const auto results =
+        lowered_ ? run_loops(lowered_->program, lowered_->loops, function.name, inputs, *symbols, kPoison, &states_)
+                 : graph::interpret(module_, function, inputs, *symbols);
+    if (!results) throw Error(results.problem());
+    for (std::size_t i = 0; !lowered_ && i < function.updates.size(); ++i) {
+      graph::Global& state = module_.globals[static_cast<std::size_t>(function.updates[i].global)];
+      state.value = (*results)[function.results.size() + i].converted(state.type.dtype);
+    }
+    return results->front();
+  }
+
+  /// Null if no step reads it.
+  const Array* state(const std::string& path) const {
+    if (const auto it = states_.find(path); it != states_.end()) return &it->second;
+    const int global = module_.global_named(path);
+    return global < 0 ? nullptr : &module_.globals[static_cast<std::size_t>(global)].value;
+  }
+
+ private:
+  graph::Module module_;
+  std::optional<Lowered> lowered_;
+  States states_;
+};
+
+Difference check_training(const json& entry, const fs::path& model_file, const Arrays& arrays, bool by_loops) {
   const Expected<LoadedModel> loaded = read_model(model_file);
   if (!loaded) throw Error(loaded.problem());
   const Model& model = loaded->model;
@@ -93,6 +119,7 @@ Difference check_training(const json& entry, const fs::path& model_file, const A
   const Status verified = graph::verify(*module);
   if (!verified) throw Error(verified.problem());
 
+  Steps steps(*std::move(module), by_loops);
   Difference difference;
   const double atol = entry["atol"]["var"];
   for (int step = 1; step <= entry["steps"].get<int>(); ++step) {
@@ -100,24 +127,20 @@ Difference check_training(const json& entry, const fs::path& model_file, const A
     std::vector<Array> inputs;
     for (const std::string& name : model.input_names()) inputs.push_back(arrays.at(prefix + "in/" + name));
     inputs.push_back(arrays.at(prefix + "y/0"));
-    Array loss;
-    run_step(*module, inputs, loss);
+    const Array loss = steps.step(inputs);
     difference.compare(prefix + "loss", loss, arrays.at(prefix + "loss"), entry["atol"]["loss"], 2e-6);
     for (const json& variable : entry["variables"]) {
       const auto path = variable["path"].get<std::string>();
-      const int global = module->global_named(path);
-      if (global < 0) throw Error(error("test", "no state is called " + path));
-      difference.compare(prefix + path, module->globals[static_cast<std::size_t>(global)].value,
-                         arrays.at(prefix + "var/" + path), atol, 1e-5);
+      const Array* state = steps.state(path);
+      if (state == nullptr) throw Error(error("test", "no state is called " + path));
+      difference.compare(prefix + path, *state, arrays.at(prefix + "var/" + path), atol, 1e-5);
     }
     const std::vector<Variable>& states = plan.optimizer.variables();
     for (std::size_t i = 0; i < states.size(); ++i) {
       const auto recorded = arrays.find(fmt::format("{}opt/{}", prefix, i));
       if (recorded == arrays.end()) continue;
-      const int global = module->global_named(states[i].name());
-      if (global < 0) continue;  // a placeholder that no step reads
-      difference.compare(prefix + states[i].name(), module->globals[static_cast<std::size_t>(global)].value,
-                         recorded->second, atol, 1e-5);
+      if (const Array* state = steps.state(states[i].name()))
+        difference.compare(prefix + states[i].name(), *state, recorded->second, atol, 1e-5);
     }
   }
   return difference;
@@ -142,10 +165,12 @@ TEST(Training, OptimizersAgreeWithKeras) {
     const auto arrays = read_npz(folder / (name + ".npz"));
     ASSERT_TRUE(arrays) << arrays.problem().str();
     try {
-      const Difference difference = check_training(entry, folder / (name + ".keras"), *arrays);
-      EXPECT_LE(difference.worst, 1) << name << ": " << difference.where;
-      worst = std::max(worst, difference.worst);
-      compared += difference.arrays;
+      for (const bool by_loops : {false, true}) {
+        const Difference difference = check_training(entry, folder / (name + ".keras"), *arrays, by_loops);
+        EXPECT_LE(difference.worst, 1) << name << (by_loops ? ", by loops: " : ", in double: ") << difference.where;
+        worst = std::max(worst, difference.worst);
+        compared += difference.arrays;
+      }
     } catch (const Error& problem) {
       ADD_FAILURE() << name << "\n" << problem.what();
     }

@@ -277,9 +277,9 @@ TEST(KernelText, ProgramsRoundTrip) {
   const Function& function = program->functions[0];
   EXPECT_EQ(function.tensors[3].strides, (std::vector<Dim>{Dim(64), Dim(1)}));
   EXPECT_EQ(function.tensors[8].base, 6);
-  EXPECT_EQ(program->constants[0].value.size(), 784 * 64);
-  EXPECT_EQ(program->constants[0].value.at(9), 0.0);
-  EXPECT_TRUE(std::signbit(program->constants[1].value.at(1)));
+  EXPECT_EQ(program->globals[0].value.size(), 784 * 64);
+  EXPECT_EQ(program->globals[0].value.at(9), 0.0);
+  EXPECT_TRUE(std::signbit(program->globals[1].value.at(1)));
   EXPECT_EQ(function.tensors[1].shape[0], Dim::symbol("height", 32).floor_div(2));
 }
 
@@ -333,7 +333,7 @@ TEST(KernelText, ErrorsOfPrograms) {
       {"kernel g(x: f32[2]) -> (y) { y[i<2] = f32(time) }", "`time` is no index, scalar or symbol here"},
       {"schedule g { }", "there is no kernel `g` above"},
       {"schedule f { at z : innermost registers }", "kernel `f` has no stage `z`"},
-      {"const @d: f32[batch]", "a constant has a fixed shape"},
+      {"const @d: f32[batch]", "constants and states have fixed shapes"},
       {"func m(x) -> (y) { }", "there is no tensor `x`"},
       {"func m() -> () { tensor a: f32[2] const @d }", "there is no constant @d"},
       {"func m() -> () { tensor a: f32[2] view b }", "there is no tensor `b`"},
@@ -346,7 +346,7 @@ TEST(KernelText, ErrorsOfPrograms) {
       {"func m() -> () { tensor a: f32[2] input a = g(a) }", "there is no kernel `g`"},
       {"func m() -> () { tensor a: f32[2] input a = f(a, a) }",
        "kernel `f` has 1 parameter and 1 result, found 2 and 1"},
-      {"tensor", "expected symbol, const, kernel, schedule or func, found `tensor`"},
+      {"tensor", "expected symbol, const, state, kernel, schedule or func, found `tensor`"},
   };
   for (const auto& [text, message] : cases) {
     const Expected<Program> program = parse_program(head + text);

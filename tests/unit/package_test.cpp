@@ -50,7 +50,7 @@ Example example() {
   for (std::int64_t i = 0; i < 6; ++i) w.set(i, 0.1 * static_cast<double>(i) - 0.2);
   b.set(0, 0.5);
   b.set(1, -0.0);
-  out.program.constants = {{"unused", b}, {"dense */ \\/kernel", w}, {"dense/bias?\?/", b}};
+  out.program.globals = {{"unused", b}, {"dense */ \\/kernel", w}, {"dense/bias?\?/", b}};
   kernel::Function f;
   f.name = "predict";
   using Place = kernel::Tensor::Place;
@@ -59,7 +59,7 @@ Example example() {
     t.name = std::move(name);
     t.shape = std::move(shape);
     t.place = place;
-    t.constant = constant;
+    t.global = constant;
     f.tensors.push_back(std::move(t));
   };
   tensor("operator", {batch, time, Dim(3)}, Place::input, -1);
@@ -115,6 +115,15 @@ std::map<std::string, std::string> package(const Example& e, const std::string& 
   Expected<std::map<std::string, std::string>> files = cpp::print_package(input);
   if (!files) ADD_FAILURE() << files.problem().str();
   return files ? *files : std::map<std::string, std::string>{};
+}
+
+TEST(Package, StatesAreRefused) {
+  Example e = example();
+  e.program.globals.push_back({"step", Array(DType::i64, {}), true, false});
+  const cpp::PackageInput input{"m", e.program, e.loops, "", "", "0.1.0", true, {}, {}, {}};
+  const auto files = cpp::print_package(input);
+  ASSERT_FALSE(files);
+  EXPECT_EQ(files.problem().code, "codegen-state");
 }
 
 TEST(Package, BuildsAndChecksItself) {
@@ -230,14 +239,14 @@ int main(int, char** a) {
 
 TEST(Package, LargeWeightsAreStrings) {
   Example e = example();
-  e.program.constants[1].value = Array(DType::f32, {200, 100});
+  e.program.globals[1].value = Array(DType::f32, {200, 100});
   std::mt19937 random(4);
-  for (std::byte& byte : e.program.constants[1].value.writable_bytes()) byte = static_cast<std::byte>(random());
+  for (std::byte& byte : e.program.globals[1].value.writable_bytes()) byte = static_cast<std::byte>(random());
   const std::map<std::string, std::string> files = package(e, "net", true);
   const std::filesystem::path folder = work_folder("strings");
   for (const auto& [name, text] : files) write(folder / name, text);
   std::ofstream raw(folder / "raw", std::ios::binary);
-  const std::span<const std::byte> bytes = e.program.constants[1].value.bytes();
+  const std::span<const std::byte> bytes = e.program.globals[1].value.bytes();
   raw.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   raw.close();
   write(folder / "main.cpp", R"(

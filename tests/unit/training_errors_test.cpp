@@ -1,0 +1,110 @@
+// What a user reads whose training is described wrongly. Each error once, as a whole text.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "frontend/layers/layers.hpp"
+#include "frontend/model/model.hpp"
+#include "frontend/model/trace.hpp"
+#include "frontend/training/loss_list.hpp"
+#include "frontend/training/losses.hpp"
+#include "frontend/training/optimizer_list.hpp"
+#include "frontend/training/optimizers.hpp"
+#include "frontend/training/train_step.hpp"
+#include "tests/unit/wrong_definition.hpp"
+
+namespace tusk {
+namespace {
+
+using nlohmann::json;
+
+// A loss of parameters of these shapes.
+void loss_of(const Loss& loss, const Shape& y_true, const Shape& y_pred, const Shape& weight = {}) {
+  Trace trace("loss", Trace::Weights::copied);
+  const Tensor t = trace.parameter("t", {DType::f32, y_true});
+  const Tensor p = trace.parameter("p", {DType::f32, y_pred});
+  (void)loss(t, p, weight.empty() ? Tensor() : trace.parameter("w", {DType::f32, weight}));
+}
+
+TEST(TrainingErrors, Names) {
+  expect({
+      {[] { (void)loss_named("mean_sqared_error"); },
+       "there is no loss \"mean_sqared_error\"; did you mean `mean_squared_error`? [training-name]", "",
+       "the losses are BinaryCrossentropy, BinaryFocalCrossentropy, CategoricalCrossentropy, "
+       "CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy, CategoricalHinge, Circle, CosineSimilarity, "
+       "CTC, Dice, Hinge, Huber, KLDivergence, LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, "
+       "MeanSquaredError, MeanSquaredLogarithmicError, Poisson, SparseCategoricalCrossentropy, SquaredHinge, Tversky"},
+      {[] { (void)optimizer_named("adamm"); }, "there is no optimizer \"adamm\" [training-name]", "",
+       "expected one of Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer, Muon, "
+       "Nadam, RMSprop, SGD, ScheduleFreeAdamW"},
+      {[] { (void)loss_from_config(json(3)); }, "expected a loss, found 3 [training-config]", ""},
+      {[] { (void)optimizer_from_config(json(3)); },
+       "expected a configuration of an optimizer, found 3 [training-config]", ""},
+      {[] {
+         (void)schedule_from_config({{"class_name", "Cosine"}});
+       },
+       "there is no schedule \"Cosine\" [training-name]", "",
+       "expected one of CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, "
+       "PolynomialDecay"},
+  });
+}
+
+TEST(TrainingErrors, Losses) {
+  const Dim batch = Dim::symbol("batch");
+  expect({
+      {[&] {
+         loss_of(losses::SparseCategoricalCrossentropy(), {batch, Dim(3)}, {batch, Dim(3)});
+       },
+       "labels of shape (None, 3) for predictions of shape (None, 3) [loss-labels]", "",
+       "expected one integer for each position; one-hot labels need the categorical loss"},
+      {[&] {
+         loss_of(losses::CTC(), {batch}, {batch, Dim(3)});
+       },
+       "CTC takes labels [batch, length] and logits [batch, time, classes], found (None,) and (None, 3) [loss-labels]",
+       ""},
+      {[&] {
+         loss_of(losses::CategoricalCrossentropy({.label_smoothing = 0.1}), {batch, Dim::symbol("time")},
+                 {batch, Dim::symbol("time")});
+       },
+       "label_smoothing needs to know the number of classes, y_pred has shape (None, time) [loss-classes]", ""},
+      {[&] {
+         loss_of(losses::MeanSquaredError(), {Dim(4), Dim(3)}, {Dim(4), Dim(3)}, {Dim(5)});
+       },
+       "sample_weight has shape (5,), the losses have (4,) [sample-weight]", "",
+       "expected a weight for each of them, or extents of 1"},
+  });
+}
+
+TEST(TrainingErrors, Optimizers) {
+  expect({
+      {[] { (void)optimizers::SGD({.clipnorm = 1, .clipvalue = 1, .name = "s"}); },
+       "s: only one of clipnorm, clipvalue and global_clipnorm can be set [optimizer-clip]", ""},
+      {[] { (void)optimizers::SGD({.gradient_accumulation_steps = 1, .name = "s"}); },
+       "s: gradient_accumulation_steps is 1, expected at least 2 [optimizer-option]", ""},
+      {[] { (void)optimizers::SGD({.use_ema = true, .ema_momentum = 2, .name = "s"}); },
+       "s: ema_momentum is 2, expected a number in [0, 1] [optimizer-option]", ""},
+  });
+}
+
+TEST(TrainingErrors, Steps) {
+  expect({
+      {[] {
+         const Tensor x = Input({3});
+         const Model model(x, layers::Flatten()(x));
+         const auto module = to_training_module(model, {.optimizer = optimizers::SGD(),
+                                                        .losses = {losses::MeanSquaredError()},
+                                                        .targets = {{DType::f32, {Dim(3)}}}});
+         if (!module) throw Error(module.problem());
+       },
+       "the model has no weights that training could change [training-weights]", ""},
+      {[] {
+         Trace trace("f", Trace::Weights::states);
+         const Variable variable("v", {DType::f32, {Dim(3)}}, "zeros", true, false, 0);
+         trace.assign(variable, trace.parameter("x", {DType::f32, {Dim(4)}}));
+       },
+       "v has shape (3,), what is assigned (4,) [assign-shape]", ""},
+  });
+}
+
+}  // namespace
+}  // namespace tusk
