@@ -12,8 +12,8 @@ struct LowerOptions {
 };
 
 /// Requires: planned memory (with the same schedule). Ensures: one loop function for each kernel and layout, shared by
-/// equal ones; one entry for each function, whose buffers are its inputs, outputs, constants, states and the arena, whose
-/// scalars are the module's symbols.
+/// equal ones; one entry for each function, whose buffers are its inputs, outputs, constants, states and the arena,
+/// whose scalars are the module's symbols.
 loop::Module lower_program(const kernel::Program& program, const LowerOptions& options = {});
 
 }  // namespace tusk
