@@ -40,6 +40,11 @@ const json* FieldReader::take(std::string_view field) {
   return it == config_.end() || it->is_null() ? nullptr : &*it;
 }
 
+bool FieldReader::is_null(std::string_view field) const {
+  const auto it = config_.find(field);
+  return it != config_.end() && it->is_null();
+}
+
 void FieldReader::renamed(std::string_view old_key, std::string_view field) {
   if (!config_.contains(old_key)) return;
   if (config_.contains(field)) fail(fmt::format("it has both {} and {}", old_key, field));
@@ -91,6 +96,8 @@ DtypePolicy FieldReader::dtype_policy() const try {
   } else if (name->is_object() && name->contains("class_name")) {
     name = &(*name)["class_name"];  // QuantizedDTypePolicy, DTypePolicyMap
   }
+  // Of layers that give integers, Keras 2 names their type.
+  if (keras_major_ < 3 && name->is_string() && (*name == "int64" || *name == "int32")) return {};
   return DtypePolicy::named(name->is_string() ? name->get<std::string>() : json_text(*name));
 } catch (const Error& failure) {
   Diagnostic problem = failure.problem();
@@ -117,9 +124,10 @@ std::vector<std::int64_t> FieldReader::integers(const json& found, std::string_v
   return list;
 }
 
+// Python takes numbers, too.
 void FieldReader::read(const json& found, std::string_view field, bool& value) const {
-  if (!found.is_boolean()) expected(found, field, "true or false");
-  value = found.get<bool>();
+  if (!found.is_boolean() && !found.is_number()) expected(found, field, "true or false");
+  value = found.is_boolean() ? found.get<bool>() : found.get<double>() != 0;
 }
 
 void FieldReader::read(const json& found, std::string_view field, std::int64_t& value) const {

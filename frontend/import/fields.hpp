@@ -36,6 +36,7 @@ class FieldReader {
   template <class T>
   void operator()(std::string_view field, T& value) {
     if (const nlohmann::json* found = take(field)) read(*found, field, value);
+    if constexpr (std::is_same_v<T, bool>) value = value && !is_null(field);  // None is no truth
   }
   /// A key of older files.
   void renamed(std::string_view old_key, std::string_view field);
@@ -57,6 +58,7 @@ class FieldReader {
 
  private:
   const nlohmann::json* take(std::string_view field);
+  bool is_null(std::string_view field) const;
   [[noreturn]] void fail(std::string message, std::string note = {}) const;
   [[noreturn]] void expected(const nlohmann::json& found, std::string_view field, std::string_view what) const;
   std::int64_t integer(const nlohmann::json& found, std::string_view field, std::string_view what) const;

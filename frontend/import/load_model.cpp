@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -25,8 +26,11 @@ void want(LayerWeights& tree, const ConfiguredModel& configured, bool frozen) {
       want(layer, *inner->second, is_frozen);
       continue;
     }
+    // A layer around others has frozen and trainable ones in one list.
+    const std::vector<Variable> trained = found->second.base().trainable_weights();
     for (const Variable& variable : found->second.weights()) {
-      layer.variables.push_back({variable.name(), variable.shape(), variable.trainable() && !is_frozen});
+      const bool is_trained = !is_frozen && std::ranges::find(trained, variable) != trained.end();
+      layer.variables.push_back({variable.name(), variable.shape(), is_trained});
     }
   }
 }

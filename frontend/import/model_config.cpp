@@ -209,6 +209,7 @@ class Reader {
     const ClassOf found = class_of(*layer.envelope, layer.class_name);
     if (found.known.empty()) throw Error(refusal({{found.why, path}}, {}));
     const Layer made = layer_class(found.known)->make(fields);
+    if (keras_major_ < 3) made.base().set_keras2();
     made.base().set_identity(made.class_name(), layer.name);
     if (keras_major_ >= 3) made.base().set_source_config(python_json(*layer.config));
     return {made, nullptr};

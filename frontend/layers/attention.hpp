@@ -147,7 +147,7 @@ struct MultiHeadAttentionImpl : ProjectedAttentionBase {
   }
   void build_all(const std::vector<Shape>& shapes) override;
   std::vector<Tensor> call_all(const std::vector<Tensor>& inputs, const Call& call) override;
-  bool strips_masks() const override { return true; }
+  bool strips_masks() const override { return !is_keras2(); }
   /// Scores have the queries' length twice.
   std::vector<Shape> written_shapes(const std::vector<Shape>& inputs, std::vector<Shape> results) const override;
 

@@ -176,6 +176,7 @@ struct MaskingImpl : LayerBase {
 using Masking = LayerOf<MaskingImpl>;
 
 struct IdentityImpl : MaskedLayer {
+  bool supports_masking() const override { return !is_keras2(); }
   struct Config {
     std::string name = {};
     std::string dtype = {};
@@ -207,6 +208,7 @@ struct Numbers {
 
 /// y = x * scale + offset
 struct RescalingImpl : MaskedLayer {
+  bool supports_masking() const override { return !is_keras2(); }
   struct Config {
     Numbers scale = 1.0;
     Numbers offset = 0.0;

@@ -110,7 +110,8 @@ void ResizingImpl::build(const Shape& in) {
 }
 
 Tensor ResizingImpl::call(Tensor input, const Call&) {
-  Tensor x = input.dtype() == DType::boolean ? emit::to_float(input) : input;
+  const bool to_floats = input.dtype() == DType::boolean || is_keras2();
+  Tensor x = to_floats ? emit::to_float(input) : input;
   const std::size_t first = first_spatial(config.data_format);
   const auto axis = static_cast<std::int64_t>(first);
   const Size to{config.height, config.width};
@@ -201,7 +202,14 @@ void refuse_training(const LayerBase& layer, const Call& call) {
 
 Tensor RandomCropImpl::call(Tensor x, const Call& how) {
   refuse_training(*this, how);
-  return x;
+  if (!is_keras2()) return x;
+  ResizingImpl whole;  // Keras 2: as much of the image as has the ratio of the crop
+  whole.config.height = config.height;
+  whole.config.width = config.width;
+  whole.config.crop_to_aspect_ratio = true;
+  whole.config.data_format = config.data_format;
+  whole.set_keras2();
+  return whole.call(std::move(x), how);
 }
 
 std::vector<Shape> RandomCropImpl::written_shapes(const std::vector<Shape>&, std::vector<Shape> results) const {

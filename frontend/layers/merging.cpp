@@ -8,8 +8,24 @@
 
 namespace tusk::layers {
 
+namespace {
+
+// Keras 2: data where all inputs that have a mask are data.
+Tensor joined_keras2(const std::vector<Tensor>& masks) {
+  Tensor all;
+  for (const Tensor& mask : masks) {
+    if (!mask) continue;
+    const std::vector<Tensor> both = all ? emit::broadcast_together({all, mask}) : std::vector<Tensor>();
+    all = all ? emit::map("and", {both[0], both[1]}) : mask;
+  }
+  return all;
+}
+
+}  // namespace
+
 Tensor MergeImpl::output_mask(const std::vector<Tensor>&, const Call& call) {
   const std::vector<Tensor>& masks = call.mask.list;
+  if (is_keras2()) return joined_keras2(masks);
   if (!std::ranges::all_of(masks, [](const Tensor& mask) { return static_cast<bool>(mask); })) return {};
   Tensor all = masks.front();
   for (std::size_t i = 1; i < masks.size(); ++i) {
@@ -73,7 +89,8 @@ std::vector<Tensor> ElementwiseMergeImpl<keras_name, row>::call_all(const std::v
   aligned = emit::broadcast_together(std::move(aligned));
   constexpr bool is_mean = row.view() == "mean";
   constexpr bool heeds_masks = row.view() == "mul" || row.view() == "max" || row.view() == "min";
-  if (heeds_masks && std::ranges::any_of(masks, [](const Tensor& mask) { return static_cast<bool>(mask); }))
+  if (heeds_masks && !this->is_keras2() &&
+      std::ranges::any_of(masks, [](const Tensor& mask) { return static_cast<bool>(mask); }))
     return {masked_fold(row.view(), aligned, masks)};
   Tensor result = aligned.front();
   for (std::size_t i = 1; i < aligned.size(); ++i) {
@@ -127,7 +144,8 @@ std::vector<Tensor> ConcatenateImpl::call_all(const std::vector<Tensor>& inputs,
   return {emit::op("concat", parts, {{{"axis", axis}}})};
 }
 
-// An input without a mask is all data. The masks are joined as the inputs are; then any along the last axis.
+// An input without a mask is all data. The masks are joined as the inputs are; then any (Keras 2: all) along the
+// last axis.
 Tensor ConcatenateImpl::output_mask(const std::vector<Tensor>& inputs, const Call& call) {
   const std::vector<Tensor>& masks = call.mask.list;
   if (std::ranges::none_of(masks, [](const Tensor& mask) { return static_cast<bool>(mask); })) return {};
@@ -142,7 +160,7 @@ Tensor ConcatenateImpl::output_mask(const std::vector<Tensor>& inputs, const Cal
   }
   const std::int64_t axis = emit::axis_of(inputs.front(), config.axis);
   const Tensor joined = parts.size() == 1 ? *parts.front().tensor() : emit::op("concat", parts, {{{"axis", axis}}});
-  return emit::reduce("any", joined, {joined.rank() - 1});
+  return emit::reduce(is_keras2() ? "all" : "any", joined, {joined.rank() - 1});
 }
 
 std::vector<Tensor> DotImpl::call_all(const std::vector<Tensor>& inputs, const Call&) {

@@ -158,6 +158,7 @@ using RMSNormalization = LayerOf<RMSNormalizationImpl>;
 /// (x - mean) / max(sqrt(variance), 1e-7), or with `invert` back again; the moments for each element of `axis` (empty:
 /// one for all) are given, or weights.
 struct NormalizationImpl : MaskedLayer {
+  bool supports_masking() const override { return !is_keras2(); }
   struct Config {
     DesignatedOnly designated = DesignatedOnly();
     Axes axis = -1;

@@ -114,6 +114,10 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   const std::string& source_config() const { return source_config_; }
   void set_source_config(std::string config) { source_config_ = std::move(config); }
 
+  /// Whether it comes from a file of Keras 2, whose layers pass and join masks in other ways.
+  bool is_keras2() const { return is_keras2_; }
+  void set_keras2() { is_keras2_ = true; }
+
   /// Set once, by the handle that makes the layer.
   void set_identity(std::string_view class_name, std::string name);
 
@@ -143,6 +147,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   std::string class_name_;
   std::string name_;
   bool built_ = false;
+  bool is_keras2_ = false;
   InputSpec input_spec_;
   bool trainable_ = true;
   DtypePolicy policy_ = tusk::dtype_policy();
