@@ -60,11 +60,11 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
 def sources(suffixes):
-    """Files of the tree with one of the suffixes, without builds, hidden folders and fuzzing corpora."""
+    """Files of the tree with one of the suffixes, without builds, hidden folders, fuzzing corpora and what a tour leaves in out/."""
     for folder, folders, files in os.walk(ROOT):
         at = pathlib.Path(folder).relative_to(ROOT)
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__pycache__"
-                            and str(at / f) not in ("build", "tests/fuzz/corpus"))
+                            and str(at / f) not in ("build", "out", "tests/fuzz/corpus"))
         for name in sorted(files):
             if pathlib.Path(name).suffix in suffixes:
                 yield at / name

@@ -52,7 +52,8 @@ Expected<Settings> settings_of(const std::string& folder) {
   return out;
 }
 
-// The first line that differs, and the comment above it, which names a kernel or a weight.
+// The first line that differs, and the last line above it that is nothing but a comment, which names a kernel or a
+// weight.
 std::optional<std::string> differing_line(const std::string& found, const std::string& expected) {
   std::istringstream a(found);
   std::istringstream b(expected);
@@ -63,7 +64,8 @@ std::optional<std::string> differing_line(const std::string& found, const std::s
     const bool more_a = static_cast<bool>(std::getline(a, line_a));
     const bool more_b = static_cast<bool>(std::getline(b, line_b));
     if (!more_a && !more_b) return std::nullopt;
-    if (more_b && line_b.find("//") != std::string::npos) comment = line_b.substr(line_b.find("//") + 2);
+    const std::size_t begin = more_b ? line_b.find_first_not_of(' ') : std::string::npos;
+    if (begin != std::string::npos && line_b.compare(begin, 3, "// ") == 0) comment = line_b.substr(begin + 3);
     if (more_a != more_b || line_a != line_b) return fmt::format("line {}, below the comment \"{}\"", number, comment);
   }
 }

@@ -19,6 +19,7 @@
 #include "frontend/model/plot_model.hpp"
 #include "frontend/model/summary.hpp"
 #include "frontend/model/to_module.hpp"
+#include "frontend/ops/operation.hpp"
 #include "ir/base/printable.hpp"
 #include "passes/pipeline.hpp"
 #include "tools/command.hpp"
@@ -205,6 +206,11 @@ Status run_layers() {
   return done();
 }
 
+Status run_operations() {
+  for (const std::string_view name : ops::operation_names()) fmt::print("{}\n", name);
+  return done();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -276,9 +282,12 @@ int main(int argc, char** argv) {
       ->required()
       ->expected(1, 2);
   CLI::App* layers_command = app.add_subcommand("layers", "lists the layers that are supported");
+  CLI::App* operations_command =
+      app.add_subcommand("operations", "lists the operations of keras.ops that are supported, by their classes");
   if (const std::optional<int> code = read_options(app, argc, argv)) return *code;
   return run_command([&]() -> Status {
     if (layers_command->parsed()) return run_layers();
+    if (operations_command->parsed()) return run_operations();
     if (summary_command->parsed()) return run_summary(summary_flags);
     if (plot_command->parsed()) return run_plot(plot_flags);
     if (budget_command->parsed()) return run_budget(budget_flags);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <vector>
 
 #include "frontend/files/bytes.hpp"
@@ -335,7 +336,10 @@ class Reader {
   }
 
   static void rename(std::vector<std::string>& names, const std::vector<std::string>& keys) {
-    if (keys.size() == names.size()) names = keys;
+    if (keys.size() != names.size()) return;
+    std::set<std::string> taken;  // dicts in a list may share a key
+    names.clear();
+    for (const std::string& key : keys) names.push_back(unique_name(key, taken));
   }
 
   /// Every layer and node that is named exists.

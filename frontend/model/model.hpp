@@ -127,8 +127,9 @@ class Model : public Layer {
   /// Prints Keras' table; `tusk::summary` gives its text.
   void summary(const SummaryOptions& options = {}) const;
 
-  /// Outputs for arrays with the dtypes and shapes of the inputs, in batches as in Keras; the bits do not depend on
-  /// their size. Compiles the model first, by the system's C++ compiler. Programs that call it link driver/, too.
+  /// Outputs for arrays of the shapes of the inputs (other dtypes are converted), in batches as in Keras; the bits do
+  /// not depend on their size. Compiles the model first, by the system's C++ compiler. Programs that call it link
+  /// driver/, too.
   std::vector<Array> predict(const std::vector<Array>& inputs, const PredictOptions& options = {}) const;
 
   FunctionalImpl& functional() const { return static_cast<FunctionalImpl&>(base()); }
