@@ -1,5 +1,11 @@
 #include "ir/graph/callable.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
 #include "driver/temporary_folder.hpp"
@@ -9,27 +15,64 @@ namespace {
 
 class Compiled final : public Callable {
  public:
-  explicit Compiled(CompiledModel model) : model_(std::move(model)) {}
-  Expected<std::vector<Array>> operator()(const std::vector<Array>& inputs) const override {
-    return model_.predict(inputs);
+  explicit Compiled(CompiledModel model) : model_(std::move(model)), states_(nullptr, &std::free) {
+    if (model_.state_bytes() == 0) return;
+    states_.reset(std::aligned_alloc(64, (model_.state_bytes() + 63) / 64 * 64));
+    model_.init_state(states_.get());
+  }
+
+  Expected<std::vector<Array>> operator()(std::string_view function, const std::vector<Array>& inputs) override {
+    return model_.call(function, inputs, states_.get());
+  }
+
+  bool has_state(std::string_view path) const { return static_cast<bool>(named(path)); }
+
+  Expected<Array> state(std::string_view path) const override {
+    TRY(const CompiledModel::Variable* variable, named(path));
+    Array out(variable->type, variable->shape);
+    const std::span<std::byte> bytes = out.writable_bytes();
+    std::memcpy(bytes.data(), static_cast<const std::byte*>(states_.get()) + variable->offset, bytes.size());
+    return out;
+  }
+
+  Status set_state(std::string_view path, const Array& value) override {
+    TRY(const CompiledModel::Variable* variable, named(path));
+    if (value.shape() != variable->shape) return error("state", fmt::format("@{} has another shape", path));
+    const Array converted = value.converted(variable->type);
+    std::memcpy(static_cast<std::byte*>(states_.get()) + variable->offset, converted.bytes().data(),
+                converted.bytes().size());
+    return done();
   }
 
  private:
+  Expected<const CompiledModel::Variable*> named(std::string_view path) const {
+    const auto found = std::ranges::find(model_.variables(), path, &CompiledModel::Variable::path);
+    if (found == model_.variables().end()) return error("state", fmt::format("there is no state @{}", path));
+    return &*found;
+  }
+
   CompiledModel model_;
+  std::unique_ptr<void, decltype(&std::free)> states_;
 };
 
 }  // namespace
 
-Expected<std::shared_ptr<const Callable>> make_callable(Module module) {
+Expected<std::shared_ptr<Callable>> make_callable(Module module) {
   CompileOptions options;
   options.profile = module.profile;
   options.self_test = false;
   options.embed_weights = false;  // the code does not depend on them, so it is found again
+  options.initial_states = false;
+  const std::vector<Global> globals = module.globals;
   TRY(const auto files, compile(std::move(module), options));
   TRY(const TemporaryFolder folder, TemporaryFolder::make());
   CHECK(write_files(folder.path().string(), files));
   TRY(CompiledModel model, CompiledModel::load_cached(folder.path().string(), "-O2"));
-  return std::shared_ptr<const Callable>(std::make_shared<Compiled>(std::move(model)));
+  auto compiled = std::make_shared<Compiled>(std::move(model));
+  for (const Global& global : globals) {
+    if (compiled->has_state(global.path)) CHECK(compiled->set_state(global.path, global.value));
+  }
+  return std::shared_ptr<Callable>(std::move(compiled));
 }
 
 }  // namespace tusk::graph

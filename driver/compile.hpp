@@ -19,6 +19,7 @@ struct CompileOptions {
   std::string sha256 = {};      // of the model's file
   std::string profile = "fma";  // numerics N10: fma or muladd
   bool embed_weights = true;
+  bool initial_states = true;   // the emitted `init` has the first values of states; else zeros
   std::int64_t max_arena = 0;   // bytes, 0: no limit
   bool self_test = true;        // record a call; without, the emitted self-test checks nothing
   std::string stop_after = {};  // a pass, for its text

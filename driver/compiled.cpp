@@ -53,6 +53,17 @@ Expected<std::vector<CompiledModel::Tensor>> tensors_of(const nlohmann::json& li
   return out;
 }
 
+Expected<std::vector<CompiledModel::Variable>> variables_of(const nlohmann::json& list) {
+  std::vector<CompiledModel::Variable> out;
+  for (const nlohmann::json& entry : list) {
+    const std::optional<DType> type = dtype_named(entry.at("type").get<std::string>());
+    if (!type) return error("manifest", "a variable has no known type");
+    out.push_back({entry.at("path").get<std::string>(), *type, entry.at("shape").get<std::vector<std::int64_t>>(),
+                   entry.at("offset").get<std::int64_t>()});
+  }
+  return out;
+}
+
 /// Where libraries are kept, or nothing.
 fs::path cache_folder() {
   const auto variable = [](const char* name) {
@@ -121,18 +132,25 @@ Status build(const std::string& command, const std::vector<fs::path>& sources, c
 
 }  // namespace
 
-struct CompiledModel::State {
-  std::vector<Tensor> inputs, outputs;
+struct CompiledModel::Loaded {
+  struct Function {
+    std::string name;
+    std::vector<Tensor> inputs, outputs;
+    void* entry = nullptr;
+  };
+  std::vector<Function> functions;
+  std::vector<Variable> variables;
+  std::size_t state_bytes = 0;
+  int (*init)(void*) = nullptr;
   std::vector<Symbol> symbols;
   std::int64_t arena_bytes = 0;
   double tolerance = 0;
   void* library = nullptr;
-  void* entry = nullptr;
   std::unique_ptr<void, decltype(&std::free)> weights_file{nullptr, &std::free};
   std::array<const void*, 4> weights = {};  // NAME_weights of the C header; all null: those that are embedded
   TemporaryFolder folder;
 
-  ~State() {
+  ~Loaded() {
     if (library != nullptr) dlclose(library);
   }
 
@@ -163,14 +181,17 @@ struct CompiledModel::State {
   }
 };
 
-const std::vector<CompiledModel::Tensor>& CompiledModel::inputs() const { return state_->inputs; }
-const std::vector<CompiledModel::Tensor>& CompiledModel::outputs() const { return state_->outputs; }
-double CompiledModel::tolerance() const { return state_->tolerance; }
+const std::vector<CompiledModel::Tensor>& CompiledModel::inputs() const { return loaded_->functions.front().inputs; }
+const std::vector<CompiledModel::Tensor>& CompiledModel::outputs() const { return loaded_->functions.front().outputs; }
+const std::vector<CompiledModel::Variable>& CompiledModel::variables() const { return loaded_->variables; }
+std::size_t CompiledModel::state_bytes() const { return loaded_->state_bytes; }
+void CompiledModel::init_state(void* state) const { loaded_->init(state); }
+double CompiledModel::tolerance() const { return loaded_->tolerance; }
 
 Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std::string& flags, bool cached) {
   CompiledModel model;
-  model.state_ = std::make_shared<State>();
-  State& state = *model.state_;
+  model.loaded_ = std::make_shared<Loaded>();
+  Loaded& state = *model.loaded_;
   std::ifstream in(fs::path(folder) / "manifest.json");
   if (!in)
     return error("manifest", fmt::format("{} has no manifest.json: is it a folder that tusk compile wrote?", folder));
@@ -185,9 +206,18 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
       state.symbols.push_back({symbol.at("name").get<std::string>(), symbol.at("low").get<std::int64_t>(),
                                symbol.at("high").get<std::int64_t>()});
     }
-    const nlohmann::json& function = manifest.at("functions").at(0);
-    TRY(state.inputs, tensors_of(function.at("inputs")));
-    TRY(state.outputs, tensors_of(function.at("outputs")));
+    for (const nlohmann::json& function : manifest.at("functions")) {
+      Loaded::Function next;
+      next.name = function.at("name").get<std::string>();
+      TRY(next.inputs, tensors_of(function.at("inputs")));
+      TRY(next.outputs, tensors_of(function.at("outputs")));
+      state.functions.push_back(std::move(next));
+    }
+    if (state.functions.empty()) return error("manifest", fmt::format("{} has no function", folder));
+    if (const auto given = manifest.find("state"); given != manifest.end()) {
+      state.state_bytes = given->at("bytes").get<std::size_t>();
+      TRY(state.variables, variables_of(given->at("variables")));
+    }
     state.arena_bytes = manifest.at("arena_bytes").get<std::int64_t>();
     state.tolerance = manifest.at("tolerance").get<double>();
   } catch (const nlohmann::json::exception& problem) {
@@ -208,21 +238,30 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   if (!fs::exists(library, ignored)) CHECK(build(command, sources, library, state.folder.path()));
   state.library = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (state.library == nullptr) return error("build", fmt::format("cannot load what was built: {}", dlerror()));
-  state.entry = dlsym(state.library, cpp::identifier(name + "_predict").c_str());
-  if (state.entry == nullptr) return error("build", fmt::format("{} has no function predict", folder));
+  for (Loaded::Function& function : state.functions) {
+    function.entry = dlsym(state.library, cpp::identifier(name + "_" + function.name).c_str());
+    if (function.entry == nullptr) return error("build", fmt::format("{} has no function {}", folder, function.name));
+  }
+  if (state.state_bytes > 0) {
+    state.init = reinterpret_cast<int (*)(void*)>(dlsym(state.library, (name + "_init").c_str()));
+    if (state.init == nullptr) return error("build", fmt::format("{} has no function init", folder));
+  }
   if (!embedded) CHECK(state.open_weights(fs::path(folder) / (name + ".weights"), name));
   return model;
 }
 
-Expected<std::vector<Array>> CompiledModel::predict(const std::vector<Array>& inputs) const {
-  const State& state = *state_;
-  if (inputs.size() != state.inputs.size())
-    return error("call", fmt::format("{} inputs, expected {}", inputs.size(), state.inputs.size()));
+Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const std::vector<Array>& inputs,
+                                                 void* states) const {
+  const Loaded& state = *loaded_;
+  const auto function = std::ranges::find(state.functions, name, &Loaded::Function::name);
+  if (function == state.functions.end()) return error("call", fmt::format("the model has no function {}", name));
+  if (inputs.size() != function->inputs.size())
+    return error("call", fmt::format("{} inputs, expected {}", inputs.size(), function->inputs.size()));
   // A symbol's value is where it stands alone; the emitted entry checks the rest.
   std::map<std::string, std::int64_t, std::less<>> values;
   std::vector<Array> in;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
-    const Tensor& tensor = state.inputs[k];
+    const Tensor& tensor = function->inputs[k];
     in.push_back(inputs[k].converted(tensor.type));
     if (in[k].shape().size() != tensor.shape.size())
       return error("call", fmt::format("input {} has rank {}, expected {}", tensor.name, in[k].shape().size(),
@@ -237,11 +276,11 @@ Expected<std::vector<Array>> CompiledModel::predict(const std::vector<Array>& in
     return it == values.end() ? 1 : it->second;
   };
   for (std::size_t k = 0; k < in.size(); ++k) {
-    for (std::size_t i = 0; i < state.inputs[k].shape.size(); ++i) {
-      TRY(const Dim dim, state.dim(state.inputs[k].shape[i]));
+    for (std::size_t i = 0; i < function->inputs[k].shape.size(); ++i) {
+      TRY(const Dim dim, state.dim(function->inputs[k].shape[i]));
       if (dim.value(value_of) != in[k].shape()[i]) {
-        return error("call", fmt::format("axis {} of input {} is {}, expected {}", i, state.inputs[k].name,
-                                         in[k].shape()[i], state.inputs[k].shape[i]));
+        return error("call", fmt::format("axis {} of input {} is {}, expected {}", i, function->inputs[k].name,
+                                         in[k].shape()[i], function->inputs[k].shape[i]));
       }
     }
   }
@@ -257,7 +296,7 @@ Expected<std::vector<Array>> CompiledModel::predict(const std::vector<Array>& in
   std::vector<Array> results;
   std::vector<void*> pointers;
   for (Array& array : in) pointers.push_back(array.writable_bytes().data());
-  for (const Tensor& tensor : state.outputs) {
+  for (const Tensor& tensor : function->outputs) {
     std::vector<std::int64_t> shape;
     for (const std::string& text : tensor.shape) {
       TRY(const Dim dim, state.dim(text));
@@ -269,32 +308,33 @@ Expected<std::vector<Array>> CompiledModel::predict(const std::vector<Array>& in
   const std::size_t bytes = (static_cast<std::size_t>(state.arena_bytes) + kAlign) / kAlign * kAlign;
   const std::unique_ptr<void, decltype(&std::free)> arena(std::aligned_alloc(kAlign, bytes), &std::free);
   void* const io = pointers.data();
-  const void* const weights = state.weights[0] != nullptr ? state.weights.data() : nullptr;
+  // In the place of weights, which such a model has inside, those with states take them.
+  const void* const weights = states != nullptr ? states : state.weights[0] != nullptr ? state.weights.data() : nullptr;
   using I = std::int64_t;
   int status = -1;
   switch (scalars.size()) {
     case 0:
-      status = reinterpret_cast<int (*)(void*, const void*, const void*)>(state.entry)(arena.get(), weights, io);
+      status = reinterpret_cast<int (*)(void*, const void*, const void*)>(function->entry)(arena.get(), weights, io);
       break;
     case 1:
-      status = reinterpret_cast<int (*)(void*, const void*, I, const void*)>(state.entry)(arena.get(), weights,
-                                                                                          scalars[0], io);
+      status = reinterpret_cast<int (*)(void*, const void*, I, const void*)>(function->entry)(arena.get(), weights,
+                                                                                              scalars[0], io);
       break;
     case 2:
-      status = reinterpret_cast<int (*)(void*, const void*, I, I, const void*)>(state.entry)(
+      status = reinterpret_cast<int (*)(void*, const void*, I, I, const void*)>(function->entry)(
           arena.get(), weights, scalars[0], scalars[1], io);
       break;
     case 3:
-      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, const void*)>(state.entry)(
+      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, const void*)>(function->entry)(
           arena.get(), weights, scalars[0], scalars[1], scalars[2], io);
       break;
     default:
-      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, I, const void*)>(state.entry)(
+      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, I, const void*)>(function->entry)(
           arena.get(), weights, scalars[0], scalars[1], scalars[2], scalars[3], io);
       break;
   }
   if (status != 0)
-    return error("call", fmt::format("predict returns status {} (see the enum in the emitted header)", status));
+    return error("call", fmt::format("{} returns status {} (see the enum in the emitted header)", name, status));
   return results;
 }
 

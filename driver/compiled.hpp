@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/base/array.hpp"
@@ -32,20 +33,36 @@ class CompiledModel {
     return load(folder, flags, true);
   }
 
+  /// A state's place in the bytes of a state (NAME_state_bytes of the C header).
+  struct Variable {
+    std::string path;
+    DType type = DType::f32;
+    std::vector<std::int64_t> shape;
+    std::int64_t offset = 0;
+  };
+
+  /// Of the first function.
   const std::vector<Tensor>& inputs() const;
   const std::vector<Tensor>& outputs() const;
+  const std::vector<Variable>& variables() const;
   /// How far outputs may be from what another computes, of their largest value.
   double tolerance() const;
 
   /// Calls `predict`. Symbols follow from the shapes of the inputs, which must have the dtypes of the model; results
   /// have their actual shapes. A status other than ok is an error that names it.
-  Expected<std::vector<Array>> predict(const std::vector<Array>& inputs) const;
+  Expected<std::vector<Array>> predict(const std::vector<Array>& inputs) const { return call("predict", inputs); }
+  /// Calls any function. Of a model with states, `state` are the bytes that it works on.
+  Expected<std::vector<Array>> call(std::string_view function, const std::vector<Array>& inputs,
+                                    void* state = nullptr) const;
+  /// How many bytes a state has, aligned to 64; 0 without states.
+  std::size_t state_bytes() const;
+  void init_state(void* state) const;
 
  private:
   static Expected<CompiledModel> load(const std::string& folder, const std::string& flags, bool cached);
 
-  struct State;
-  std::shared_ptr<State> state_;
+  struct Loaded;
+  std::shared_ptr<Loaded> loaded_;
 };
 
 }  // namespace tusk

@@ -136,6 +136,7 @@ Lowered planned_for(const Lowered& lowered, const Symbols& symbols) {
 Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, const Lowered& lowered,
                                                 const std::function<void(const std::string&)>& note) {
   std::vector<cpp::SelfTest> tests;
+  const bool has_states = std::ranges::any_of(lowered.program.globals, &kernel::Global::is_state);
   for (std::size_t f = 0; f < lowered.program.functions.size(); ++f) {
     const kernel::Function& function = lowered.program.functions[f];
     cpp::SelfTest test;
@@ -145,7 +146,8 @@ Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, con
     const auto bytes = [&] { return bytes_of(function, graph::value_of(test.symbols)); };
     const auto is_large = [&] { return work() > kMostInterpreted; };
     if (is_large() || bytes() > kMostBytes) test.symbols = self_test_symbols(lowered.program, 1);
-    if (bytes() > kMostBytes || work() > kMostWork) {
+    // What changes states is interpreted only.
+    if (bytes() > kMostBytes || work() > (has_states ? kMostInterpreted : kMostWork)) {
       if (note) {
         note(fmt::format("the self-test of {} records no call: one takes {:.0f} MB and {:.1g} operations",
                          function.name, bytes() / 1e6, work()));
@@ -163,7 +165,7 @@ Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, con
     }
     std::optional<std::vector<Array>> outputs;
     // A compiled folder is called by its first function.
-    if (f == 0 && is_large()) {
+    if (f == 0 && is_large() && !has_states) {
       TRY(outputs, compiled_outputs(module, lowered, test, inputs, work()));
       test.how = "compiled output";
     }
@@ -171,7 +173,7 @@ Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, con
       const bool is_small = function.arena_bytes <= kMostArena;
       const Lowered own = is_small ? Lowered{} : planned_for(lowered, test.symbols);
       const Lowered& used = is_small ? lowered : own;
-      TRY(outputs, run_loops(used.program, used.loops, function.name, inputs, test.symbols));
+      TRY(outputs, run_loops(used.program, used.loops, function.name, inputs, test.symbols, kPoison, &test.states));
       test.how = "loop interpreter";
     }
     for (std::size_t k = 0; k < outputs->size(); ++k) {

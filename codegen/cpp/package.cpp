@@ -80,6 +80,11 @@ Expected<PackedFunction> packed(const PackageInput& input, const kernel::Functio
   };
   for (const int id : function.inputs) out.inputs.push_back(field(id));
   for (const int id : function.outputs) out.outputs.push_back(field(id));
+  // Buffers: inputs, outputs, constants, states, the arena.
+  const std::size_t before_states =
+      out.inputs.size() + out.outputs.size() + global_tensors(function, kernel::Tensor::Place::constant).size();
+  for (std::size_t i = before_states; i + 1 < out.entry->buffers.size(); ++i)
+    out.changes_state = out.changes_state || !out.entry->buffers[i].constant;
   for (const std::string& requirement : function.requirements) {
     TRY(std::string condition, condition_text(requirement, symbols));
     out.requirements.push_back(std::move(condition));
@@ -100,21 +105,16 @@ std::string layout_text(const std::map<int, PackedConstant>& constants) {
 }  // namespace
 
 Expected<Parts> parts_of(const PackageInput& input) {
-  for (const kernel::Global& global : input.program.globals) {
-    if (global.is_state) {
-      return error("codegen-state",
-                   fmt::format("states that change are not printed as C++ yet; a function changes `@{}`", global.path));
-    }
-  }
   Parts out;
   out.input = &input;
   out.name = global_identifier(input.name);
   out.upper = uppercase(out.name);
 
   Names parameters;
-  for (const char* taken : {"arena", "weights", "io"}) parameters.reserve(taken);
+  for (const char* taken : {"arena", "weights", "state", "io"}) parameters.reserve(taken);
   Names scope;
-  for (const char* taken : {"Arena", "Weights", "Status", "weights", "open", "self_test", "kernel"})
+  for (const char* taken : {"Arena", "Weights", "Status", "State", "Variable", "variables", "weights", "open", "init",
+                            "read", "write", "self_test", "kernel"})
     scope.reserve(taken);
   Names macros;
   for (const char* taken : {"ARENA_BYTES", "WEIGHTS_BYTES"}) macros.reserve(out.upper + "_" + taken);
@@ -131,28 +131,52 @@ Expected<Parts> parts_of(const PackageInput& input) {
   }
 
   Names c_scope;
-  for (const char* taken : {"weights", "embedded_weights", "open", "self_test", "arena_bytes", "align", "status"}) {
+  for (const char* taken : {"weights", "embedded_weights", "open", "self_test", "arena_bytes", "align", "status",
+                            "state_bytes", "init", "read", "write"}) {
     c_scope.reserve(out.name + "_" + taken);
   }
   std::set<int> used;
+  std::set<int> states;
   for (const kernel::Function& function : input.program.functions) {
     TRY(PackedFunction next, packed(input, function, scope, c_scope, out.symbols));
     out.functions.push_back(std::move(next));
     for (const kernel::Tensor& tensor : function.tensors) {
       if (tensor.place == kernel::Tensor::Place::constant) used.insert(tensor.global);
+      if (tensor.place == kernel::Tensor::Place::state) states.insert(tensor.global);
     }
     out.arena_bytes = std::max(out.arena_bytes, function.arena_bytes);
   }
-  for (const int index : used) {
-    const kernel::Global& constant = input.program.globals[static_cast<std::size_t>(index)];
-    out.constants[index] = {&constant, out.weight_bytes};
-    const auto bytes = static_cast<std::int64_t>(constant.value.bytes().size());
-    out.weight_bytes += (bytes + 63) / 64 * 64;
+  const auto place = [&](int index, std::map<int, PackedConstant>& into, std::int64_t& end) {
+    const kernel::Global& global = input.program.globals[static_cast<std::size_t>(index)];
+    into[index] = {&global, end};
+    end += (static_cast<std::int64_t>(global.value.bytes().size()) + 63) / 64 * 64;
+  };
+  for (const int index : used) place(index, out.constants, out.weight_bytes);
+  if (!states.empty()) out.state_bytes = kStateHeader;
+  for (const int index : states) {
+    place(index, out.states, out.state_bytes);
+    const std::span<const std::byte> first = input.program.globals[static_cast<std::size_t>(index)].value.bytes();
+    const bool zeros = std::ranges::all_of(first, [](std::byte b) { return b == std::byte{0}; });
+    if (!zeros && input.initial_states) place(index, out.initial, out.weight_bytes);
   }
+  const std::string state_layout = layout_text(out.states);
+  out.state_sha256 = sha256_hex(std::as_bytes(std::span(state_layout)));
   const std::string layout = layout_text(out.constants);
   out.layout_sha256 = sha256_hex(std::as_bytes(std::span(layout)));
   return out;
 }
+
+std::string memory_parameters(const Parts& parts, const PackedFunction& function) {
+  if (parts.states.empty()) return "Arena& arena, const Weights& weights, ";
+  return fmt::format("Arena& arena, {}State& state, ", function.changes_state ? "" : "const ");
+}
+
+std::string c_memory_parameter(const Parts& parts, const PackedFunction& function) {
+  if (parts.states.empty()) return fmt::format("const {}_weights* weights", parts.name);
+  return function.changes_state ? "void* state" : "const void* state";
+}
+
+std::string memory_arguments(const Parts& parts) { return parts.states.empty() ? "arena, weights" : "arena, state"; }
 
 std::string symbol_parameters(const Parts& parts, std::string_view type) {
   std::string out;
@@ -233,7 +257,7 @@ Expected<std::map<std::string, std::string>> print_package(const PackageInput& i
   files[parts.name + ".hpp"] = print_header(parts);
   files[parts.name + ".h"] = print_c_header(parts);
   TRY(files[parts.name + ".cpp"], print_source(parts));
-  if (input.embed_weights) {
+  if (input.embed_weights || !parts.states.empty()) {
     files[parts.name + "_weights.cpp"] = print_embedded_weights(parts);
   } else {
     files[parts.name + ".weights"] = weights_file(parts);

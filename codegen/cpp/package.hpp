@@ -20,7 +20,8 @@ struct SelfTest {
   std::map<std::string, std::int64_t> symbols;
   std::map<std::string, Array> inputs;
   std::map<std::string, Array> outputs;
-  std::string how;  // what computed the outputs: "loop interpreter", "compiled output"
+  std::string how;                           // what computed the outputs: "loop interpreter", "compiled output"
+  std::map<std::string, Array> states = {};  // by path, after the call; before it they have their first values
 };
 
 struct PackageInput {
@@ -34,6 +35,7 @@ struct PackageInput {
   std::vector<std::string> bit_changing_passes = {};  // N12
   std::vector<SelfTest> self_tests = {};
   std::vector<std::string> compile_options = {};  // for GCC and Clang: "-mavx2"
+  bool initial_states = true;                     // without, `init` makes zeros: the caller writes the states
   double tolerance = 2e-5;                        // of each output's largest value, for who verifies it
   std::map<std::string, std::vector<std::string>> input_names = {};  // in the model, by function
 };

@@ -24,6 +24,7 @@ struct PackedFunction {
   std::string c_identifier;  // mnist_predict
   std::vector<Field> inputs, outputs;
   std::vector<std::string> requirements;  // C++ conditions
+  bool changes_state = false;
 };
 
 struct PackedConstant {
@@ -48,6 +49,11 @@ struct Parts {
   std::int64_t weight_bytes = 0;
   std::int64_t arena_bytes = 64;
   std::string layout_sha256;  // of the names, types, shapes and offsets of the constants
+  // Of a model with states only: functions then take a State, and no Weights, whose bytes are always embedded.
+  std::map<int, PackedConstant> states;   // by index into Program::globals; offsets in State::bytes
+  std::map<int, PackedConstant> initial;  // first values other than zeros, behind the weights
+  std::int64_t state_bytes = 0;           // kStateHeader and the states
+  std::string state_sha256;               // of their layout
 };
 
 Expected<Parts> parts_of(const PackageInput& input);
@@ -56,6 +62,10 @@ Expected<Parts> parts_of(const PackageInput& input);
 std::string symbol_parameters(const Parts& parts, std::string_view type);
 /// The fields of a struct of pointers, with the shapes behind them; `prefix` is "std::" or "" for C.
 std::string io_fields(const PackedFunction& function, std::string_view prefix);
+/// The memory that a function takes, as parameters or as what is passed on: "Arena& arena, const Weights& weights, ".
+std::string memory_parameters(const Parts& parts, const PackedFunction& function);
+std::string memory_arguments(const Parts& parts);
+std::string c_memory_parameter(const Parts& parts, const PackedFunction& function);
 /// "f32 [784,64]"
 std::string type_text(const kernel::Tensor& tensor);
 /// "profile fma, numerics 1, passes that change bits: none"
@@ -68,6 +78,14 @@ std::string made_by(const PackageInput& input);
 std::string print_header(const Parts& parts);
 std::string print_c_header(const Parts& parts);
 Expected<std::string> print_source(const Parts& parts);
+/// State, its variables, and what is done with them: declarations, definitions, and the same for C.
+std::string state_declarations(const Parts& parts);
+std::string state_header_array(const Parts& parts);
+std::string state_definitions(const Parts& parts);
+std::string c_state_declarations(const Parts& parts);
+std::string c_state_definitions(const Parts& parts);
+/// Of the states after the header, as `state_sum` of the emitted self-test computes it.
+std::uint64_t state_checksum(const Parts& parts, const std::map<std::string, Array>& states);
 std::string print_embedded_weights(const Parts& parts);
 std::string weights_file(const Parts& parts);
 Expected<std::string> print_self_test(const Parts& parts);
@@ -83,6 +101,8 @@ std::string_view bit_protection();
 /// Bytes in front of the data in a weights file: "TUSKWT1", a zero, the layout's SHA-256, the size of the data and its
 /// checksum (64 bits each), and zeros.
 inline constexpr std::int64_t kWeightsHeader = 64;
+/// Bytes in front of the states: "TUSKST1", a zero, the layout's SHA-256, and zeros.
+inline constexpr std::int64_t kStateHeader = 64;
 /// Over 64-bit words; the emitted `open` computes the same.
 std::uint64_t weights_checksum(std::string_view data);
 

@@ -48,7 +48,7 @@ std::string argument(std::string_view option) {  // of a CMake command
 
 std::string print_cmake(const Parts& parts) {
   const std::string& name = parts.name;
-  const bool embedded = parts.input->embed_weights;
+  const bool embedded = parts.input->embed_weights || !parts.states.empty();
   std::string out = fmt::format(
       "# The library {0} ({0}::{0}), and its self test where tests are built. Works wherever this folder lies, alone\n"
       "# and by add_subdirectory.\n",
@@ -124,7 +124,7 @@ std::string print_manifest(const Parts& parts) {
       ",\n";
   out += fmt::format("  \"arena_bytes\": {},\n", parts.arena_bytes);
   out += fmt::format("  \"weights\": {{\"bytes\": {}, \"embedded\": {}, \"layout_sha256\": {}, \"tensors\": ",
-                     parts.weight_bytes, input.embed_weights, quoted(parts.layout_sha256));
+                     parts.weight_bytes, input.embed_weights || !parts.states.empty(), quoted(parts.layout_sha256));
   out += json_list(parts.constants,
                    [](const auto& entry) {
                      const PackedConstant& c = entry.second;
@@ -133,6 +133,19 @@ std::string print_manifest(const Parts& parts) {
                                         fmt::join(c.constant->value.shape(), ", "), c.offset);
                    }) +
          "},\n";
+  if (!parts.states.empty()) {
+    out += fmt::format("  \"state\": {{\"bytes\": {}, \"layout_sha256\": {}, \"variables\": ", parts.state_bytes,
+                       quoted(parts.state_sha256));
+    out += json_list(parts.states,
+                     [](const auto& entry) {
+                       const PackedConstant& c = entry.second;
+                       return fmt::format(
+                           "\n    {{\"path\": {}, \"type\": {}, \"shape\": [{}], \"trainable\": {}, \"offset\": {}}}",
+                           quoted(c.constant->path), quoted(name_of(c.constant->value.dtype())),
+                           fmt::join(c.constant->value.shape(), ", "), c.constant->trainable, c.offset);
+                     }) +
+           "},\n";
+  }
   std::vector<std::string> kernels;
   for (const loop::Func& func : input.loops.funcs) {
     const bool entry = std::any_of(parts.functions.begin(), parts.functions.end(),

@@ -63,7 +63,9 @@ std::string print_header(const Parts& parts) {
       out += fmt::format("{:<{}}  // {}\n", constants[i], width, range_text(*parts.symbols[i].symbol));
     out += "\n";
   }
-  out += fmt::format(R"(enum class Status {{
+  const bool has_state = !parts.states.empty();
+  out += fmt::format(
+      R"(enum class Status {{
   ok,
   bad_batch,         // batch is out of range
   bad_dimension,     // another size is out of range, or sizes do not fit each other
@@ -71,12 +73,12 @@ std::string print_header(const Parts& parts) {
   bad_index,         // an index in an input is out of range
   bad_weights,       // the weights are not those of this model, or not aligned to 64 bytes
   bad_arena,         // the arena is not aligned to 64 bytes
-  self_test_failed,  // other bits than recorded
+{2}  self_test_failed,  // other bits than recorded
 }};
 
 // Memory to work in: holds nothing between two calls. Threads that call at the same time need one each.
 struct Arena {{
-  alignas(64) unsigned char bytes[{}];  // no plan could do with less than {}
+  alignas(64) unsigned char bytes[{0}];  // no plan could do with less than {1}
 }};
 
 // The weights, read only and aligned to 64 bytes: all threads may share them.
@@ -85,8 +87,9 @@ struct Weights {{
   std::size_t size = 0;
 }};
 )",
-                     parts.arena_bytes, lower_bound(parts));
-  if (parts.input->embed_weights) {
+      parts.arena_bytes, lower_bound(parts),
+      has_state ? "  bad_state,         // the state is not one of this model: it was never initialised\n" : "");
+  if (parts.input->embed_weights || has_state) {
     out += "Weights weights() noexcept;\n\n";
   } else {
     out += fmt::format(
@@ -94,16 +97,21 @@ struct Weights {{
         "Status open(const void* data, std::size_t size, Weights& out) noexcept;\n\n",
         name);
   }
+  if (has_state) out += state_declarations(parts);
   for (const PackedFunction& f : parts.functions) {
     out += fmt::format("struct {} {{\n{}}};\n", f.io, io_fields(f, "std::"));
     out += requirement_comment(f, "// ", "");
-    out += fmt::format("Status {}(Arena& arena, const Weights& weights, {}const {}& io) noexcept;\n\n", f.identifier,
+    out += fmt::format("Status {}({}{}const {}& io) noexcept;\n\n", f.identifier, memory_parameters(parts, f),
                        symbol_parameters(parts, "std::int64_t"), f.io);
   }
   out += "// Runs recorded inputs and compares the outputs with the recorded ones, bit by bit.\n";
   if (self_test_is_static(parts)) out += "// One thread at a time: large outputs lie in static memory of its own.\n";
-  out += "Status self_test(Arena& arena, const Weights& weights) noexcept;\n";
-  if (parts.input->embed_weights) {
+  if (has_state) {
+    out += "Status self_test(Arena& arena, State& state) noexcept;  // the state is initialised anew\n";
+  } else {
+    out += "Status self_test(Arena& arena, const Weights& weights) noexcept;\n";
+  }
+  if (parts.input->embed_weights && !has_state) {
     out += "inline Status self_test(Arena& arena) noexcept { return self_test(arena, weights()); }\n";
   }
   out += fmt::format("\n}}  // namespace {}\n\n#endif  // TUSK_{}_HPP\n", name, parts.upper);
@@ -111,6 +119,7 @@ struct Weights {{
 }
 
 std::string print_c_header(const Parts& parts) {
+  const bool has_state = !parts.states.empty();
   const std::string& name = parts.name;
   const std::string& upper = parts.upper;
   std::string out =
@@ -126,7 +135,8 @@ std::string print_c_header(const Parts& parts) {
   for (const PackedSymbol& symbol : parts.symbols)
     out += fmt::format("#define {} {}\n", symbol.macro, symbol.symbol->high);
   out += fmt::format("#define {}_ARENA_BYTES {}\n\n", upper, parts.arena_bytes);
-  out += fmt::format(R"(/* What every function returns. */
+  out += fmt::format(
+      R"(/* What every function returns. */
 enum {0}_status {{
   {0}_ok,
   {0}_bad_batch,       /* batch is out of range */
@@ -135,7 +145,7 @@ enum {0}_status {{
   {0}_bad_index,       /* an index in an input is out of range */
   {0}_bad_weights,     /* the weights are not those of this model, or not aligned to 64 bytes */
   {0}_bad_arena,       /* the arena is not aligned to 64 bytes */
-  {0}_self_test_failed /* other bits than recorded */
+{2}  {0}_self_test_failed /* other bits than recorded */
 }};
 
 /* The arena: {1}_ARENA_BYTES bytes, aligned to 64; threads that call at the same time need one each. For Fortran: the
@@ -149,8 +159,14 @@ typedef struct {0}_weights {{
   size_t size;
 }} {0}_weights;
 )",
-                     name, upper);
-  if (parts.input->embed_weights) {
+      name, upper,
+      has_state
+          ? fmt::format("  {}_bad_state,       /* the state is not one of this model, or not aligned to 64 bytes */\n",
+                        name)
+          : "");
+  if (has_state) {
+    out += "\n" + c_state_declarations(parts);
+  } else if (parts.input->embed_weights) {
     out += fmt::format(
         "/* A null pointer in their place stands for these. */\n{0}_weights {0}_embedded_weights(void);\n\n", name);
   } else {
@@ -162,13 +178,13 @@ typedef struct {0}_weights {{
   for (const PackedFunction& f : parts.functions) {
     out += fmt::format("typedef struct {0}_io {{\n{1}}} {0}_io;\n", f.c_identifier, io_fields(f, ""));
     out += requirement_comment(f, "/* ", " */");
-    out += fmt::format("int {0}(void* arena, const {1}_weights* weights, {2}const {0}_io* io);\n\n", f.c_identifier,
-                       name, symbol_parameters(parts, "int64_t"));
+    out += fmt::format("int {0}(void* arena, {1}, {2}const {0}_io* io);\n\n", f.c_identifier,
+                       c_memory_parameter(parts, f), symbol_parameters(parts, "int64_t"));
   }
   out += fmt::format(
       "/* Runs recorded inputs and compares the outputs with the recorded ones, bit by bit. */\n"
-      "int {0}_self_test(void* arena, const {0}_weights* weights);\n",
-      name);
+      "int {0}_self_test(void* arena, {1});\n",
+      name, has_state ? std::string("void* state") : fmt::format("const {}_weights* weights", name));
   out += fmt::format("\n#ifdef __cplusplus\n}}\n#endif\n\n#endif /* TUSK_{}_H */\n", upper);
   return out;
 }

@@ -101,16 +101,23 @@ Expected<std::string> call(const Parts& parts, const PackedFunction& f, const Se
     const auto it = test.symbols.find(symbol.symbol->name);
     symbols += fmt::format("{}, ", it == test.symbols.end() ? symbol.symbol->low : it->second);
   }
-  return fmt::format(R"(// Recorded by the {0}.
-Status {1}_{2}(Arena& arena, const Weights& weights) {{
-{3}  const Status status = {1}(arena, weights, {4}{{{5}}});
+  const bool has_state = !parts.states.empty();
+  if (has_state) {
+    checks += fmt::format("{}state_sum(state) == 0x{:016x}", checks.empty() ? "" : " && ",
+                          state_checksum(parts, test.states));
+    outputs += "  init(state);\n";
+  }
+  return fmt::format(
+      R"(// Recorded by the {0}.
+Status {1}_{2}({7}) {{
+{3}  const Status status = {1}({8}, {4}{{{5}}});
   if (status != Status::ok) return status;
   return {6} ? Status::ok : Status::self_test_failed;
 }}
 
 )",
-                     comment_text(test.how), f.identifier, number, outputs, symbols, fields,
-                     checks.empty() ? "true" : checks);
+      comment_text(test.how), f.identifier, number, outputs, symbols, fields, checks.empty() ? "true" : checks,
+      has_state ? "Arena& arena, State& state" : "Arena& arena, const Weights& weights", memory_arguments(parts));
 }
 
 }  // namespace
@@ -135,7 +142,8 @@ Expected<std::string> print_self_test(const Parts& parts) {
     TRY(const std::string text, call(parts, *f, test, ++number, arrays));
     functions += text;
     for (const Field& field : f->outputs) (is_float(field.tensor->type) ? floats : others) = true;
-    calls += fmt::format("  if (status == Status::ok) status = {}_{}(arena, weights);\n", f->identifier, number);
+    calls += fmt::format("  if (status == Status::ok) status = {}_{}({});\n", f->identifier, number,
+                         memory_arguments(parts));
   }
 
   std::string out = file_head(parts, parts.name + "_self_test.cpp", "recorded calls, to try on the machine of use");
@@ -166,15 +174,44 @@ bool same(const T* found, const Word* wanted, std::size_t count) {
 
 )";
   }
+  const bool has_state = !parts.states.empty();
+  if (has_state) {
+    out += R"(// Of all bytes behind the header.
+std::uint64_t state_sum(const State& state) {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 64; i < sizeof state.bytes; i += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, state.bytes + i, 8);
+    sum = (sum ^ word) * 0x9e3779b97f4a7c15u;
+    sum ^= sum >> 32;
+  }
+  return sum;
+}
+
+)";
+  }
   out += arrays.empty() ? "" : "// clang-format off\n" + arrays + "// clang-format on\n\n";
   out += functions;
-  out += fmt::format("}}  // namespace\n\nStatus self_test(Arena&{}, const Weights&{}) noexcept {{\n",
-                     calls.empty() ? "" : " arena", calls.empty() ? "" : " weights");
+  out += fmt::format("}}  // namespace\n\nStatus self_test(Arena&{}, {}{}) noexcept {{\n",
+                     calls.empty() ? "" : " arena", has_state ? "State&" : "const Weights&",
+                     calls.empty() ? ""
+                     : has_state   ? " state"
+                                   : " weights");
   out += calls.empty() ? "  return Status::ok;\n}\n\n"
                        : "  Status status = Status::ok;\n" + calls + "  return status;\n}\n\n";
   out += fmt::format("}}  // namespace {}\n\n", parts.name);
 
   const std::string& name = parts.name;
+  if (has_state) {
+    return out + fmt::format(R"(int {0}_self_test(void* arena, void* state) {{
+  if (arena == nullptr || state == nullptr) return {0}_null_pointer;
+  if (arena != {0}_align(arena)) return {0}_bad_arena;
+  if (state != {0}_align(state)) return {0}_bad_state;
+  return static_cast<int>({0}::self_test(*static_cast<{0}::Arena*>(arena), *static_cast<{0}::State*>(state)));
+}}
+)",
+                             name);
+  }
   out += fmt::format("int {0}_self_test(void* arena, const {0}_weights* weights) {{\n", name);
   out += fmt::format("  if (arena == nullptr{}) return {}_null_pointer;\n",
                      parts.input->embed_weights ? "" : " || weights == nullptr", name);
@@ -191,19 +228,20 @@ bool same(const T* found, const Word* wanted, std::size_t count) {
 std::string print_self_test_main(const Parts& parts) {
   const std::string& name = parts.name;
   std::string out = file_head(parts, name + "_self_test_main.cpp", "a program that runs the self test");
-  if (parts.input->embed_weights) {
+  if (parts.input->embed_weights || !parts.states.empty()) {
     out += fmt::format(R"(#include <cstdio>
 
 #include "{0}.hpp"
 
 int main() {{
   static {0}::Arena arena;
-  const {0}::Status status = {0}::self_test(arena);
+{1}  const {0}::Status status = {0}::self_test(arena{2});
   std::printf("{0}: %s\n", status == {0}::Status::ok ? "the self test passed" : "THE SELF TEST FAILED");
   return static_cast<int>(status);
 }}
 )",
-                       name);
+                       name, parts.states.empty() ? "" : fmt::format("  static {}::State state;\n", name),
+                       parts.states.empty() ? "" : ", state");
     return out;
   }
   out += fmt::format(R"(#include <cstdio>

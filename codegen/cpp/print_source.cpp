@@ -24,7 +24,7 @@ std::string symbol_checks(const Parts& parts) {
   return out;
 }
 
-// The arguments of an entry: inputs, outputs, constants, the arena, symbols, as its buffers and scalars say.
+// The arguments of an entry: inputs, outputs, constants, states, the arena, symbols, as its buffers and scalars say.
 Expected<std::string> entry_arguments(const Parts& parts, const PackedFunction& f) {
   std::vector<std::string> arguments;
   for (const Field& field : f.inputs) arguments.push_back("io." + field.identifier);
@@ -32,8 +32,14 @@ Expected<std::string> entry_arguments(const Parts& parts, const PackedFunction& 
   for (const int id : global_tensors(*f.function, kernel::Tensor::Place::constant)) {
     const kernel::Tensor& tensor = f.function->tensors[static_cast<std::size_t>(id)];
     const std::int64_t offset = parts.constants.at(tensor.global).offset;
-    arguments.push_back(fmt::format("reinterpret_cast<const {}*>(weights.data{})", storage_name(tensor.type),
+    arguments.push_back(fmt::format("reinterpret_cast<const {}*>({}{})", storage_name(tensor.type),
+                                    parts.states.empty() ? "weights.data" : "constants",
                                     offset == 0 ? "" : fmt::format(" + {}", offset)));
+  }
+  for (const int id : global_tensors(*f.function, kernel::Tensor::Place::state)) {
+    const kernel::Tensor& tensor = f.function->tensors[static_cast<std::size_t>(id)];
+    arguments.push_back(fmt::format("reinterpret_cast<{}{}*>(state.bytes + {})", f.changes_state ? "" : "const ",
+                                    storage_name(tensor.type), parts.states.at(tensor.global).offset));
   }
   arguments.push_back("arena.bytes");
   if (arguments.size() != f.entry->buffers.size())
@@ -52,8 +58,8 @@ Expected<std::string> entry_arguments(const Parts& parts, const PackedFunction& 
 }
 
 Expected<std::string> checked_function(const Parts& parts, const PackedFunction& f, const std::string& entry) {
-  std::string out = fmt::format("Status {}(Arena& arena, const Weights& weights, {}const {}& io) noexcept {{\n",
-                                f.identifier, symbol_parameters(parts, "std::int64_t"), f.io);
+  std::string out = fmt::format("Status {}({}{}const {}& io) noexcept {{\n", f.identifier, memory_parameters(parts, f),
+                                symbol_parameters(parts, "std::int64_t"), f.io);
   out += symbol_checks(parts);
   for (const std::string& requirement : f.requirements)
     out += fmt::format("  if (!({})) return Status::bad_dimension;\n", requirement);
@@ -63,11 +69,15 @@ Expected<std::string> checked_function(const Parts& parts, const PackedFunction&
       nulls += fmt::format("{}io.{} == nullptr", nulls.empty() ? "" : " || ", field.identifier);
   }
   if (!nulls.empty()) out += fmt::format("  if ({}) return Status::null_pointer;\n", nulls);
-  if (parts.weight_bytes > 0) {
-    out += "  if (weights.data == nullptr) return Status::null_pointer;\n";
+  if (!parts.states.empty()) {
+    out += "  if (std::memcmp(state.bytes, state_header, sizeof state_header) != 0) return Status::bad_state;\n";
+    if (!global_tensors(*f.function, kernel::Tensor::Place::constant).empty())
+      out += "  const unsigned char* constants = weights().data;\n";
+  } else {
+    if (parts.weight_bytes > 0) out += "  if (weights.data == nullptr) return Status::null_pointer;\n";
+    out += fmt::format("  if (weights.size != {}) return Status::bad_weights;\n", parts.weight_bytes);
+    out += "  if (reinterpret_cast<std::uintptr_t>(weights.data) % 64 != 0) return Status::bad_weights;\n";
   }
-  out += fmt::format("  if (weights.size != {}) return Status::bad_weights;\n", parts.weight_bytes);
-  out += "  if (reinterpret_cast<std::uintptr_t>(weights.data) % 64 != 0) return Status::bad_weights;\n";
   TRY(const std::string arguments, entry_arguments(parts, f));
   out += fmt::format("  {}(\n      {});\n  return Status::ok;\n}}\n\n", entry, arguments);
   return out;
@@ -103,14 +113,23 @@ std::string open_function(const Parts& parts) {
                      kWeightsHeader);
 }
 
-// The same functions for C: what a reference is in C++ is a pointer, which may be null.
-std::string c_functions(const Parts& parts) {
+// `check` of the memory that a C program gives: what a reference is in C++ is a pointer, which may be null.
+std::string c_check(const Parts& parts) {
   const std::string& name = parts.name;
   const bool embedded = parts.input->embed_weights;
-  std::string out = "// The interface for C.\n\nnamespace {\n\n";
-  out += fmt::format(
-      "static_assert({0}_self_test_failed == static_cast<int>({0}::Status::self_test_failed), \"equal codes\");\n\n",
-      name);
+  std::string out;
+  if (!parts.states.empty()) {
+    return fmt::format(R"({0}::Status check(const void* state, void* arena) {{
+  if (arena == nullptr || state == nullptr) return {0}::Status::null_pointer;
+  if (reinterpret_cast<std::uintptr_t>(state) % 64 != 0) return {0}::Status::bad_state;
+  return reinterpret_cast<std::uintptr_t>(arena) % 64 == 0 ? {0}::Status::ok : {0}::Status::bad_arena;
+}}
+
+}}  // namespace
+
+)",
+                       name);
+  }
   out += fmt::format("{}::Status check({}void* arena) {{\n", name,
                      embedded ? "" : fmt::format("const {}_weights* weights, ", name));
   out += fmt::format("  if (arena == nullptr{}) return {}::Status::null_pointer;\n",
@@ -121,7 +140,37 @@ std::string c_functions(const Parts& parts) {
   out += fmt::format("{0}::Weights weights_of(const {0}_weights* weights) {{\n", name);
   if (embedded) out += fmt::format("  if (weights == nullptr) return {}::weights();\n", name);
   out += "  return {static_cast<const unsigned char*>(weights->data), weights->size};\n}\n\n}  // namespace\n\n";
+  return out;
+}
 
+// Where the weights come from.
+std::string c_weights(const Parts& parts) {
+  if (parts.input->embed_weights) {
+    return fmt::format(
+        "{0}_weights {0}_embedded_weights() {{ return {{{0}::weights().data, {0}::weights().size}}; }}\n\n",
+        parts.name);
+  }
+  return fmt::format(R"(int {0}_open(const void* data, size_t size, {0}_weights* out) {{
+  if (out == nullptr) return {0}_null_pointer;
+  {0}::Weights weights;
+  const {0}::Status status = {0}::open(data, size, weights);
+  if (status == {0}::Status::ok) *out = {{weights.data, weights.size}};
+  return static_cast<int>(status);
+}}
+
+)",
+                     parts.name);
+}
+
+// The same functions for C.
+std::string c_functions(const Parts& parts) {
+  const std::string& name = parts.name;
+  const bool has_state = !parts.states.empty();
+  std::string out = "// The interface for C.\n\nnamespace {\n\n";
+  out += fmt::format(
+      "static_assert({0}_self_test_failed == static_cast<int>({0}::Status::self_test_failed), \"equal codes\");\n\n",
+      name);
+  out += c_check(parts);
   out += fmt::format(R"(size_t {0}_arena_bytes() {{ return sizeof({0}::Arena); }}
 
 void* {0}_align(void* memory) {{
@@ -131,22 +180,8 @@ void* {0}_align(void* memory) {{
 
 )",
                      name);
-  if (embedded) {
-    out += fmt::format(
-        "{0}_weights {0}_embedded_weights() {{ return {{{0}::weights().data, {0}::weights().size}}; }}\n\n", name);
-  } else {
-    out += fmt::format(R"(int {0}_open(const void* data, size_t size, {0}_weights* out) {{
-  if (out == nullptr) return {0}_null_pointer;
-  {0}::Weights weights;
-  const {0}::Status status = {0}::open(data, size, weights);
-  if (status == {0}::Status::ok) *out = {{weights.data, weights.size}};
-  return static_cast<int>(status);
-}}
-
-)",
-                       name);
-  }
-  const std::string arguments = embedded ? "arena" : "weights, arena";
+  out += has_state ? c_state_definitions(parts) : c_weights(parts);
+  const std::string checked = has_state ? "state, arena" : parts.input->embed_weights ? "arena" : "weights, arena";
   for (const PackedFunction& f : parts.functions) {
     std::string fields;
     for (const auto* list : {&f.inputs, &f.outputs}) {
@@ -154,17 +189,19 @@ void* {0}_align(void* memory) {{
     }
     std::string symbols;
     for (const PackedSymbol& symbol : parts.symbols) symbols += symbol.identifier + ", ";
-    out += fmt::format(R"(int {0}(void* arena, const {1}_weights* weights, {2}const {0}_io* io) {{
+    const std::string state = fmt::format("{}{}::State*", f.changes_state ? "" : "const ", name);
+    out += fmt::format(R"(int {0}(void* arena, {7}, {2}const {0}_io* io) {{
   {1}::Status status = io == nullptr ? {1}::Status::null_pointer : check({3});
   if (status == {1}::Status::ok) {{
-    status = {1}::{4}(*static_cast<{1}::Arena*>(arena), weights_of(weights), {5}{{{6}}});
+    status = {1}::{4}(*static_cast<{1}::Arena*>(arena), {8}, {5}{{{6}}});
   }}
   return static_cast<int>(status);
 }}
 
 )",
-                       f.c_identifier, name, symbol_parameters(parts, "int64_t"), arguments, f.identifier, symbols,
-                       fields);
+                       f.c_identifier, name, symbol_parameters(parts, "int64_t"), checked, f.identifier, symbols,
+                       fields, c_memory_parameter(parts, f),
+                       has_state ? fmt::format("*static_cast<{}>(state)", state) : std::string("weights_of(weights)"));
   }
   return out;
 }
@@ -189,12 +226,17 @@ Expected<std::string> print_source(const Parts& parts) {
 )";
   out += fmt::format("namespace {} {{\nnamespace {{\n\n", parts.name);
   out += loops.text;
+  if (!parts.states.empty()) out += state_header_array(parts);
   out += "}  // namespace\n\n";
   for (const PackedFunction& f : parts.functions) {
     TRY(const std::string text, checked_function(parts, f, loops.functions.at(f.function->name)));
     out += text;
   }
-  if (!parts.input->embed_weights) out += open_function(parts);
+  if (!parts.states.empty()) {
+    out += state_definitions(parts);
+  } else if (!parts.input->embed_weights) {
+    out += open_function(parts);
+  }
   out += fmt::format("}}  // namespace {}\n\n", parts.name);
   out += c_functions(parts);
   out.pop_back();

@@ -70,10 +70,12 @@ std::string print_embedded_weights(const Parts& parts) {
   out += "// clang-format off\n";
   out += fmt::format("alignas(64) constexpr {} data[] ={}\n", words ? "std::uint32_t" : "unsigned char",
                      words ? " {" : "");
-  for (const auto& [index, c] : parts.constants) {
-    out += fmt::format("    // {}\n", constant_comment(c));
-    const std::string bytes = bytes_of(c);
-    words ? append_words(out, bytes) : append_strings(out, bytes);
+  for (const auto* list : {&parts.constants, &parts.initial}) {
+    for (const auto& [index, c] : *list) {
+      out += fmt::format("    // {}\n", constant_comment(c));
+      const std::string bytes = bytes_of(c);
+      words ? append_words(out, bytes) : append_strings(out, bytes);
+    }
   }
   if (parts.weight_bytes == 0) out += "    0,\n";  // an array has an element
   if (!words) out.pop_back();

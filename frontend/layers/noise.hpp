@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -14,6 +15,8 @@ namespace tusk::layers {
 /// A layer that is the identity, unless it is trained.
 struct TrainingOnlyImpl : MaskedLayer {
   Tensor call(Tensor x, const Call& call) override;
+  /// 0: the identity in training, too.
+  virtual double strength() const { return 1; }
 };
 
 /// Dropout, SpatialDropout1D to 3D, GaussianDropout, AlphaDropout: `rate` is the share that is dropped, 0 to 1.
@@ -36,6 +39,7 @@ struct DropoutImpl : TrainingOnlyImpl {
     if (!(config.rate >= 0 && config.rate <= 1))
       fail("field-value", fmt::format("rate is {}, expected 0 to 1", config.rate));
   }
+  double strength() const override { return config.rate; }
 };
 using Dropout = LayerOf<DropoutImpl<"Dropout">>;
 using SpatialDropout1D = LayerOf<DropoutImpl<"SpatialDropout1D">>;
@@ -58,6 +62,7 @@ struct GaussianNoiseImpl : TrainingOnlyImpl {
   void build(const Shape&) override {
     if (config.stddev < 0) fail("field-value", fmt::format("stddev is {}, expected 0 or more", config.stddev));
   }
+  double strength() const override { return config.stddev; }
 };
 using GaussianNoise = LayerOf<GaussianNoiseImpl>;
 
@@ -73,6 +78,7 @@ struct ActivityRegularizationImpl : TrainingOnlyImpl {
     f("l1", c.l1);
     f("l2", c.l2);
   }
+  double strength() const override { return std::max(config.l1, config.l2); }
 };
 using ActivityRegularization = LayerOf<ActivityRegularizationImpl>;
 

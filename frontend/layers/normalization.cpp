@@ -36,15 +36,45 @@ void BatchNormalizationImpl::build(const Shape& in) {
     add_weight(name, {channels}, {.initializer = "ones", .trainable = false});
 }
 
-Tensor BatchNormalizationImpl::call(Tensor input, const Call& how) {
-  if (how.training) {
-    fail("layer-training", "BatchNormalization is called with training = true, which this release cannot compile");
+// The moments of the batch, which the moving ones follow.
+std::pair<Tensor, Tensor> BatchNormalizationImpl::moments_of_batch(const Tensor& x, const Tensor& mask) const {
+  const emit::Ints over = emit::other_axes(x, {emit::axis_of(x, config.axis)});
+  std::pair<Tensor, Tensor> moments;
+  if (mask) {
+    constexpr double kEpsilon = 1e-7;  // keras.config.epsilon()
+    const Tensor data = emit::leading(mask, x.shape());
+    const Tensor count = emit::map("add", {emit::reduce("sum", emit::cast(data, x.dtype()), over), kEpsilon});
+    const auto mean = [&](const Tensor& of) {
+      return emit::map("div", {emit::reduce("sum", emit::map("select", {data, of, 0.0}), over), count});
+    };
+    moments.first = mean(x);
+    const Tensor apart = emit::map("sub", {x, emit::spread(moments.first, x.shape(), over)});
+    moments.second = mean(emit::map("mul", {apart, apart}));
+  } else {
+    moments = emit::moments(x, over);
   }
+  const auto follow = [&](const Variable& moving, const Tensor& now) {
+    const Tensor old = emit::cast(moving, now.dtype());
+    Trace::current().assign(moving, emit::map("add", {emit::map("mul", {old, config.momentum}),
+                                                      emit::map("mul", {now, 1 - config.momentum})}));
+  };
+  follow(moving_mean_, moments.first);
+  follow(moving_variance_, moments.second);
+  return moments;
+}
+
+Tensor BatchNormalizationImpl::call(Tensor input, const Call& how) {
+  const bool learns = how.training && trainable();
+  if (learns && config.renorm)
+    fail("layer-training",
+         "BatchNormalization with renorm is called with training = true, which this release cannot "
+         "compile");
   const Tensor x = emit::to_wide_float(input);
   const emit::Ints axes{emit::axis_of(x, config.axis)};
-  return emit::to_compute_dtype(normalized(x, emit::cast(moving_mean_, x.dtype()),
-                                           emit::cast(moving_variance_, x.dtype()), gamma_, beta_, axes, axes,
-                                           config.epsilon));
+  std::pair<Tensor, Tensor> moments{emit::cast(moving_mean_, x.dtype()), emit::cast(moving_variance_, x.dtype())};
+  if (learns) moments = moments_of_batch(x, how.mask.list.empty() ? Tensor() : how.mask.list.front());
+  return emit::to_compute_dtype(
+      normalized(x, moments.first, moments.second, gamma_, beta_, axes, axes, config.epsilon));
 }
 
 // --- LayerNormalization

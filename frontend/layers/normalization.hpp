@@ -51,6 +51,8 @@ struct BatchNormalizationImpl : MaskedLayer {
   Tensor call(Tensor x, const Call& call) override;
 
  private:
+  std::pair<Tensor, Tensor> moments_of_batch(const Tensor& x, const Tensor& mask) const;
+
   Variable gamma_, beta_, moving_mean_, moving_variance_;
 };
 using BatchNormalization = LayerOf<BatchNormalizationImpl>;

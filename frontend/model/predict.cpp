@@ -76,13 +76,13 @@ std::vector<Array> Model::predict(const std::vector<Array>& inputs, const Predic
     symbol.high = size;
   }
   const auto callable = value_or_throw(graph::make_callable(std::move(module)));
-  if (!is_cut) return value_or_throw((*callable)(inputs));
+  if (!is_cut) return value_or_throw((*callable)("predict", inputs));
   std::vector<std::vector<Array>> parts(outputs().size());
   for (std::int64_t begin = 0; begin < count; begin += size) {
     const std::int64_t end = std::min(count, begin + size);
     std::vector<Array> batch;
     for (const Array& input : inputs) batch.push_back(rows(input, begin, end));
-    std::vector<Array> results = value_or_throw((*callable)(batch));
+    std::vector<Array> results = value_or_throw((*callable)("predict", batch));
     for (std::size_t k = 0; k < results.size(); ++k) parts[k].push_back(std::move(results[k]));
   }
   std::vector<Array> out;

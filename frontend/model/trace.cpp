@@ -200,6 +200,14 @@ graph::Operand Trace::read(const Variable& variable) {
 }
 
 void Trace::assign(const Variable& variable, const Tensor& value) {
+  if (weights_ == Weights::copied) {
+    Diagnostic problem =
+        error("layer-training", fmt::format("{} changes when the layer is called with training = true, "
+                                            "which only a training step can keep",
+                                            variable.name()));
+    problem.layer = path_;
+    throw Error(problem);
+  }
   const int global = global_of(variable);
   const Tensor kept = emit::cast(value, variable.type().dtype);
   if (kept.type() != variable.type()) {

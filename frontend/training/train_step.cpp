@@ -1,6 +1,7 @@
 #include "frontend/training/train_step.hpp"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "frontend/model/to_module.hpp"
 #include "frontend/ops/ops.hpp"
@@ -30,7 +31,26 @@ Tensor total_loss(const TrainingPlan& plan, const std::vector<Tensor>& outputs, 
   return total;
 }
 
+// What training would need of a layer that this release cannot do: nothing of it may be left out in silence.
+void refuse_penalties(const Layer& layer) {
+  if (const auto* model = dynamic_cast<const FunctionalImpl*>(&layer.base())) {
+    for (const Layer& inner : model->layers) refuse_penalties(inner);
+    return;
+  }
+  if (layer.base().source_config().empty()) return;
+  const nlohmann::json config = nlohmann::json::parse(layer.base().source_config(), nullptr, false);
+  if (!config.is_object()) return;
+  for (const auto& [key, value] : config.items()) {
+    if (value.is_null() || !(key.ends_with("_regularizer") || key.ends_with("_constraint"))) continue;
+    Diagnostic problem =
+        error("layer-training", fmt::format("{} has a {}, which this release cannot compile", layer.class_name(), key));
+    problem.layer = layer.name();
+    throw Error(problem);
+  }
+}
+
 void trace_step(Trace& trace, const Model& model, const TrainingPlan& plan, const std::vector<Tensor>& inputs) {
+  for (const Layer& layer : model.layers()) refuse_penalties(layer);
   const std::vector<Tensor> outputs = model.functional().call_all(inputs, {.training = true});
   const Dim batch = inputs.front().shape().front();
   std::vector<Tensor> targets;

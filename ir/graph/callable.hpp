@@ -1,8 +1,9 @@
-// A function of a module, compiled for this process: what the front end calls without knowing who compiles.
+// A module compiled for this process: what the front end calls without knowing who compiles.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/base/array.hpp"
@@ -14,13 +15,16 @@ namespace tusk::graph {
 class Callable {
  public:
   virtual ~Callable() = default;
-  /// One array for each parameter, with the dtype that it has; symbols follow from the shapes. One array for each
-  /// result.
-  virtual Expected<std::vector<Array>> operator()(const std::vector<Array>& inputs) const = 0;
+  /// One array for each parameter of the function, with the dtype that it has; symbols follow from the shapes. One
+  /// array for each result. States that it updates keep their new values.
+  virtual Expected<std::vector<Array>> operator()(std::string_view function, const std::vector<Array>& inputs) = 0;
+  /// The value of a state that a function of the module updates; an error if there is none of this path.
+  virtual Expected<Array> state(std::string_view path) const = 0;
+  virtual Status set_state(std::string_view path, const Array& value) = 0;
 };
 
-/// Compiles the one function of a module, `predict`, by way of emitted C++ and the system's compiler ($CXX, or c++).
-/// Defined by driver/, the library to link.
-Expected<std::shared_ptr<const Callable>> make_callable(Module module);
+/// Compiles a module by way of emitted C++ and the system's compiler ($CXX, or c++). Defined by driver/, the library to
+/// link.
+Expected<std::shared_ptr<Callable>> make_callable(Module module);
 
 }  // namespace tusk::graph

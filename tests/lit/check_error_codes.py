@@ -54,7 +54,7 @@ UNTESTED = {
     "loop-yield": PARSER,
     "no-evaluate": FAULT,
     "run": FAULT,
-    "self-test": FAULT,
+    "state": FAULT,
     "simplify": FAULT,
     "unwindow-c4": SHARED,
     "unwindow-c5": SHARED,

@@ -117,15 +117,6 @@ std::map<std::string, std::string> package(const Example& e, const std::string& 
   return files ? *files : std::map<std::string, std::string>{};
 }
 
-TEST(Package, StatesAreRefused) {
-  Example e = example();
-  e.program.globals.push_back({"step", Array(DType::i64, {}), true, false});
-  const cpp::PackageInput input{"m", e.program, e.loops, "", "", "0.1.0", true, {}, {}, {}};
-  const auto files = cpp::print_package(input);
-  ASSERT_FALSE(files);
-  EXPECT_EQ(files.problem().code, "codegen-state");
-}
-
 TEST(Package, BuildsAndChecksItself) {
   const Example e = example();
   for (const bool embed : {true, false}) {

@@ -5,6 +5,7 @@
 
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/model.hpp"
+#include "frontend/model/to_module.hpp"
 #include "frontend/model/trace.hpp"
 #include "frontend/training/loss_list.hpp"
 #include "frontend/training/losses.hpp"
@@ -86,8 +87,28 @@ TEST(TrainingErrors, Optimizers) {
   });
 }
 
+// Calls its layer as a training step would.
+struct TrainedImpl : LayerBase {
+  struct Config {
+    Layer layer = {};
+    std::string name = {};
+  } config;
+  static void fields(auto&, Config&) {}
+  void build(const Shape& in) override { add_child(config.layer, {in}); }
+  Tensor call(Tensor x, const Call&) override { return config.layer(x, {.training = true}); }
+};
+using Trained = LayerOf<TrainedImpl>;
+
 TEST(TrainingErrors, Steps) {
   expect({
+      {[] {
+         const Tensor x = Input({3});
+         const auto module = to_module(Model(x, Trained({.layer = layers::BatchNormalization()})(x)));
+         if (!module) throw Error(module.problem());
+       },
+       "moving_mean changes when the layer is called with training = true, which only a training step can keep "
+       "[layer-training]",
+       "trained/batch_normalization"},
       {[] {
          const Tensor x = Input({3});
          const Model model(x, layers::Flatten()(x));
