@@ -211,6 +211,10 @@ class Reader {
     if (found.known.empty()) throw Error(refusal({{found.why, path}}, {}));
     const Layer made = layer_class(found.known)->make(fields);
     if (keras_major_ < 3) made.base().set_keras2();
+    for (const auto& [key, value] : layer.config->items()) {
+      if (!value.is_null() && (key.ends_with("_regularizer") || key.ends_with("_constraint")))
+        made.base().add_penalty(key, python_json(value));
+    }
     made.base().set_identity(made.class_name(), layer.name);
     if (keras_major_ >= 3) made.base().set_source_config(python_json(*layer.config));
     return {made, nullptr};

@@ -78,7 +78,7 @@ struct ActivityRegularizationImpl : TrainingOnlyImpl {
     f("l1", c.l1);
     f("l2", c.l2);
   }
-  double strength() const override { return std::max(config.l1, config.l2); }
+  double strength() const override { return 0; }  // activity_penalties of frontend/training
 };
 using ActivityRegularization = LayerOf<ActivityRegularizationImpl>;
 

@@ -114,6 +114,13 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   const std::string& source_config() const { return source_config_; }
   void set_source_config(std::string config) { source_config_ = std::move(config); }
 
+  /// Layers inside, which are no nodes of a model.
+  const std::vector<Layer>& children() const { return children_; }
+
+  /// Regularizers and constraints of the file that it was read from: key ("kernel_regularizer") and JSON text.
+  const std::vector<std::pair<std::string, std::string>>& penalties() const { return penalties_; }
+  void add_penalty(std::string key, std::string config) { penalties_.emplace_back(std::move(key), std::move(config)); }
+
   /// Whether it comes from a file of Keras 2, whose layers pass and join masks in other ways.
   bool is_keras2() const { return is_keras2_; }
   void set_keras2() { is_keras2_ = true; }
@@ -148,6 +155,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   std::string name_;
   bool built_ = false;
   bool is_keras2_ = false;
+  std::vector<std::pair<std::string, std::string>> penalties_;
   InputSpec input_spec_;
   bool trainable_ = true;
   DtypePolicy policy_ = tusk::dtype_policy();

@@ -76,6 +76,7 @@ std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& give
   }
   if (call.mask.list.size() < inputs.size()) call.mask.list.resize(inputs.size());
   std::vector<Tensor> results = layer.call_all(inputs, call);
+  if (observer && !layer.is_model()) observer(layer, results);
   if (!layer.is_model()) {
     const Tensor mask = layer.output_mask(inputs, call);
     for (Tensor& result : results) {

@@ -74,6 +74,9 @@ class Trace {
   /// What the running layer computes in.
   DType compute_dtype() const { return compute_; }
 
+  /// Sees the results of each layer, if it is set.
+  std::function<void(const LayerBase& layer, const std::vector<Tensor>& results)> observer;
+
   graph::Module module;
   graph::Function function;
 

@@ -1,10 +1,13 @@
 #include "frontend/training/train_step.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "frontend/model/to_module.hpp"
 #include "frontend/ops/ops.hpp"
+#include "frontend/training/penalties.hpp"
 
 namespace tusk {
 namespace {
@@ -31,26 +34,11 @@ Tensor total_loss(const TrainingPlan& plan, const std::vector<Tensor>& outputs, 
   return total;
 }
 
-// What training would need of a layer that this release cannot do: nothing of it may be left out in silence.
-void refuse_penalties(const Layer& layer) {
-  if (const auto* model = dynamic_cast<const FunctionalImpl*>(&layer.base())) {
-    for (const Layer& inner : model->layers) refuse_penalties(inner);
-    return;
-  }
-  if (layer.base().source_config().empty()) return;
-  const nlohmann::json config = nlohmann::json::parse(layer.base().source_config(), nullptr, false);
-  if (!config.is_object()) return;
-  for (const auto& [key, value] : config.items()) {
-    if (value.is_null() || !(key.ends_with("_regularizer") || key.ends_with("_constraint"))) continue;
-    Diagnostic problem =
-        error("layer-training", fmt::format("{} has a {}, which this release cannot compile", layer.class_name(), key));
-    problem.layer = layer.name();
-    throw Error(problem);
-  }
-}
-
 void trace_step(Trace& trace, const Model& model, const TrainingPlan& plan, const std::vector<Tensor>& inputs) {
-  for (const Layer& layer : model.layers()) refuse_penalties(layer);
+  std::vector<Tensor> penalties;
+  trace.observer = [&](const LayerBase& layer, const std::vector<Tensor>& results) {
+    for (Tensor& penalty : activity_penalties(layer, results)) penalties.push_back(std::move(penalty));
+  };
   const std::vector<Tensor> outputs = model.functional().call_all(inputs, {.training = true});
   const Dim batch = inputs.front().shape().front();
   std::vector<Tensor> targets;
@@ -60,18 +48,29 @@ void trace_step(Trace& trace, const Model& model, const TrainingPlan& plan, cons
       targets.push_back(parameter(trace, "y_" + model.output_names()[i], plan.targets.at(targets.size()), batch));
   }
   for (const Target& weight : plan.sample_weights) weights.push_back(parameter(trace, "sample_weight", weight, batch));
-  const Tensor loss = total_loss(plan, outputs, targets, weights);
+  trace.observer = {};
+  Tensor loss = total_loss(plan, outputs, targets, weights);
+  const std::vector<Variable> trainable = model.base().trainable_weights();
+  for (const WeightRule& rule : weight_rules(model, "_regularizer")) {
+    if (std::ranges::find(trainable, rule.variable) != trainable.end())
+      penalties.push_back(regularized(nlohmann::json::parse(*rule.config), rule.variable));
+  }
+  for (const Tensor& penalty : penalties) loss = loss + penalty;
 
   OptimizerBase& optimizer = plan.optimizer.base();
   std::vector<TrainedWeight> trained;
   std::vector<Tensor> wanted;
-  for (const Variable& variable : model.base().trainable_weights()) {
+  for (const Variable& variable : trainable) {
     trained.push_back({variable, trace.path_of(variable)});
     wanted.emplace_back(variable);
   }
   if (trained.empty()) throw Error(error("training-weights", "the model has no weights that training could change"));
   optimizer.build(trained);
   optimizer.apply(trace.gradients(optimizer.scaled(loss), wanted));
+  for (const WeightRule& rule : weight_rules(model, "_constraint")) {
+    if (std::ranges::find(trainable, rule.variable) != trainable.end())
+      trace.assign(rule.variable, constrained(nlohmann::json::parse(*rule.config), Trace::value(rule.variable)));
+  }
   trace.function.results = {trace.operand(loss)};
   trace.function.result_names = {"loss"};
 }
