@@ -117,8 +117,10 @@ Tensor sparsemax(const Tensor& x, const AxisOptions& options) {
 
 Tensor celu(const Tensor& x, const AlphaOptions& options) {
   return function("Celu", x, [alpha = options.alpha](const Tensor& in) {
-    if (alpha == 1) return map("add", {map("relu", {in}), negative_expm1(in)});
-    return map("add", {map("relu", {in}), map("mul", {negative_expm1(map("div", {in, alpha})), alpha})});
+    // Both parts have a slope at 0, as in TensorFlow.
+    const Tensor positive = map("select", {map("lt", {in, 0.0}), 0.0, in});
+    if (alpha == 1) return map("add", {positive, negative_expm1(in)});
+    return map("add", {positive, map("mul", {negative_expm1(map("div", {in, alpha})), alpha})});
   });
 }
 
@@ -131,7 +133,9 @@ Tensor elu(const Tensor& x, const AlphaOptions& options) {
 
 Tensor selu(const Tensor& x) {
   return function("Selu", x, [](const Tensor& in) {
-    return map("mul", {elu(in, {1.6732632423543772}), 1.0507009873554805});
+    // At 0 the slope is that of the right side.
+    const Tensor negative = map("mul", {negative_expm1(in), 1.6732632423543772});
+    return map("mul", {map("select", {map("ge", {in, 0.0}), in, negative}), 1.0507009873554805});
   });
 }
 
