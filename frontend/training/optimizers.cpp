@@ -76,28 +76,25 @@ Tensor adam_rate(const Tensor& rate, const Tensor& step, double beta_1, double b
 
 }  // namespace
 
-#define TUSK_ADAM(Class)                                                                                             \
-  void Class::build_slots(const std::vector<TrainedWeight>& weights) {                                               \
-    for (const TrainedWeight& weight : weights) {                                                                    \
-      momentum_.push_back(add_slot(weight, "momentum"));                                                             \
-      velocity_.push_back(add_slot(weight, "velocity"));                                                             \
-    }                                                                                                                \
-    if (config.amsgrad) velocity_hat_ = add_slots(weights, "velocity_hat");                                          \
-  }                                                                                                                  \
-  Tensor Class::updated(const Update& u) {                                                                           \
-    const Tensor m = moved(read(momentum_[u.index]), u.gradient, config.beta_1);                                     \
-    Tensor v = moved(read(velocity_[u.index]), ops::square(u.gradient), config.beta_2);                              \
-    assign(momentum_[u.index], m);                                                                                   \
-    assign(velocity_[u.index], v);                                                                                   \
-    if (config.amsgrad) {                                                                                            \
-      v = ops::maximum(read(velocity_hat_[u.index]), v);                                                             \
-      assign(velocity_hat_[u.index], v);                                                                             \
-    }                                                                                                                \
-    return u.weight - m * adam_rate(u.rate, u.step, config.beta_1, config.beta_2) / (ops::sqrt(v) + config.epsilon); \
+void AdamBase::build_moments(const std::vector<TrainedWeight>& weights, bool amsgrad) {
+  for (const TrainedWeight& weight : weights) {
+    momentum_.push_back(add_slot(weight, "momentum"));
+    velocity_.push_back(add_slot(weight, "velocity"));
   }
-TUSK_ADAM(AdamImpl)
-TUSK_ADAM(AdamWImpl)
-#undef TUSK_ADAM
+  if (amsgrad) velocity_hat_ = add_slots(weights, "velocity_hat");
+}
+
+Tensor AdamBase::adam_step(const Update& u, double beta_1, double beta_2, double epsilon, bool amsgrad) {
+  const Tensor m = moved(read(momentum_[u.index]), u.gradient, beta_1);
+  Tensor v = moved(read(velocity_[u.index]), ops::square(u.gradient), beta_2);
+  assign(momentum_[u.index], m);
+  assign(velocity_[u.index], v);
+  if (amsgrad) {
+    v = ops::maximum(read(velocity_hat_[u.index]), v);
+    assign(velocity_hat_[u.index], v);
+  }
+  return u.weight - m * adam_rate(u.rate, u.step, beta_1, beta_2) / (ops::sqrt(v) + epsilon);
+}
 
 void AdamaxImpl::build_slots(const std::vector<TrainedWeight>& weights) {
   for (const TrainedWeight& weight : weights) {

@@ -84,9 +84,19 @@ struct RMSpropImpl : OptimizerBase {
 };
 using RMSprop = OptimizerOf<RMSpropImpl>;
 
+/// What Adam and AdamW share.
+struct AdamBase : OptimizerBase {
+ protected:
+  void build_moments(const std::vector<TrainedWeight>& weights, bool amsgrad);
+  Tensor adam_step(const Update& update, double beta_1, double beta_2, double epsilon, bool amsgrad);
+
+ private:
+  std::vector<Variable> momentum_, velocity_, velocity_hat_;
+};
+
 /// m and v are means of g and g^2; w -= lr sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon). Kingma and
 /// Ba, 2014; amsgrad: Reddi et al., 2018.
-struct AdamImpl : OptimizerBase {
+struct AdamImpl : AdamBase {
   struct Config {
     LearningRate learning_rate = 0.001;
     double beta_1 = 0.9;
@@ -103,16 +113,15 @@ struct AdamImpl : OptimizerBase {
     f("epsilon", c.epsilon);
     f("amsgrad", c.amsgrad);
   }
-  void build_slots(const std::vector<TrainedWeight>& weights) override;
-  Tensor updated(const Update& update) override;
-
- private:
-  std::vector<Variable> momentum_, velocity_, velocity_hat_;
+  void build_slots(const std::vector<TrainedWeight>& weights) override { build_moments(weights, config.amsgrad); }
+  Tensor updated(const Update& update) override {
+    return adam_step(update, config.beta_1, config.beta_2, config.epsilon, config.amsgrad);
+  }
 };
 using Adam = OptimizerOf<AdamImpl>;
 
 /// Adam whose weights decay. Loshchilov and Hutter, 2017.
-struct AdamWImpl : OptimizerBase {
+struct AdamWImpl : AdamBase {
   struct Config {
     LearningRate learning_rate = 0.001;
     std::optional<double> weight_decay = 0.004;
@@ -129,11 +138,10 @@ struct AdamWImpl : OptimizerBase {
     f("epsilon", c.epsilon);
     f("amsgrad", c.amsgrad);
   }
-  void build_slots(const std::vector<TrainedWeight>& weights) override;
-  Tensor updated(const Update& update) override;
-
- private:
-  std::vector<Variable> momentum_, velocity_, velocity_hat_;
+  void build_slots(const std::vector<TrainedWeight>& weights) override { build_moments(weights, config.amsgrad); }
+  Tensor updated(const Update& update) override {
+    return adam_step(update, config.beta_1, config.beta_2, config.epsilon, config.amsgrad);
+  }
 };
 using AdamW = OptimizerOf<AdamWImpl>;
 
