@@ -1,63 +1,28 @@
 #include "frontend/training/optimizer_list.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "frontend/files/bytes.hpp"
-#include "frontend/import/fields.hpp"
+#include "frontend/training/class_list.hpp"
 #include "frontend/training/optimizers.hpp"
-#include "ir/text/suggest.hpp"
 
 namespace tusk {
 namespace {
 
 using nlohmann::json;
 
-template <class Handle>
-struct ImplOf;
-template <class Impl>
-struct ImplOf<OptimizerOf<Impl>> {
-  using type = Impl;
-};
-template <class Impl>
-struct ImplOf<ScheduleOf<Impl>> {
-  using type = Impl;
-};
-
-template <class Handle>
-struct Known {
-  std::string_view class_name;
-  Handle (*make)(const json& config);
-};
-
-template <class Base, class Handle>
-constexpr Known<Base> known() {
-  using Impl = typename ImplOf<Handle>::type;
-  return {class_name_of<Impl>(), [](const json& given) -> Base {
-            typename Impl::Config config;
-            const auto name = given.find("name");
-            FieldReader fields(given,
-                               name != given.end() && name->is_string() ? name->get<std::string>() : std::string(),
-                               std::string(class_name_of<Impl>()), 3);
-            Impl::fields(fields, config);
-            // Keras wrote those of the outer optimizer, too, which mean nothing there.
-            if constexpr (requires { config.inner_optimizer; }) fields.ignore_rest();
-            fields.finish();
-            return Handle(std::move(config));
-          }};
-}
+using class_list::class_of;
+using class_list::config_of;
+using class_list::Known;
+using class_list::named;
 
 template <class Handle>
 constexpr Known<Optimizer> optimizer() {
-  return known<Optimizer, Handle>();
+  return class_list::known<Optimizer, Handle>();
 }
 template <class Handle>
 constexpr Known<Schedule> schedule() {
-  return known<Schedule, Handle>();
+  return class_list::known<Schedule, Handle>();
 }
 
 constexpr auto kOptimizers = std::to_array<Known<Optimizer>>({
@@ -86,35 +51,6 @@ constexpr auto kSchedules = std::to_array<Known<Schedule>>({
     schedule<schedules::PiecewiseConstantDecay>(),
     schedule<schedules::PolynomialDecay>(),
 });
-
-bool equal_in_any_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
-const json& config_of(const json& envelope) {
-  static const json kNothing = json::object();
-  const auto inner = envelope.find("config");
-  return inner != envelope.end() && inner->is_object() ? *inner : kNothing;
-}
-
-std::string class_of(const json& envelope, std::string_view what) {
-  if (envelope.is_object() && envelope.contains("class_name") && envelope["class_name"].is_string())
-    return envelope["class_name"].get<std::string>();
-  throw Error(
-      error("training-config", fmt::format("expected a configuration of {}, found {}", what, json_text(envelope))));
-}
-
-template <class Handle, std::size_t count>
-const Known<Handle>& named(const std::array<Known<Handle>, count>& all, std::string_view name, std::string_view what) {
-  const auto found =
-      std::ranges::find_if(all, [&](const Known<Handle>& each) { return equal_in_any_case(each.class_name, name); });
-  if (found != all.end()) return *found;
-  std::vector<std::string_view> classes;
-  for (const Known<Handle>& each : all) classes.push_back(each.class_name);
-  throw Error(
-      error("training-name", fmt::format("there is no {} {}{}", what, in_quotes(name), text::suggestion(name, classes)))
-          .note(fmt::format("expected one of {}", fmt::join(classes, ", "))));
-}
 
 }  // namespace
 
