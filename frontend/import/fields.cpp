@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "frontend/training/confusion_metrics.hpp"
 #include "frontend/training/optimizer_list.hpp"
 #include "ir/text/suggest.hpp"
 
@@ -206,6 +207,12 @@ void FieldReader::read(const json& found, std::string_view field, LearningRate& 
 
 void FieldReader::read(const json& found, std::string_view, Optimizer& value) const {
   value = optimizer_from_config(found);
+}
+
+void FieldReader::read(const json& found, std::string_view field, metrics::Thresholds& value) const {
+  std::vector<double> list;
+  read(found.is_number() ? json::array({found}) : found, field, list);
+  value = metrics::Thresholds(std::move(list));
 }
 
 void FieldReader::read(const json& found, std::string_view field, std::vector<double>& value) const {

@@ -15,9 +15,14 @@
 
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/model.hpp"
-#include "frontend/training/optimizer.hpp"
 
 namespace tusk {
+
+class LearningRate;
+class Optimizer;
+namespace metrics {
+class Thresholds;
+}
 
 /// What `fields(f, config)` of a layer sees when a file is read. A missing key, or null, leaves the default. Keys that
 /// no field takes are refused at the end, except those that cannot change what an inference computes.
@@ -83,6 +88,7 @@ class FieldReader {
   void read(const nlohmann::json& found, std::string_view field, LearningRate& value) const;
   void read(const nlohmann::json& found, std::string_view field, Optimizer& value) const;
   void read(const nlohmann::json& found, std::string_view field, std::vector<double>& value) const;
+  void read(const nlohmann::json& found, std::string_view field, metrics::Thresholds& value) const;
   void read(const nlohmann::json& found, std::string_view field, layers::Numbers& value) const;
   void read(const nlohmann::json& found, std::string_view field, layers::OutputShape& value) const;
   template <std::size_t axes>

@@ -28,8 +28,8 @@ const std::vector<Variable>& MetricBase::variables() {
   return variables_;
 }
 
-Variable MetricBase::add_variable(std::string_view name) {
-  variables_.push_back(Variable(fmt::format("{}/{}", name_, name), {DType::f32, {}}, "zeros", false, false, 0));
+Variable MetricBase::add_variable(std::string_view name, const Shape& shape) {
+  variables_.push_back(Variable(fmt::format("{}/{}", name_, name), {DType::f32, shape}, "zeros", false, false, 0));
   return variables_.back();
 }
 

@@ -35,7 +35,7 @@ class MetricBase {
  protected:
   /// Calls add_variable for each.
   virtual void build() = 0;
-  Variable add_variable(std::string_view name);
+  Variable add_variable(std::string_view name, const Shape& shape = {});
   /// Adds to a variable.
   static void add(const Variable& variable, const Tensor& value);
 

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "frontend/training/class_list.hpp"
+#include "frontend/training/confusion_metrics.hpp"
 #include "frontend/training/metrics.hpp"
 
 namespace tusk {
@@ -21,6 +22,8 @@ constexpr auto kMetrics = std::to_array<class_list::Known<Metric>>({
     metric<metrics::CategoricalCrossentropy>(),
     metric<metrics::CategoricalHinge>(),
     metric<metrics::CosineSimilarity>(),
+    metric<metrics::FalseNegatives>(),
+    metric<metrics::FalsePositives>(),
     metric<metrics::Hinge>(),
     metric<metrics::KLDivergence>(),
     metric<metrics::LogCoshError>(),
@@ -29,12 +32,16 @@ constexpr auto kMetrics = std::to_array<class_list::Known<Metric>>({
     metric<metrics::MeanSquaredError>(),
     metric<metrics::MeanSquaredLogarithmicError>(),
     metric<metrics::Poisson>(),
+    metric<metrics::Precision>(),
+    metric<metrics::Recall>(),
     metric<metrics::RootMeanSquaredError>(),
     metric<metrics::SparseCategoricalAccuracy>(),
     metric<metrics::SparseCategoricalCrossentropy>(),
     metric<metrics::SparseTopKCategoricalAccuracy>(),
     metric<metrics::SquaredHinge>(),
     metric<metrics::TopKCategoricalAccuracy>(),
+    metric<metrics::TrueNegatives>(),
+    metric<metrics::TruePositives>(),
 });
 
 }  // namespace
