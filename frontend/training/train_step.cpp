@@ -34,6 +34,24 @@ Tensor total_loss(const TrainingPlan& plan, const std::vector<Tensor>& outputs, 
   return total;
 }
 
+// One loss for each output, and a target for each loss.
+void check(const Model& model, const TrainingPlan& plan) {
+  const std::size_t outputs = model.outputs().size();
+  const auto losses = static_cast<std::size_t>(
+      std::ranges::count_if(plan.losses, [](const Loss& loss) { return static_cast<bool>(loss); }));
+  const auto refuse = [](const std::string& message) { throw Error(error("training-plan", message)); };
+  if (!plan.optimizer) refuse("the plan has no optimizer");
+  if (plan.losses.size() != outputs)
+    refuse(fmt::format("{} losses for {} outputs; an empty loss leaves an output out", plan.losses.size(), outputs));
+  if (losses == 0) refuse("no output has a loss");
+  if (plan.targets.size() != losses) refuse(fmt::format("{} targets for {} losses", plan.targets.size(), losses));
+  if (!plan.loss_weights.empty() && plan.loss_weights.size() != outputs)
+    refuse(fmt::format("{} loss_weights for {} outputs", plan.loss_weights.size(), outputs));
+  if (plan.sample_weights.size() > 1 && plan.sample_weights.size() != losses)
+    refuse(fmt::format("{} sample_weights for {} losses", plan.sample_weights.size(), losses));
+  if (model.inputs().empty() || model.inputs().front().rank() == 0) refuse("the first input has no batch");
+}
+
 void trace_step(Trace& trace, const Model& model, const TrainingPlan& plan, const std::vector<Tensor>& inputs) {
   std::vector<Tensor> penalties;
   trace.observer = [&](const LayerBase& layer, const std::vector<Tensor>& results) {
@@ -79,6 +97,7 @@ void trace_step(Trace& trace, const Model& model, const TrainingPlan& plan, cons
 
 Expected<graph::Module> to_training_module(const Model& model, const TrainingPlan& plan) {
   return catch_errors([&] {
+    check(model, plan);
     return traced_module(
         model, {.function = "train_step"}, Trace::Weights::states,
         [&](Trace& trace, const std::vector<Tensor>& inputs) { trace_step(trace, model, plan, inputs); });

@@ -16,15 +16,15 @@ namespace tusk {
 /// What a step is given beside the model's inputs: labels or weights. The shape is without the batch.
 struct Target {
   DType dtype = DType::f32;
-  Shape shape;
+  Shape shape = {};
 };
 
 /// How a model is trained.
 struct TrainingPlan {
-  Optimizer optimizer;
-  std::vector<Loss> losses;                 // one for each output; an empty one leaves the output out
+  Optimizer optimizer = {};
+  std::vector<Loss> losses = {};            // one for each output; an empty one leaves the output out
   std::vector<double> loss_weights = {};    // of the losses; empty: 1 each
-  std::vector<Target> targets;              // of the outputs that have a loss
+  std::vector<Target> targets = {};         // of the outputs that have a loss
   std::vector<Target> sample_weights = {};  // of the same outputs; empty: none; one: for all of them
 };
 

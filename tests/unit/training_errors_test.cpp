@@ -111,6 +111,13 @@ TEST(TrainingErrors, Steps) {
        "trained/batch_normalization"},
       {[] {
          const Tensor x = Input({3});
+         const auto module =
+             to_training_module(Model(x, layers::Dense(2)(x)), {.optimizer = optimizers::SGD(), .losses = {}});
+         if (!module) throw Error(module.problem());
+       },
+       "0 losses for 1 outputs; an empty loss leaves an output out [training-plan]", ""},
+      {[] {
+         const Tensor x = Input({3});
          const Model model(x, layers::Flatten()(x));
          const auto module = to_training_module(model, {.optimizer = optimizers::SGD(),
                                                         .losses = {losses::MeanSquaredError()},
