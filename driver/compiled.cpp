@@ -191,7 +191,7 @@ double CompiledModel::tolerance() const { return loaded_->tolerance; }
 Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std::string& flags, bool cached) {
   CompiledModel model;
   model.loaded_ = std::make_shared<Loaded>();
-  Loaded& state = *model.loaded_;
+  Loaded& loaded = *model.loaded_;
   std::ifstream in(fs::path(folder) / "manifest.json");
   if (!in)
     return error("manifest", fmt::format("{} has no manifest.json: is it a folder that tusk compile wrote?", folder));
@@ -203,58 +203,58 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
     name = manifest.at("identifier").get<std::string>();
     embedded = manifest.at("weights").at("embedded").get<bool>();
     for (const nlohmann::json& symbol : manifest.at("symbols")) {
-      state.symbols.push_back({symbol.at("name").get<std::string>(), symbol.at("low").get<std::int64_t>(),
-                               symbol.at("high").get<std::int64_t>()});
+      loaded.symbols.push_back({symbol.at("name").get<std::string>(), symbol.at("low").get<std::int64_t>(),
+                                symbol.at("high").get<std::int64_t>()});
     }
     for (const nlohmann::json& function : manifest.at("functions")) {
       Loaded::Function next;
       next.name = function.at("name").get<std::string>();
       TRY(next.inputs, tensors_of(function.at("inputs")));
       TRY(next.outputs, tensors_of(function.at("outputs")));
-      state.functions.push_back(std::move(next));
+      loaded.functions.push_back(std::move(next));
     }
-    if (state.functions.empty()) return error("manifest", fmt::format("{} has no function", folder));
+    if (loaded.functions.empty()) return error("manifest", fmt::format("{} has no function", folder));
     if (const auto given = manifest.find("state"); given != manifest.end()) {
-      state.state_bytes = given->at("bytes").get<std::size_t>();
-      TRY(state.variables, variables_of(given->at("variables")));
+      loaded.state_bytes = given->at("bytes").get<std::size_t>();
+      TRY(loaded.variables, variables_of(given->at("variables")));
     }
-    state.arena_bytes = manifest.at("arena_bytes").get<std::int64_t>();
-    state.tolerance = manifest.at("tolerance").get<double>();
+    loaded.arena_bytes = manifest.at("arena_bytes").get<std::int64_t>();
+    loaded.tolerance = manifest.at("tolerance").get<double>();
   } catch (const nlohmann::json::exception& problem) {
     return error("manifest", fmt::format("{}/manifest.json: {}", folder, problem.what()));
   }
-  if (state.symbols.size() > kMostSymbols) return error("manifest", fmt::format("more than {} symbols", kMostSymbols));
+  if (loaded.symbols.size() > kMostSymbols) return error("manifest", fmt::format("more than {} symbols", kMostSymbols));
 
-  TRY(state.folder, TemporaryFolder::make());
+  TRY(loaded.folder, TemporaryFolder::make());
   const char* compiler = std::getenv("CXX");
   std::vector<fs::path> sources{fs::path(folder) / (name + ".cpp")};
   if (embedded) sources.push_back(fs::path(folder) / (name + "_weights.cpp"));
   const std::string command =
       fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC", compiler != nullptr ? compiler : "c++", flags);
-  fs::path library = state.folder.path() / "model.so";
+  fs::path library = loaded.folder.path() / "model.so";
   if (const fs::path cache = cached ? cache_folder() : fs::path(); !cache.empty())
     library = cache / key_of(command, sources);
   std::error_code ignored;
-  if (!fs::exists(library, ignored)) CHECK(build(command, sources, library, state.folder.path()));
-  state.library = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (state.library == nullptr) return error("build", fmt::format("cannot load what was built: {}", dlerror()));
-  for (Loaded::Function& function : state.functions) {
-    function.entry = dlsym(state.library, cpp::identifier(name + "_" + function.name).c_str());
+  if (!fs::exists(library, ignored)) CHECK(build(command, sources, library, loaded.folder.path()));
+  loaded.library = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (loaded.library == nullptr) return error("build", fmt::format("cannot load what was built: {}", dlerror()));
+  for (Loaded::Function& function : loaded.functions) {
+    function.entry = dlsym(loaded.library, cpp::identifier(name + "_" + function.name).c_str());
     if (function.entry == nullptr) return error("build", fmt::format("{} has no function {}", folder, function.name));
   }
-  if (state.state_bytes > 0) {
-    state.init = reinterpret_cast<int (*)(void*)>(dlsym(state.library, (name + "_init").c_str()));
-    if (state.init == nullptr) return error("build", fmt::format("{} has no function init", folder));
+  if (loaded.state_bytes > 0) {
+    loaded.init = reinterpret_cast<int (*)(void*)>(dlsym(loaded.library, (name + "_init").c_str()));
+    if (loaded.init == nullptr) return error("build", fmt::format("{} has no function init", folder));
   }
-  if (!embedded) CHECK(state.open_weights(fs::path(folder) / (name + ".weights"), name));
+  if (!embedded) CHECK(loaded.open_weights(fs::path(folder) / (name + ".weights"), name));
   return model;
 }
 
 Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const std::vector<Array>& inputs,
-                                                 void* states) const {
-  const Loaded& state = *loaded_;
-  const auto function = std::ranges::find(state.functions, name, &Loaded::Function::name);
-  if (function == state.functions.end()) return error("call", fmt::format("the model has no function {}", name));
+                                                 void* state) const {
+  const Loaded& loaded = *loaded_;
+  const auto function = std::ranges::find(loaded.functions, name, &Loaded::Function::name);
+  if (function == loaded.functions.end()) return error("call", fmt::format("the model has no function {}", name));
   if (inputs.size() != function->inputs.size())
     return error("call", fmt::format("{} inputs, expected {}", inputs.size(), function->inputs.size()));
   // A symbol's value is where it stands alone; the emitted entry checks the rest.
@@ -267,7 +267,7 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
       return error("call", fmt::format("input {} has rank {}, expected {}", tensor.name, in[k].shape().size(),
                                        tensor.shape.size()));
     for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
-      TRY(const Dim dim, state.dim(tensor.shape[i]));
+      TRY(const Dim dim, loaded.dim(tensor.shape[i]));
       if (const auto symbol = dim.as_symbol()) values.try_emplace(*symbol, in[k].shape()[i]);
     }
   }
@@ -277,7 +277,7 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
   };
   for (std::size_t k = 0; k < in.size(); ++k) {
     for (std::size_t i = 0; i < function->inputs[k].shape.size(); ++i) {
-      TRY(const Dim dim, state.dim(function->inputs[k].shape[i]));
+      TRY(const Dim dim, loaded.dim(function->inputs[k].shape[i]));
       if (dim.value(value_of) != in[k].shape()[i]) {
         return error("call", fmt::format("axis {} of input {} is {}, expected {}", i, function->inputs[k].name,
                                          in[k].shape()[i], function->inputs[k].shape[i]));
@@ -285,7 +285,7 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
     }
   }
   std::vector<std::int64_t> scalars;
-  for (const Symbol& symbol : state.symbols) {
+  for (const Symbol& symbol : loaded.symbols) {
     const std::int64_t value = value_of(symbol.name);
     if (value < symbol.low || value > symbol.high) {
       return error("call", fmt::format("{} is {}, but the model was compiled for {}..{}; see --dim", symbol.name, value,
@@ -299,17 +299,17 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
   for (const Tensor& tensor : function->outputs) {
     std::vector<std::int64_t> shape;
     for (const std::string& text : tensor.shape) {
-      TRY(const Dim dim, state.dim(text));
+      TRY(const Dim dim, loaded.dim(text));
       shape.push_back(dim.value(value_of));
     }
     results.emplace_back(tensor.type, std::move(shape));
   }
   for (Array& array : results) pointers.push_back(array.writable_bytes().data());
-  const std::size_t bytes = (static_cast<std::size_t>(state.arena_bytes) + kAlign) / kAlign * kAlign;
+  const std::size_t bytes = (static_cast<std::size_t>(loaded.arena_bytes) + kAlign) / kAlign * kAlign;
   const std::unique_ptr<void, decltype(&std::free)> arena(std::aligned_alloc(kAlign, bytes), &std::free);
   void* const io = pointers.data();
   // In the place of weights, which such a model has inside, those with states take them.
-  const void* const weights = states != nullptr ? states : state.weights[0] != nullptr ? state.weights.data() : nullptr;
+  const void* const weights = state != nullptr ? state : loaded.weights[0] != nullptr ? loaded.weights.data() : nullptr;
   using I = std::int64_t;
   int status = -1;
   switch (scalars.size()) {

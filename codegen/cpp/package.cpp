@@ -159,6 +159,7 @@ Expected<Parts> parts_of(const PackageInput& input) {
     const bool zeros = std::ranges::all_of(first, [](std::byte b) { return b == std::byte{0}; });
     if (!zeros && input.initial_states) place(index, out.initial, out.weight_bytes);
   }
+  out.embedded = input.embed_weights || !states.empty();
   const std::string state_layout = layout_text(out.states);
   out.state_sha256 = sha256_hex(std::as_bytes(std::span(state_layout)));
   const std::string layout = layout_text(out.constants);
@@ -257,7 +258,7 @@ Expected<std::map<std::string, std::string>> print_package(const PackageInput& i
   files[parts.name + ".hpp"] = print_header(parts);
   files[parts.name + ".h"] = print_c_header(parts);
   TRY(files[parts.name + ".cpp"], print_source(parts));
-  if (input.embed_weights || !parts.states.empty()) {
+  if (parts.embedded) {
     files[parts.name + "_weights.cpp"] = print_embedded_weights(parts);
   } else {
     files[parts.name + ".weights"] = weights_file(parts);

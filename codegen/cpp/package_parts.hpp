@@ -49,6 +49,7 @@ struct Parts {
   std::int64_t weight_bytes = 0;
   std::int64_t arena_bytes = 64;
   std::string layout_sha256;  // of the names, types, shapes and offsets of the constants
+  bool embedded = true;       // the weights lie in the source
   // Of a model with states only: functions then take a State, and no Weights, whose bytes are always embedded.
   std::map<int, PackedConstant> states;   // by index into Program::globals; offsets in State::bytes
   std::map<int, PackedConstant> initial;  // first values other than zeros, behind the weights

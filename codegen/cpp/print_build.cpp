@@ -48,7 +48,7 @@ std::string argument(std::string_view option) {  // of a CMake command
 
 std::string print_cmake(const Parts& parts) {
   const std::string& name = parts.name;
-  const bool embedded = parts.input->embed_weights || !parts.states.empty();
+  const bool embedded = parts.embedded;
   std::string out = fmt::format(
       "# The library {0} ({0}::{0}), and its self test where tests are built. Works wherever this folder lies, alone\n"
       "# and by add_subdirectory.\n",
@@ -124,7 +124,7 @@ std::string print_manifest(const Parts& parts) {
       ",\n";
   out += fmt::format("  \"arena_bytes\": {},\n", parts.arena_bytes);
   out += fmt::format("  \"weights\": {{\"bytes\": {}, \"embedded\": {}, \"layout_sha256\": {}, \"tensors\": ",
-                     parts.weight_bytes, input.embed_weights || !parts.states.empty(), quoted(parts.layout_sha256));
+                     parts.weight_bytes, parts.embedded, quoted(parts.layout_sha256));
   out += json_list(parts.constants,
                    [](const auto& entry) {
                      const PackedConstant& c = entry.second;

@@ -89,7 +89,7 @@ struct Weights {{
 )",
       parts.arena_bytes, lower_bound(parts),
       has_state ? "  bad_state,         // the state is not one of this model: it was never initialised\n" : "");
-  if (parts.input->embed_weights || has_state) {
+  if (parts.embedded) {
     out += "Weights weights() noexcept;\n\n";
   } else {
     out += fmt::format(
@@ -111,7 +111,7 @@ struct Weights {{
   } else {
     out += "Status self_test(Arena& arena, const Weights& weights) noexcept;\n";
   }
-  if (parts.input->embed_weights && !has_state) {
+  if (parts.embedded && !has_state) {
     out += "inline Status self_test(Arena& arena) noexcept { return self_test(arena, weights()); }\n";
   }
   out += fmt::format("\n}}  // namespace {}\n\n#endif  // TUSK_{}_HPP\n", name, parts.upper);
@@ -166,7 +166,7 @@ typedef struct {0}_weights {{
           : "");
   if (has_state) {
     out += "\n" + c_state_declarations(parts);
-  } else if (parts.input->embed_weights) {
+  } else if (parts.embedded) {
     out += fmt::format(
         "/* A null pointer in their place stands for these. */\n{0}_weights {0}_embedded_weights(void);\n\n", name);
   } else {

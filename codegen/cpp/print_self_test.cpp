@@ -214,10 +214,10 @@ std::uint64_t state_sum(const State& state) {
   }
   out += fmt::format("int {0}_self_test(void* arena, const {0}_weights* weights) {{\n", name);
   out += fmt::format("  if (arena == nullptr{}) return {}_null_pointer;\n",
-                     parts.input->embed_weights ? "" : " || weights == nullptr", name);
+                     parts.embedded ? "" : " || weights == nullptr", name);
   out += fmt::format("  if (arena != {0}_align(arena)) return {0}_bad_arena;\n", name);
   const std::string given = "{static_cast<const unsigned char*>(weights->data), weights->size}";
-  out += parts.input->embed_weights
+  out += parts.embedded
              ? fmt::format("  const {0}::Weights w = weights == nullptr ? {0}::weights() : {0}::Weights{1};\n", name,
                            given)
              : fmt::format("  const {0}::Weights w = {1};\n", name, given);
@@ -228,7 +228,7 @@ std::uint64_t state_sum(const State& state) {
 std::string print_self_test_main(const Parts& parts) {
   const std::string& name = parts.name;
   std::string out = file_head(parts, name + "_self_test_main.cpp", "a program that runs the self test");
-  if (parts.input->embed_weights || !parts.states.empty()) {
+  if (parts.embedded) {
     out += fmt::format(R"(#include <cstdio>
 
 #include "{0}.hpp"

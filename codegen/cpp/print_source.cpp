@@ -116,7 +116,7 @@ std::string open_function(const Parts& parts) {
 // `check` of the memory that a C program gives: what a reference is in C++ is a pointer, which may be null.
 std::string c_check(const Parts& parts) {
   const std::string& name = parts.name;
-  const bool embedded = parts.input->embed_weights;
+  const bool embedded = parts.embedded;
   std::string out;
   if (!parts.states.empty()) {
     return fmt::format(R"({0}::Status check(const void* state, void* arena) {{
@@ -145,7 +145,7 @@ std::string c_check(const Parts& parts) {
 
 // Where the weights come from.
 std::string c_weights(const Parts& parts) {
-  if (parts.input->embed_weights) {
+  if (parts.embedded) {
     return fmt::format(
         "{0}_weights {0}_embedded_weights() {{ return {{{0}::weights().data, {0}::weights().size}}; }}\n\n",
         parts.name);
@@ -181,7 +181,7 @@ void* {0}_align(void* memory) {{
 )",
                      name);
   out += has_state ? c_state_definitions(parts) : c_weights(parts);
-  const std::string checked = has_state ? "state, arena" : parts.input->embed_weights ? "arena" : "weights, arena";
+  const std::string checked = has_state ? "state, arena" : parts.embedded ? "arena" : "weights, arena";
   for (const PackedFunction& f : parts.functions) {
     std::string fields;
     for (const auto* list : {&f.inputs, &f.outputs}) {
@@ -232,11 +232,8 @@ Expected<std::string> print_source(const Parts& parts) {
     TRY(const std::string text, checked_function(parts, f, loops.functions.at(f.function->name)));
     out += text;
   }
-  if (!parts.states.empty()) {
-    out += state_definitions(parts);
-  } else if (!parts.input->embed_weights) {
-    out += open_function(parts);
-  }
+  if (!parts.states.empty()) out += state_definitions(parts);
+  if (!parts.embedded) out += open_function(parts);
   out += fmt::format("}}  // namespace {}\n\n", parts.name);
   out += c_functions(parts);
   out.pop_back();

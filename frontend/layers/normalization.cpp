@@ -41,9 +41,8 @@ std::pair<Tensor, Tensor> BatchNormalizationImpl::moments_of_batch(const Tensor&
   const emit::Ints over = emit::other_axes(x, {emit::axis_of(x, config.axis)});
   std::pair<Tensor, Tensor> moments;
   if (mask) {
-    constexpr double kEpsilon = 1e-7;  // keras.config.epsilon()
     const Tensor data = emit::leading(mask, x.shape());
-    const Tensor count = emit::map("add", {emit::reduce("sum", emit::cast(data, x.dtype()), over), kEpsilon});
+    const Tensor count = emit::map("add", {emit::reduce("sum", emit::cast(data, x.dtype()), over), emit::kEpsilon});
     const auto mean = [&](const Tensor& of) {
       return emit::map("div", {emit::reduce("sum", emit::map("select", {data, of, 0.0}), over), count});
     };

@@ -14,6 +14,8 @@ namespace tusk {
 /// Graph ops on traced tensors: what the `call` of a layer is written in. The words are those of docs/ops.md.
 namespace emit {
 
+inline constexpr double kEpsilon = 1e-7;  // keras.config.epsilon()
+
 /// What an op takes: a tensor, a number, or the value of a dim.
 class Arg {
  public:

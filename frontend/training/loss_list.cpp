@@ -1,28 +1,15 @@
 #include "frontend/training/loss_list.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "frontend/files/bytes.hpp"
-#include "frontend/import/fields.hpp"
+#include "frontend/training/class_list.hpp"
 #include "frontend/training/losses.hpp"
-#include "ir/text/suggest.hpp"
 
 namespace tusk {
 namespace {
 
 using nlohmann::json;
-
-template <class Handle>
-struct ImplOf;
-template <class Impl>
-struct ImplOf<LossOf<Impl>> {
-  using type = Impl;
-};
 
 struct KnownLoss {
   std::string_view class_name;
@@ -34,7 +21,7 @@ struct KnownLoss {
 
 template <class Handle>
 constexpr KnownLoss known(std::string_view function, std::string_view shorter = {}) {
-  using Impl = typename ImplOf<Handle>::type;
+  using Impl = typename class_list::ImplOf<Handle>::type;
   return {class_name_of<Impl>(), function, shorter,
           [](const json& given) -> Loss {
             typename Impl::Config config;
@@ -107,17 +94,12 @@ Loss loss_named(std::string_view name) {
 
 Loss loss_from_config(const json& config) {
   if (config.is_string()) return loss_named(config.get<std::string>());
-  if (!config.is_object() || !config.contains("class_name") || !config["class_name"].is_string()) {
-    throw Error(error("training-config", fmt::format("expected a loss, found {}", json_text(config))));
-  }
-  const auto name = config["class_name"].get<std::string>();
+  const std::string name = class_list::class_of(config, "a loss");
   if (name == "function" && config.contains("config") && config["config"].is_string())
     return loss_named(config["config"].get<std::string>());
   const auto found = std::ranges::find(kLosses, name, &KnownLoss::class_name);
   if (found == kLosses.end()) return loss_named(name);
-  static const json kNothing = json::object();
-  const auto inner = config.find("config");
-  return found->make(inner != config.end() && inner->is_object() ? *inner : kNothing);
+  return found->make(class_list::config_of(config));
 }
 
 }  // namespace tusk

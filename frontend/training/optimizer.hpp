@@ -42,7 +42,6 @@ class OptimizerBase {
 
   /// Makes the variables, once.
   void build(const std::vector<TrainedWeight>& weights);
-  bool built() const { return built_; }
   /// Iteration, learning rate (unless it is a schedule), averages, accumulators, then those of the class: the order of
   /// Keras' files.
   const std::vector<Variable>& variables() const { return variables_; }
@@ -71,7 +70,6 @@ class OptimizerBase {
   virtual void begin_step(const Tensor& /*step*/) {}
   /// The new weight.
   virtual Tensor updated(const Update& update) = 0;
-  virtual bool decays(const TrainedWeight& weight) const;
   virtual std::optional<double> weight_decay_of(const TrainedWeight& weight) const;
 
   /// A variable of the weight's shape (or another), called path_slot.
@@ -92,6 +90,7 @@ class OptimizerBase {
   const OptimizerOptions& options() const { return options_; }
 
  private:
+  bool decays(const TrainedWeight& weight) const;
   std::vector<Tensor> clipped(std::vector<Tensor> gradients) const;
   void average(const Variable& average, const Tensor& iterations, Tensor& weight);
 

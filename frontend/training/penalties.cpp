@@ -14,8 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double kEpsilon = 1e-7;  // keras.config.epsilon()
-
 // {"class_name": ..., "config": {...}}, or a name.
 std::pair<std::string, json> class_of(const json& given) {
   if (given.is_string()) return {given.get<std::string>(), json::object()};
@@ -92,7 +90,7 @@ Tensor constrained(const json& given, const Tensor& w) {
   if (config.contains("axis") && config["axis"].is_number_integer()) axis = {config["axis"].get<std::int64_t>()};
   if (config.contains("axis") && config["axis"].is_array()) axis = config["axis"].get<std::vector<std::int64_t>>();
   const auto norms = [&] { return ops::sqrt(ops::sum(ops::square(w), {.axis = axis, .keepdims = true})); };
-  if (name == "UnitNorm" || name == "unit_norm") return w / (kEpsilon + norms());
+  if (name == "UnitNorm" || name == "unit_norm") return w / (emit::kEpsilon + norms());
   Tensor wanted;
   const Tensor length = norms();
   if (name == "MaxNorm" || name == "max_norm") {
@@ -104,7 +102,7 @@ Tensor constrained(const json& given, const Tensor& w) {
   } else {
     refuse("constraint", name);
   }
-  return w * (wanted / (kEpsilon + length));
+  return w * (wanted / (emit::kEpsilon + length));
 }
 
 std::vector<WeightRule> weight_rules(const Layer& layer, std::string_view suffix) {

@@ -5,9 +5,7 @@
 namespace tusk::losses {
 namespace {
 
-constexpr double kEpsilon = 1e-7;  // keras.config.epsilon()
-
-Tensor clipped(const Tensor& probabilities) { return ops::clip(probabilities, kEpsilon, 1 - kEpsilon); }
+Tensor clipped(const Tensor& probabilities) { return ops::clip(probabilities, emit::kEpsilon, 1 - emit::kEpsilon); }
 
 // -t log p - (1 - t) log(1 - p)
 Tensor binary(const Tensor& t, const Tensor& p) { return -(t * ops::log(p) + (1 - t) * ops::log(1 - p)); }

@@ -8,8 +8,6 @@
 namespace tusk::losses {
 namespace {
 
-constexpr double kEpsilon = 1e-7;  // keras.config.epsilon()
-
 Tensor mean(const Tensor& x) { return ops::mean(x, {.axis = {-1}}); }
 Tensor sum(const Tensor& x) { return ops::sum(x, {.axis = {-1}}); }
 
@@ -32,11 +30,11 @@ Tensor MeanAbsoluteErrorImpl::values(const Tensor& y_true, const Tensor& y_pred)
 }
 
 Tensor MeanAbsolutePercentageErrorImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
-  return 100 * mean(ops::abs((y_true - y_pred) / ops::maximum(ops::abs(y_true), kEpsilon)));
+  return 100 * mean(ops::abs((y_true - y_pred) / ops::maximum(ops::abs(y_true), emit::kEpsilon)));
 }
 
 Tensor MeanSquaredLogarithmicErrorImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
-  const auto logarithm = [](const Tensor& x) { return ops::log(ops::maximum(x, kEpsilon) + 1); };
+  const auto logarithm = [](const Tensor& x) { return ops::log(ops::maximum(x, emit::kEpsilon) + 1); };
   return mean(ops::square(logarithm(y_pred) - logarithm(y_true)));
 }
 
@@ -46,12 +44,12 @@ Tensor LogCoshImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
 }
 
 Tensor PoissonImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
-  return mean(y_pred - y_true * ops::log(y_pred + kEpsilon));
+  return mean(y_pred - y_true * ops::log(y_pred + emit::kEpsilon));
 }
 
 Tensor KLDivergenceImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
-  const Tensor t = ops::clip(y_true, kEpsilon, 1);
-  const Tensor p = ops::clip(y_pred, kEpsilon, 1);
+  const Tensor t = ops::clip(y_true, emit::kEpsilon, 1);
+  const Tensor p = ops::clip(y_pred, emit::kEpsilon, 1);
   return sum(t * ops::log(t / p));
 }
 

@@ -5,8 +5,6 @@
 namespace tusk::losses {
 namespace {
 
-constexpr double kEpsilon = 1e-7;  // keras.config.epsilon()
-
 // log sum exp over the last axis of those elements where `keep` is.
 Tensor logsumexp_of(const Tensor& x, const Tensor& keep) {
   return ops::logsumexp(ops::where(keep, x, -ops::kInfinity), {.axis = {-1}});
@@ -16,7 +14,7 @@ Tensor logsumexp_of(const Tensor& x, const Tensor& keep) {
 
 Tensor DiceImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
   const auto sum = [&](const Tensor& x) { return ops::sum(x, {.axis = config.axis}); };
-  return 1 - 2 * sum(y_true * y_pred) / (sum(y_true) + sum(y_pred) + kEpsilon);
+  return 1 - 2 * sum(y_true * y_pred) / (sum(y_true) + sum(y_pred) + emit::kEpsilon);
 }
 
 Tensor TverskyImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
@@ -24,7 +22,7 @@ Tensor TverskyImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
   const Tensor both = sum(y_true * y_pred);
   const Tensor missed = sum(y_true * (1 - y_pred));
   const Tensor invented = sum((1 - y_true) * y_pred);
-  return 1 - both / (both + config.alpha * missed + config.beta * invented + kEpsilon);
+  return 1 - both / (both + config.alpha * missed + config.beta * invented + emit::kEpsilon);
 }
 
 Tensor CircleImpl::values(const Tensor& y_true, const Tensor& y_pred) const {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <set>
 
 #include "ir/graph/interpret.hpp"
@@ -34,8 +33,6 @@ double unit_of(DType type) {  // half the distance between neighbours of 1
 double largest_of(DType type) { return type == DType::f64 ? 1.7e308 : type == DType::f16 ? 65504 : 3.38e38; }
 double least_of(DType type) { return type == DType::f64 ? 1e-300 : type == DType::f16 ? 6e-8 : 1.2e-38; }
 
-constexpr double kRepeated = 64;  // the bound of law 3 where terms repeat: chains are some hundred terms here
-
 bool adds_up(const Op& op) {
   const std::string name = graph::text_name(op);
   return name == "reduce.sum" || name == "reduce.prod" || name == "window.sum" || name == "contract" ||
@@ -55,15 +52,6 @@ double largest(const Array& x) {
     if (std::isfinite(x.at(i))) out = std::max(out, std::abs(x.at(i)));
   }
   return out;
-}
-
-// Whether half of its numbers or more are one number (a padding, a broadcast): sums of equal terms round the same way
-// again and again.
-bool repeats(const Array& x) {
-  std::map<double, std::int64_t> count;
-  std::int64_t most = 0;
-  for (std::int64_t i = 0; i < x.size(); ++i) most = std::max(most, ++count[x.at(i)]);
-  return most > 2 && 2 * most >= x.size();
 }
 
 Array absolute(const Array& x) {
@@ -186,7 +174,7 @@ class Truth {
     const double bound = 0.999999 * largest_of(type);
     if (adds_up(op)) {  // a part of the sum may overflow, and with another sign
       if (sum >= bound || sum >= 0.999999 * largest_of(register_type(type))) return true;
-      const double units = op.variant == "prod" ? 300 : std::ranges::any_of(operands, repeats) ? kRepeated : 8;
+      const double units = op.variant == "prod" ? 300 : 8;
       return std::abs(value - wanted) <= units * unit_of(register_type(type)) * sum + unit_of(type) * std::abs(wanted) +
                                              4 * least_of(type) + (op.variant == "prod" ? 1e-30 : 0);
     }

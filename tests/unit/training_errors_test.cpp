@@ -38,7 +38,7 @@ TEST(TrainingErrors, Names) {
       {[] { (void)optimizer_named("adamm"); }, "there is no optimizer \"adamm\" [training-name]", "",
        "expected one of Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer, Muon, "
        "Nadam, RMSprop, SGD, ScheduleFreeAdamW"},
-      {[] { (void)loss_from_config(json(3)); }, "expected a loss, found 3 [training-config]", ""},
+      {[] { (void)loss_from_config(json(3)); }, "expected a configuration of a loss, found 3 [training-config]", ""},
       {[] { (void)optimizer_from_config(json(3)); },
        "expected a configuration of an optimizer, found 3 [training-config]", ""},
       {[] {
