@@ -136,6 +136,7 @@ struct CompiledModel::Loaded {
   struct Function {
     std::string name;
     std::vector<Tensor> inputs, outputs;
+    std::vector<std::string> symbols;
     void* entry = nullptr;
   };
   std::vector<Function> functions;
@@ -211,6 +212,7 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
       next.name = function.at("name").get<std::string>();
       TRY(next.inputs, tensors_of(function.at("inputs")));
       TRY(next.outputs, tensors_of(function.at("outputs")));
+      next.symbols = function.at("symbols").get<std::vector<std::string>>();
       loaded.functions.push_back(std::move(next));
     }
     if (loaded.functions.empty()) return error("manifest", fmt::format("{} has no function", folder));
@@ -286,6 +288,7 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
   }
   std::vector<std::int64_t> scalars;
   for (const Symbol& symbol : loaded.symbols) {
+    if (std::ranges::find(function->symbols, symbol.name) == function->symbols.end()) continue;
     const std::int64_t value = value_of(symbol.name);
     if (value < symbol.low || value > symbol.high) {
       return error("call", fmt::format("{} is {}, but the model was compiled for {}..{}; see --dim", symbol.name, value,
@@ -312,26 +315,30 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
   const void* const weights = state != nullptr ? state : loaded.weights[0] != nullptr ? loaded.weights.data() : nullptr;
   using I = std::int64_t;
   int status = -1;
-  switch (scalars.size()) {
-    case 0:
-      status = reinterpret_cast<int (*)(void*, const void*, const void*)>(function->entry)(arena.get(), weights, io);
-      break;
-    case 1:
-      status = reinterpret_cast<int (*)(void*, const void*, I, const void*)>(function->entry)(arena.get(), weights,
-                                                                                              scalars[0], io);
-      break;
-    case 2:
-      status = reinterpret_cast<int (*)(void*, const void*, I, I, const void*)>(function->entry)(
-          arena.get(), weights, scalars[0], scalars[1], io);
-      break;
-    case 3:
-      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, const void*)>(function->entry)(
-          arena.get(), weights, scalars[0], scalars[1], scalars[2], io);
-      break;
-    default:
-      status = reinterpret_cast<int (*)(void*, const void*, I, I, I, I, const void*)>(function->entry)(
-          arena.get(), weights, scalars[0], scalars[1], scalars[2], scalars[3], io);
-      break;
+  if (pointers.empty()) {
+    status = reinterpret_cast<int (*)(void*, const void*)>(function->entry)(arena.get(), weights);
+  } else {
+    switch (scalars.size()) {
+      case 0:
+        status = reinterpret_cast<int (*)(void*, const void*, const void*)>(function->entry)(arena.get(), weights, io);
+        break;
+      case 1:
+        status = reinterpret_cast<int (*)(void*, const void*, I, const void*)>(function->entry)(arena.get(), weights,
+                                                                                                scalars[0], io);
+        break;
+      case 2:
+        status = reinterpret_cast<int (*)(void*, const void*, I, I, const void*)>(function->entry)(
+            arena.get(), weights, scalars[0], scalars[1], io);
+        break;
+      case 3:
+        status = reinterpret_cast<int (*)(void*, const void*, I, I, I, const void*)>(function->entry)(
+            arena.get(), weights, scalars[0], scalars[1], scalars[2], io);
+        break;
+      default:
+        status = reinterpret_cast<int (*)(void*, const void*, I, I, I, I, const void*)>(function->entry)(
+            arena.get(), weights, scalars[0], scalars[1], scalars[2], scalars[3], io);
+        break;
+    }
   }
   if (status != 0)
     return error("call", fmt::format("{} returns status {} (see the enum in the emitted header)", name, status));

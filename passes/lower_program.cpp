@@ -40,11 +40,21 @@ class Lowering {
     for (const int id : global_tensors(function, Tensor::Place::state))
       add_buffer(func, function, id, !writes(function, id));
     func.buffers.push_back({"arena", DType::u8, false, 64, fmt::format("{} bytes", function.arena_bytes)});
-    for (const kernel::Symbol& symbol : program_.symbols) func.scalars.push_back({symbol.name, {DType::index, 1}});
     frame_of_.clear();
     frames_ = {{"", &func.body}};
+    used_.clear();
+    for (const std::vector<int>* list : {&function.inputs, &function.outputs}) {
+      for (const int id : *list) std::ranges::for_each(tensor(function, id).shape, [&](const Dim& dim) { use(dim); });
+    }
     calls(function, function.steps, func.body);
+    for (const kernel::Symbol& symbol : program_.symbols) {
+      if (used_.contains(symbol.name)) func.scalars.push_back({symbol.name, {DType::index, 1}});
+    }
     return func;
+  }
+
+  void use(const Dim& dim) {
+    for (std::string& symbol : dim.symbols()) used_.insert(std::move(symbol));
   }
 
   static bool is_global(const Tensor& t) {
@@ -117,6 +127,7 @@ class Lowering {
     stmt.name = name_of(id);
     stmt.type = {t.type, 1};
     stmt.base = arena ? "arena" : buffer(function, t.base);
+    use(arena ? t.arena_offset : t.offset);
     stmt.address = loop::simplified(loop::dim_value(arena ? t.arena_offset : t.offset));
     const auto base = arena ? frame_of_.end() : frame_of_.find(t.base);
     std::size_t frame = base == frame_of_.end() ? 0 : base->second;
@@ -138,6 +149,7 @@ class Lowering {
         stmt.name = step.symbol;
         stmt.low = loop::index_literal(0);
         stmt.high = loop::dim_value(step.extent);
+        use(step.extent);
         frames_.push_back({step.symbol, &stmt.body});
         calls(function, step.body, stmt.body);
         frames_.pop_back();
@@ -160,6 +172,7 @@ class Lowering {
       }
       const std::vector<std::string> symbols = symbols_of(kernel, layout);
       for (const std::string& symbol : symbols) arguments.push_back(loop::name(symbol, {DType::index, 1}));
+      used_.insert(symbols.begin(), symbols.end());
       Stmt stmt;
       stmt.kind = Stmt::Kind::call;
       stmt.name = kernel_function(kernel, schedule, layout);
@@ -236,6 +249,7 @@ class Lowering {
   std::vector<std::string> tensor_names_;  // of the function, in its loops
   std::vector<Frame> frames_;
   std::map<int, std::size_t> frame_of_;  // of the function's tensors
+  std::set<std::string> used_;           // symbols that the function's sizes depend on
   std::set<std::string> names_;
   std::map<std::string, std::size_t> by_text_;
 };

@@ -59,7 +59,7 @@ Expected<std::vector<Array>> run_loops(const kernel::Program& program, const loo
   for (auto& [path, value] : changing) add(value);
   add(arena);
   std::vector<std::int64_t> scalars;
-  for (const kernel::Symbol& symbol : program.symbols) scalars.push_back(value_of(symbol.name));
+  for (const loop::Scalar& scalar : loops.func(name)->scalars) scalars.push_back(value_of(scalar.name));
   loop::Interpreter interpreter(loops, program.profile == "muladd" ? loop::Profile::muladd : loop::Profile::fma);
   CHECK(interpreter.run(name, buffers, scalars));
   for (std::size_t k = 0; k < in.size(); ++k) {

@@ -70,6 +70,10 @@ Expected<PackedFunction> packed(const PackageInput& input, const kernel::Functio
   out.function = &function;
   out.entry = input.loops.func(function.name);
   if (out.entry == nullptr) return error("codegen-cpp", fmt::format("function `{}` has no loops", function.name));
+  std::ranges::copy_if(symbols, std::back_inserter(out.symbols), [&](const PackedSymbol& symbol) {
+    const std::vector<loop::Scalar>& taken = out.entry->scalars;
+    return std::ranges::find(taken, symbol.symbol->name, &loop::Scalar::name) != taken.end();
+  });
   out.identifier = scope.unique(function.name);
   out.io = scope.unique(camel_case(out.identifier));
   out.c_identifier = c_scope.unique(fmt::format("{}_{}", global_identifier(input.name), out.identifier));
@@ -168,8 +172,8 @@ Expected<Parts> parts_of(const PackageInput& input) {
 }
 
 std::string memory_parameters(const Parts& parts, const PackedFunction& function) {
-  if (parts.states.empty()) return "Arena& arena, const Weights& weights, ";
-  return fmt::format("Arena& arena, {}State& state, ", function.changes_state ? "" : "const ");
+  if (parts.states.empty()) return "Arena& arena, const Weights& weights";
+  return fmt::format("Arena& arena, {}State& state", function.changes_state ? "" : "const ");
 }
 
 std::string c_memory_parameter(const Parts& parts, const PackedFunction& function) {
@@ -179,10 +183,16 @@ std::string c_memory_parameter(const Parts& parts, const PackedFunction& functio
 
 std::string memory_arguments(const Parts& parts) { return parts.states.empty() ? "arena, weights" : "arena, state"; }
 
-std::string symbol_parameters(const Parts& parts, std::string_view type) {
+std::string call_parameters(const PackedFunction& function) {
   std::string out;
-  for (const PackedSymbol& symbol : parts.symbols) out += fmt::format("{} {}, ", type, symbol.identifier);
-  return out;
+  for (const PackedSymbol& symbol : function.symbols) out += fmt::format(", std::int64_t {}", symbol.identifier);
+  return out + (has_io(function) ? fmt::format(", const {}& io", function.io) : "");
+}
+
+std::string c_call_parameters(const PackedFunction& function) {
+  std::string out;
+  for (const PackedSymbol& symbol : function.symbols) out += fmt::format(", int64_t {}", symbol.identifier);
+  return out + (has_io(function) ? fmt::format(", const {}_io* io", function.c_identifier) : "");
 }
 
 std::string io_fields(const PackedFunction& function, std::string_view prefix) {

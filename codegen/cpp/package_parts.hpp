@@ -16,6 +16,13 @@ struct Field {
   const kernel::Tensor* tensor = nullptr;
 };
 
+struct PackedSymbol {
+  const kernel::Symbol* symbol = nullptr;
+  std::string identifier;  // batch
+  std::string max;         // max_batch
+  std::string macro;       // MNIST_MAX_BATCH
+};
+
 struct PackedFunction {
   const kernel::Function* function = nullptr;
   const loop::Func* entry = nullptr;
@@ -23,6 +30,7 @@ struct PackedFunction {
   std::string io;            // Predict, the struct of pointers
   std::string c_identifier;  // mnist_predict
   std::vector<Field> inputs, outputs;
+  std::vector<PackedSymbol> symbols;      // that its sizes depend on
   std::vector<std::string> requirements;  // C++ conditions
   bool changes_state = false;
 };
@@ -30,13 +38,6 @@ struct PackedFunction {
 struct PackedConstant {
   const kernel::Global* constant = nullptr;
   std::int64_t offset = 0;  // in bytes, a multiple of 64
-};
-
-struct PackedSymbol {
-  const kernel::Symbol* symbol = nullptr;
-  std::string identifier;  // batch
-  std::string max;         // max_batch
-  std::string macro;       // MNIST_MAX_BATCH
 };
 
 struct Parts {
@@ -59,11 +60,15 @@ struct Parts {
 
 Expected<Parts> parts_of(const PackageInput& input);
 
-/// "std::int64_t batch, std::int64_t time, ", for C "int64_t batch, ".
-std::string symbol_parameters(const Parts& parts, std::string_view type);
+inline bool has_io(const PackedFunction& function) { return !function.inputs.empty() || !function.outputs.empty(); }
+
+/// What a function takes behind its memory: "std::int64_t batch, std::int64_t time, const Predict& io"; for C "int64_t
+/// batch, const mnist_predict_io* io". A function without inputs and outputs takes no struct.
+std::string call_parameters(const PackedFunction& function);
+std::string c_call_parameters(const PackedFunction& function);
 /// The fields of a struct of pointers, with the shapes behind them; `prefix` is "std::" or "" for C.
 std::string io_fields(const PackedFunction& function, std::string_view prefix);
-/// The memory that a function takes, as parameters or as what is passed on: "Arena& arena, const Weights& weights, ".
+/// The memory that a function takes, as parameters or as what is passed on: "Arena& arena, const Weights& weights".
 std::string memory_parameters(const Parts& parts, const PackedFunction& function);
 std::string memory_arguments(const Parts& parts);
 std::string c_memory_parameter(const Parts& parts, const PackedFunction& function);

@@ -114,11 +114,13 @@ std::string print_manifest(const Parts& parts) {
                   }
                   return fmt::format(
                       "\n    {{\"name\": {}, \"identifier\": {},\n     \"inputs\": {},\n     \"outputs\": {},\n     "
-                      "\"requires\": {},\n"
+                      "\"symbols\": {}, \"requires\": {},\n"
                       "     \"arena_bytes\": {}, \"arena_lower_bound\": {}, \"self_test_recorded_by\": {}}}",
                       quoted(f.function->name), quoted(f.identifier),
                       tensors(f.inputs, names == input.input_names.end() ? std::vector<std::string>() : names->second),
-                      tensors(f.outputs, {}), json_list(f.function->requirements, quoted), f.function->arena_bytes,
+                      tensors(f.outputs, {}),
+                      json_list(f.symbols, [](const PackedSymbol& s) { return quoted(s.symbol->name); }),
+                      json_list(f.function->requirements, quoted), f.function->arena_bytes,
                       f.function->arena_lower_bound, json_list(how, quoted));
                 }) +
       ",\n";

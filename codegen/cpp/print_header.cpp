@@ -99,10 +99,9 @@ struct Weights {{
   }
   if (has_state) out += state_declarations(parts);
   for (const PackedFunction& f : parts.functions) {
-    out += fmt::format("struct {} {{\n{}}};\n", f.io, io_fields(f, "std::"));
+    if (has_io(f)) out += fmt::format("struct {} {{\n{}}};\n", f.io, io_fields(f, "std::"));
     out += requirement_comment(f, "// ", "");
-    out += fmt::format("Status {}({}{}const {}& io) noexcept;\n\n", f.identifier, memory_parameters(parts, f),
-                       symbol_parameters(parts, "std::int64_t"), f.io);
+    out += fmt::format("Status {}({}{}) noexcept;\n\n", f.identifier, memory_parameters(parts, f), call_parameters(f));
   }
   out += "// Runs recorded inputs and compares the outputs with the recorded ones, bit by bit.\n";
   if (self_test_is_static(parts)) out += "// One thread at a time: large outputs lie in static memory of its own.\n";
@@ -176,10 +175,10 @@ typedef struct {0}_weights {{
         name);
   }
   for (const PackedFunction& f : parts.functions) {
-    out += fmt::format("typedef struct {0}_io {{\n{1}}} {0}_io;\n", f.c_identifier, io_fields(f, ""));
+    if (has_io(f)) out += fmt::format("typedef struct {0}_io {{\n{1}}} {0}_io;\n", f.c_identifier, io_fields(f, ""));
     out += requirement_comment(f, "/* ", " */");
-    out += fmt::format("int {0}(void* arena, {1}, {2}const {0}_io* io);\n\n", f.c_identifier,
-                       c_memory_parameter(parts, f), symbol_parameters(parts, "int64_t"));
+    out += fmt::format("int {}(void* arena, {}{});\n\n", f.c_identifier, c_memory_parameter(parts, f),
+                       c_call_parameters(f));
   }
   out += fmt::format(
       "/* Runs recorded inputs and compares the outputs with the recorded ones, bit by bit. */\n"

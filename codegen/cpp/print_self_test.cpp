@@ -97,9 +97,9 @@ Expected<std::string> call(const Parts& parts, const PackedFunction& f, const Se
   for (std::size_t at = outputs.find("STORAGE"); at != std::string::npos; at = outputs.find("STORAGE"))
     outputs.replace(at, 7, storage);
   std::string symbols;
-  for (const PackedSymbol& symbol : parts.symbols) {
+  for (const PackedSymbol& symbol : f.symbols) {
     const auto it = test.symbols.find(symbol.symbol->name);
-    symbols += fmt::format("{}, ", it == test.symbols.end() ? symbol.symbol->low : it->second);
+    symbols += fmt::format(", {}", it == test.symbols.end() ? symbol.symbol->low : it->second);
   }
   const bool has_state = !parts.states.empty();
   if (has_state) {
@@ -110,13 +110,14 @@ Expected<std::string> call(const Parts& parts, const PackedFunction& f, const Se
   return fmt::format(
       R"(// Recorded by the {0}.
 Status {1}_{2}({7}) {{
-{3}  const Status status = {1}({8}, {4}{{{5}}});
+{3}  const Status status = {1}({8}{4}{5});
   if (status != Status::ok) return status;
   return {6} ? Status::ok : Status::self_test_failed;
 }}
 
 )",
-      comment_text(test.how), f.identifier, number, outputs, symbols, fields, checks.empty() ? "true" : checks,
+      comment_text(test.how), f.identifier, number, outputs, symbols, has_io(f) ? fmt::format(", {{{}}}", fields) : "",
+      checks.empty() ? "true" : checks,
       has_state ? "Arena& arena, State& state" : "Arena& arena, const Weights& weights", memory_arguments(parts));
 }
 

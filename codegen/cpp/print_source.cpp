@@ -14,9 +14,9 @@ std::string_view status_of(const PackedSymbol& symbol) {
   return symbol.symbol->name == "batch" ? "bad_batch" : "bad_dimension";
 }
 
-std::string symbol_checks(const Parts& parts) {
+std::string symbol_checks(const PackedFunction& f) {
   std::string out;
-  for (const PackedSymbol& symbol : parts.symbols) {
+  for (const PackedSymbol& symbol : f.symbols) {
     std::string bad = fmt::format("{0} < {1} || {0} > {2}", symbol.identifier, symbol.symbol->low, symbol.max);
     if (symbol.symbol->step != 1) bad += fmt::format(" || {} % {} != 0", symbol.identifier, symbol.symbol->step);
     out += fmt::format("  if ({}) return Status::{};\n", bad, status_of(symbol));
@@ -45,9 +45,9 @@ Expected<std::string> entry_arguments(const Parts& parts, const PackedFunction& 
   if (arguments.size() != f.entry->buffers.size())
     return error("codegen-cpp", fmt::format("entry `{}` does not take the buffers of its function", f.function->name));
   for (const loop::Scalar& scalar : f.entry->scalars) {
-    const auto symbol = std::find_if(parts.symbols.begin(), parts.symbols.end(),
+    const auto symbol = std::find_if(f.symbols.begin(), f.symbols.end(),
                                      [&](const PackedSymbol& s) { return s.symbol->name == scalar.name; });
-    if (symbol == parts.symbols.end()) {
+    if (symbol == f.symbols.end()) {
       return error("codegen-cpp", fmt::format("`{}` of entry `{}` is no symbol", scalar.name, f.function->name));
     }
     arguments.push_back(symbol->identifier);
@@ -58,9 +58,9 @@ Expected<std::string> entry_arguments(const Parts& parts, const PackedFunction& 
 }
 
 Expected<std::string> checked_function(const Parts& parts, const PackedFunction& f, const std::string& entry) {
-  std::string out = fmt::format("Status {}({}{}const {}& io) noexcept {{\n", f.identifier, memory_parameters(parts, f),
-                                symbol_parameters(parts, "std::int64_t"), f.io);
-  out += symbol_checks(parts);
+  std::string out =
+      fmt::format("Status {}({}{}) noexcept {{\n", f.identifier, memory_parameters(parts, f), call_parameters(f));
+  out += symbol_checks(f);
   for (const std::string& requirement : f.requirements)
     out += fmt::format("  if (!({})) return Status::bad_dimension;\n", requirement);
   std::string nulls;
@@ -188,20 +188,21 @@ void* {0}_align(void* memory) {{
       for (const Field& field : *list) fields += fmt::format("{}io->{}", fields.empty() ? "" : ", ", field.identifier);
     }
     std::string symbols;
-    for (const PackedSymbol& symbol : parts.symbols) symbols += symbol.identifier + ", ";
+    for (const PackedSymbol& symbol : f.symbols) symbols += ", " + symbol.identifier;
     const std::string state = fmt::format("{}{}::State*", f.changes_state ? "" : "const ", name);
-    out += fmt::format(R"(int {0}(void* arena, {7}, {2}const {0}_io* io) {{
-  {1}::Status status = io == nullptr ? {1}::Status::null_pointer : check({3});
+    out += fmt::format(R"(int {0}(void* arena, {7}{2}) {{
+  {1}::Status status = {9}check({3});
   if (status == {1}::Status::ok) {{
-    status = {1}::{4}(*static_cast<{1}::Arena*>(arena), {8}, {5}{{{6}}});
+    status = {1}::{4}(*static_cast<{1}::Arena*>(arena), {8}{5}{6});
   }}
   return static_cast<int>(status);
 }}
 
 )",
-                       f.c_identifier, name, symbol_parameters(parts, "int64_t"), checked, f.identifier, symbols,
-                       fields, c_memory_parameter(parts, f),
-                       has_state ? fmt::format("*static_cast<{}>(state)", state) : std::string("weights_of(weights)"));
+                       f.c_identifier, name, c_call_parameters(f), checked, f.identifier, symbols,
+                       has_io(f) ? fmt::format(", {{{}}}", fields) : "", c_memory_parameter(parts, f),
+                       has_state ? fmt::format("*static_cast<{}>(state)", state) : std::string("weights_of(weights)"),
+                       has_io(f) ? fmt::format("io == nullptr ? {}::Status::null_pointer : ", name) : "");
   }
   return out;
 }

@@ -104,7 +104,21 @@ kernel::Stage pointwise(std::string name, std::vector<kernel::Index> indices, DT
   return {std::move(name), std::move(indices), type, std::nullopt, std::move(expr)};
 }
 
+// An axis of extent 1 is 0: were its index the innermost one, the lanes would have one term, and all others one chain.
+static void drop_unit_indices(kernel::Stage& stage) {
+  std::vector<kernel::Index>& indices = stage.reduce->indices;
+  if (!stage.reduce->where.empty()) return;
+  std::map<std::string, kernel::ExprRef> zero;
+  std::erase_if(indices, [&](const kernel::Index& index) {
+    const bool drops = index.extent == Dim(1) && zero.size() + 1 < indices.size();
+    if (drops) zero[index.name] = index_constant(0);
+    return drops;
+  });
+  if (!zero.empty()) stage.expr = substitute(stage.expr, zero);
+}
+
 kernel::Stage ordered(kernel::Stage stage) {
+  drop_unit_indices(stage);
   const kernel::Order order = kernel::order_of(stage);
   stage.reduce->lanes = order.lanes;
   stage.reduce->block = order.block;
