@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
+
+#include "ir/kernel/affine.hpp"
 
 namespace tusk::graph {
 
@@ -104,8 +107,10 @@ kernel::Stage pointwise(std::string name, std::vector<kernel::Index> indices, DT
   return {std::move(name), std::move(indices), type, std::nullopt, std::move(expr)};
 }
 
+namespace {
+
 // An axis of extent 1 is 0: were its index the innermost one, the lanes would have one term, and all others one chain.
-static void drop_unit_indices(kernel::Stage& stage) {
+void drop_unit_indices(kernel::Stage& stage) {
   std::vector<kernel::Index>& indices = stage.reduce->indices;
   if (!stage.reduce->where.empty()) return;
   std::map<std::string, kernel::ExprRef> zero;
@@ -116,6 +121,8 @@ static void drop_unit_indices(kernel::Stage& stage) {
   });
   if (!zero.empty()) stage.expr = substitute(stage.expr, zero);
 }
+
+}  // namespace
 
 kernel::Stage ordered(kernel::Stage stage) {
   drop_unit_indices(stage);
