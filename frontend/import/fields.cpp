@@ -22,6 +22,17 @@ std::string json_text(const json& value) {
   return text;
 }
 
+namespace {
+
+// Keras writes an array that it was given in an envelope.
+const json& without_envelope(const json& found) {
+  const bool is_array =
+      found.is_object() && found.contains("config") && found["config"].is_object() && found["config"].contains("value");
+  return is_array ? found["config"]["value"] : found;
+}
+
+}  // namespace
+
 void FieldReader::fail(std::string message, std::string note) const {
   Diagnostic problem = error("layer-config", std::move(message));
   problem.layer = layer_;
@@ -215,7 +226,8 @@ void FieldReader::read(const json& found, std::string_view field, metrics::Thres
   value = metrics::Thresholds(std::move(list));
 }
 
-void FieldReader::read(const json& found, std::string_view field, std::vector<double>& value) const {
+void FieldReader::read(const json& given, std::string_view field, std::vector<double>& value) const {
+  const json& found = without_envelope(given);
   if (!found.is_array() || !std::ranges::all_of(found, [](const json& each) { return each.is_number(); }))
     expected(found, field, "numbers");
   value = found.get<std::vector<double>>();
@@ -227,10 +239,7 @@ void FieldReader::read(const json& found, std::string_view field, layers::Number
     if (!entry.is_array()) return read(entry, field, numbers.emplace_back());
     for (const json& inner : entry) self(self, inner);
   };
-  // Keras writes an array that it was given in an envelope.
-  const bool is_array =
-      found.is_object() && found.contains("config") && found["config"].is_object() && found["config"].contains("value");
-  add(add, is_array ? found["config"]["value"] : found);
+  add(add, without_envelope(found));
   if (numbers.empty()) expected(found, field, "a number or a list of them");
   value = layers::Numbers(std::move(numbers));
 }

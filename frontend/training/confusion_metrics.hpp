@@ -27,7 +27,7 @@ class Thresholds {
   std::vector<double> list_;
 };
 
-/// The base: counts decisions of one or two kinds at each threshold.
+/// The base: counts decisions of some kinds at each threshold.
 class ConfusionBase : public MetricBase {
  public:
   enum class Kind : std::uint8_t { true_positives, false_positives, true_negatives, false_negatives };
@@ -37,14 +37,28 @@ class ConfusionBase : public MetricBase {
  protected:
   struct Options {
     std::vector<Kind> kinds;
-    std::vector<double> thresholds;          // empty: 0.5
+    std::vector<double> thresholds;
     std::optional<std::int64_t> top_k = {};  // only the k largest of the last axis can be yes
     std::optional<std::int64_t> class_id = {};
+    bool even = false;                       // the thresholds lie evenly from 0 to 1: one pass over the predictions
+    bool closed = false;                     // the first threshold lies just below 0, the last just above 1
+    std::vector<double> label_weights = {};  // for each of the last axis
   };
   virtual Options options() const = 0;
   void build() override;
-  /// The count of a kind: a scalar for one threshold.
+  /// The counts of kind number `kind`: [thresholds], or [thresholds, labels] if there are labels.
+  Tensor counts_of(std::size_t kind);
+  /// The same, a scalar for one threshold.
   Tensor count_of(std::size_t kind);
+  /// Thresholds that a user gave, all in [0, 1]; none: 0.5, or with top_k all that it chose.
+  static Options decisions(std::vector<Kind> kinds, const Thresholds& thresholds,
+                           std::optional<std::int64_t> top_k = {}, std::optional<std::int64_t> class_id = {});
+  void check_range(const Thresholds& thresholds) const;
+  /// `count` thresholds from 0 to 1.
+  static std::vector<double> evenly(std::int64_t count);
+  static bool are_even(const std::vector<double>& thresholds);
+
+  std::int64_t labels_ = 0;  // that are counted apart
 
  private:
   std::vector<Variable> counts_;
@@ -62,9 +76,10 @@ struct CountImpl : ConfusionBase {
     f("thresholds", c.thresholds);
   }
   Tensor result() override { return count_of(0); }
+  void check() const override { check_range(config.thresholds); }
 
  protected:
-  Options options() const override { return {{kind}, config.thresholds.list()}; }
+  Options options() const override { return decisions({kind}, config.thresholds); }
 };
 using TruePositives = MetricOf<CountImpl<"TruePositives", ConfusionBase::Kind::true_positives>>;
 using FalsePositives = MetricOf<CountImpl<"FalsePositives", ConfusionBase::Kind::false_positives>>;
@@ -88,10 +103,11 @@ struct RatioImpl : ConfusionBase {
     f("class_id", c.class_id);
   }
   Tensor result() override;
+  void check() const override { check_range(config.thresholds); }
 
  protected:
   Options options() const override {
-    return {{Kind::true_positives, wrong}, config.thresholds.list(), config.top_k, config.class_id};
+    return decisions({Kind::true_positives, wrong}, config.thresholds, config.top_k, config.class_id);
   }
 };
 using Precision = MetricOf<RatioImpl<"Precision", ConfusionBase::Kind::false_positives>>;

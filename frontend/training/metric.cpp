@@ -28,13 +28,30 @@ const std::vector<Variable>& MetricBase::variables() {
   return variables_;
 }
 
-Variable MetricBase::add_variable(std::string_view name, const Shape& shape) {
-  variables_.push_back(Variable(fmt::format("{}/{}", name_, name), {DType::f32, shape}, "zeros", false, false, 0));
+Variable MetricBase::add_variable(std::string_view name, const Shape& shape, DType dtype) {
+  variables_.push_back(Variable(fmt::format("{}/{}", name_, name), {dtype, shape}, "zeros", false, false, 0));
   return variables_.back();
 }
 
 void MetricBase::add(const Variable& variable, const Tensor& value) {
   Trace::current().assign(variable, Trace::value(variable) + value);
+}
+
+void MetricBase::refuse_option(std::string_view message) const {
+  throw Error(error("metric-option", fmt::format("{}: {}", name_, message)));
+}
+
+void MetricBase::refuse_inputs(std::string_view message) const {
+  throw Error(error("metric-inputs", fmt::format("{} {}", name_, message)));
+}
+
+std::int64_t MetricBase::outputs_of(const Tensor& y_true, const Tensor& y_pred) const {
+  const bool known = y_pred.rank() == 2 && y_true.rank() == 2 && y_pred.shape().back().is_constant();
+  if (!known)
+    refuse_inputs(
+        fmt::format("takes y_true and y_pred of [batch, outputs] with a known number of outputs, found {} and {}",
+                    keras_shape(y_true.shape()), keras_shape(y_pred.shape())));
+  return y_pred.shape().back().constant();
 }
 
 void MeanMetricBase::build() {

@@ -20,7 +20,7 @@ class MetricBase {
 
   std::string_view class_name() const { return class_name_; }
   const std::string& name() const { return name_; }
-  /// In Keras' order, all 0 at first; made when they are first asked for.
+  /// In Keras' order, all 0 at first; made when they are first asked for, for some classes by the first update.
   const std::vector<Variable>& variables();
 
   /// Traced: counts a batch. The mask of y_pred leaves positions out; weights have the shape of the values, or one that
@@ -28,6 +28,8 @@ class MetricBase {
   virtual void update(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight) = 0;
   /// Traced: the value so far, f32.
   virtual Tensor result() = 0;
+  /// Throws [metric-option] for an option out of its range.
+  virtual void check() const {}
 
   /// Set once, by the handle that makes the metric.
   void set_identity(std::string_view class_name, std::string name);
@@ -35,9 +37,13 @@ class MetricBase {
  protected:
   /// Calls add_variable for each.
   virtual void build() = 0;
-  Variable add_variable(std::string_view name, const Shape& shape = {});
+  Variable add_variable(std::string_view name, const Shape& shape = {}, DType dtype = DType::f32);
   /// Adds to a variable.
   static void add(const Variable& variable, const Tensor& value);
+  [[noreturn]] void refuse_option(std::string_view message) const;
+  /// y_pred and y_true of [batch, outputs]: the number of outputs; throws [metric-inputs].
+  std::int64_t outputs_of(const Tensor& y_true, const Tensor& y_pred) const;
+  [[noreturn]] void refuse_inputs(std::string_view message) const;
 
  private:
   std::string_view class_name_;
@@ -51,10 +57,10 @@ class MeanMetricBase : public MetricBase {
  public:
   void update(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight) override;
   Tensor result() override;
-
- protected:
   /// Both are f32 and, where an axis of 1 mends it, of one rank.
   virtual Tensor values(const Tensor& y_true, const Tensor& y_pred) const = 0;
+
+ protected:
   void build() override;
   void update_mean(const Tensor& values, const Tensor& sample_weight);
 
@@ -88,6 +94,7 @@ class MetricOf : public Metric {
     auto metric = std::make_shared<Impl>();
     metric->set_identity(class_name_of<Impl>(), config.name);
     metric->config = std::move(config);
+    metric->check();
     return metric;
   }
 };

@@ -31,6 +31,25 @@ Tensor CosineSimilarityImpl::values(const Tensor& t, const Tensor& p) const {
   return -losses::CosineSimilarity({.axis = config.axis}).base().values(t, p);
 }
 
+Tensor PearsonCorrelationImpl::values(const Tensor& t, const Tensor& p) const {
+  const ops::Reduction over{.axis = config.axis.list(), .keepdims = true};
+  const auto normal = [&](const Tensor& x) {
+    const Tensor centered = x - ops::mean(x, over);
+    return centered / ops::std(centered, over);
+  };
+  return ops::mean(normal(t) * normal(p), {.axis = config.axis.list()});
+}
+
+// Keras takes the mean of p from t, which does not change the sum.
+Tensor ConcordanceCorrelationImpl::values(const Tensor& t, const Tensor& p) const {
+  const ops::Reduction over{.axis = config.axis.list(), .keepdims = true};
+  const Tensor t_mean = ops::mean(t, over);
+  const Tensor p_mean = ops::mean(p, over);
+  const Tensor together = (t - p_mean) * (p - p_mean);
+  const Tensor apart = ops::var(t - t_mean, over) + ops::var(p - p_mean, over) + ops::square(t_mean - p_mean);
+  return ops::mean(2 * together / (apart + emit::kEpsilon), {.axis = config.axis.list()});
+}
+
 Tensor RootMeanSquaredErrorImpl::values(const Tensor& t, const Tensor& p) const { return ops::square(p - t); }
 
 Tensor RootMeanSquaredErrorImpl::result() { return ops::sqrt(MeanMetricBase::result()); }

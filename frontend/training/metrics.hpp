@@ -49,6 +49,34 @@ struct CosineSimilarityImpl : MeanMetricBase {
 };
 using CosineSimilarity = MetricOf<CosineSimilarityImpl>;
 
+/// How well a line through t and p fits them: the mean of (t - mean t) (p - mean p) / (std t std p).
+struct PearsonCorrelationImpl : MeanMetricBase {
+  struct Config {
+    std::string name = "pearson_correlation";
+    Axes axis = -1;
+  } config;
+  static void fields(auto& f, Config& c) {
+    f("name", c.name);
+    f("axis", c.axis);
+  }
+  Tensor values(const Tensor& y_true, const Tensor& y_pred) const override;
+};
+using PearsonCorrelation = MetricOf<PearsonCorrelationImpl>;
+
+/// How well the line t = p does.
+struct ConcordanceCorrelationImpl : MeanMetricBase {
+  struct Config {
+    std::string name = "concordance_correlation";
+    Axes axis = -1;
+  } config;
+  static void fields(auto& f, Config& c) {
+    f("name", c.name);
+    f("axis", c.axis);
+  }
+  Tensor values(const Tensor& y_true, const Tensor& y_pred) const override;
+};
+using ConcordanceCorrelation = MetricOf<ConcordanceCorrelationImpl>;
+
 /// The root of the mean of (t - p)^2.
 struct RootMeanSquaredErrorImpl : MeanMetricBase {
   struct Config {
