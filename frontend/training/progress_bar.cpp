@@ -91,7 +91,7 @@ ProgressBar::ProgressBar(Config config, ProgressOutput output)
 
 void ProgressBar::take(std::int64_t current, const ProgressValues& values, bool finalize) {
   for (const auto& [name, value] : values) {
-    auto place = std::find_if(shown_.begin(), shown_.end(), [&](const Shown& shown) { return shown.name == name; });
+    auto place = std::ranges::find(shown_, name, &Shown::name);
     if (place == shown_.end()) place = shown_.insert(place, {name, 0, 0});
     const bool mean =
         config_.stateless_metrics ? has(*config_.stateless_metrics, name) : !has(config_.stateful_metrics, name);
