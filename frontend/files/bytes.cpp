@@ -1,6 +1,7 @@
 #include "frontend/files/bytes.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -84,12 +85,15 @@ Expected<Bytes> read_file(const std::filesystem::path& path) {
 
 Status write_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   std::filesystem::path temporary = path;
-  temporary += ".part";
+  temporary += fmt::format(".{}.part", getpid());  // another process may write the same file
   std::error_code code;
   {
     File file(std::fopen(temporary.string().c_str(), "wb"));
     if (!file) return system_error("write", path, errno);
-    const bool written = bytes.empty() || std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size();
+    // On the disk before its name: else a crash could leave the name with nothing behind it.
+    const bool written = (bytes.empty() || std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size()) &&
+                         std::fflush(file.get()) == 0 &&
+                         (fsync(fileno(file.get())) == 0 || errno == EINVAL || errno == ENOTSUP);
     const int failure = written ? 0 : errno;
     // Buffered bytes may fail only when the file is closed.
     if (std::fclose(file.release()) != 0 || !written) {

@@ -234,13 +234,13 @@ Expected<std::map<std::string, Array>> read_npz(const ZipReader& zip) {
   return arrays;
 }
 
-Status write_npz(const std::filesystem::path& path, const std::map<std::string, Array>& arrays) {
+Status write_npz(const std::filesystem::path& path, const std::map<std::string, Array>& arrays, ZipMethod method) {
   std::vector<ZipEntry> entries;
   for (const auto& [key, array] : arrays) {
     TRY(Bytes bytes, npy_bytes(array));
     entries.push_back({key + ".npy", std::move(bytes)});
   }
-  return write_zip(path, entries, ZipMethod::deflate);
+  return write_zip(path, entries, method);
 }
 
 }  // namespace tusk

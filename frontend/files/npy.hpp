@@ -22,6 +22,7 @@ Expected<Bytes> npy_bytes(const Array& array);
 /// Every array of an archive, by its key: the member's name without ".npy".
 Expected<std::map<std::string, Array>> read_npz(const std::filesystem::path& path);
 Expected<std::map<std::string, Array>> read_npz(const ZipReader& zip);
-Status write_npz(const std::filesystem::path& path, const std::map<std::string, Array>& arrays);
+Status write_npz(const std::filesystem::path& path, const std::map<std::string, Array>& arrays,
+                 ZipMethod method = ZipMethod::deflate);
 
 }  // namespace tusk

@@ -63,7 +63,9 @@ TEST(Files, WritesWholeFilesOnly) {
   const auto read = read_file(path);
   ASSERT_TRUE(read);
   EXPECT_EQ(text_of(*read), "second");
-  EXPECT_FALSE(std::filesystem::exists(path.string() + ".part"));
+  for (const auto& entry : std::filesystem::directory_iterator(path.parent_path())) {
+    EXPECT_TRUE(entry.path() == path || !entry.path().string().starts_with(path.string())) << "left behind";
+  }
   std::filesystem::remove(path);
   EXPECT_THAT(problem_of(read_file(path)), HasSubstr("No such file"));
   EXPECT_THAT(problem_of(read_file("/dev/zero")), HasSubstr("not a regular file"));
