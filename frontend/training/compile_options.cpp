@@ -106,12 +106,12 @@ void check_dict(std::string_view argument, const Names& given, const Names& outp
 }
 
 template <class Item>
-const Item& of_name(const PerOutput<Item>& given, const std::string& name) {
+const Item& of_name(const Given<Item>& given, const std::string& name) {
   return given.items[static_cast<std::size_t>(std::ranges::find(given.names, name) - given.names.begin())];
 }
 
 std::vector<double> weights_by_output(const CompileOptions& options, const Names& outputs) {
-  const PerOutput<double>& given = options.loss_weights;
+  const Given<double>& given = options.loss_weights;
   if (given.is_none()) return {};
   const std::size_t losses = options.loss.form == Form::one ? 1 : outputs.size();
   if (given.items.size() != losses || (given.form == Form::one && options.loss.form != Form::one))
@@ -150,7 +150,7 @@ Optimizer optimizer_of(const CompileOptions& options) {
 }
 
 std::vector<Named<Loss>> losses_by_output(const CompileOptions& options, const Names& outputs) {
-  const PerOutput<Named<Loss>>& given = options.loss;
+  const Given<Named<Loss>>& given = options.loss;
   std::ranges::for_each(given.items, check_name);
   if (given.is_none() || std::ranges::all_of(given.items, &Named<Loss>::is_none))
     throw loss_problem("there is no loss to compute: compile wants a `loss`");

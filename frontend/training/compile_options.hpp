@@ -8,13 +8,31 @@
 #include <utility>
 #include <vector>
 
+#include "frontend/model/given.hpp"
 #include "frontend/training/loss.hpp"
 #include "frontend/training/metric.hpp"
 #include "frontend/training/optimizer.hpp"
-#include "frontend/training/per_output.hpp"
 #include "frontend/training/train_step.hpp"
 
 namespace tusk {
+
+/// An object of Keras (a loss, an optimizer, ...), the name of one, or None.
+template <class Handle>
+class Named {
+ public:
+  Named() = default;
+  Named(NoneType) {}                                    // NOLINT: each stands where Keras takes it
+  Named(const char* name) : name_(name) {}              // NOLINT
+  Named(std::string name) : name_(std::move(name)) {}   // NOLINT
+  Named(Handle object) : object_(std::move(object)) {}  // NOLINT
+  const std::string& name() const { return name_; }     // as it was typed; empty: an object or None
+  const Handle& object() const { return object_; }
+  bool is_none() const { return name_.empty() && !object_; }
+
+ private:
+  std::string name_;
+  Handle object_;
+};
 
 /// A metric, the name of one, None, or a list of these: what an entry of metrics may be.
 struct MetricChoice {
@@ -49,8 +67,8 @@ struct MetricsGiven {
 /// Keyword arguments of compile.
 struct CompileOptions {
   Named<Optimizer> optimizer = "rmsprop";
-  PerOutput<Named<Loss>> loss = {};
-  PerOutput<double> loss_weights = {};
+  Given<Named<Loss>> loss = {};
+  Given<double> loss_weights = {};
   MetricsGiven metrics = {}, weighted_metrics = {};
 };
 
