@@ -19,7 +19,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kKerasMajor = 3;
-constexpr std::string_view kKerasVersion = "3.15.1";  // whose form is written
 
 Json envelope(const std::string& module, std::string_view class_name, Json config) {
   return Json{
@@ -222,6 +221,8 @@ std::string text_of(const Json& value) {
 }  // namespace
 
 std::string get_config(const Layer& layer) { return text_of(config_of(layer, shared_ids(layer))); }
+
+std::string config_json(const Model& model) { return text_of(layer_envelope(model, shared_ids(model))); }
 
 std::string to_json(const Model& model) {
   Json out = layer_envelope(model, shared_ids(model));

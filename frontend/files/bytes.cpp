@@ -1,6 +1,9 @@
 #include "frontend/files/bytes.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -83,31 +86,71 @@ Expected<Bytes> read_file(const std::filesystem::path& path) {
   }
 }
 
+namespace {
+
+/// A file to write to, and the lock on it: two writers of one path take turns, and what a killed one has left is
+/// overwritten by the next.
+class PartFile {
+ public:
+  /// 0, or what went wrong.
+  int open(const std::filesystem::path& path) {
+    for (;;) {
+      close();
+      file_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+      if (file_ < 0 || ::flock(file_, LOCK_EX) != 0) return errno;
+      // While this one waited for the lock, the other may have renamed the file.
+      struct stat held {
+      }, named{};
+      if (::fstat(file_, &held) != 0) return errno;
+      if (::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev) break;
+    }
+    return ::ftruncate(file_, 0) == 0 ? 0 : errno;
+  }
+  int write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const ssize_t count = ::write(file_, bytes.data(), bytes.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return errno;
+      bytes = bytes.subspan(static_cast<std::size_t>(count));
+    }
+    return ::fsync(file_) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : errno;
+  }
+  void close() {
+    if (file_ >= 0) ::close(file_);
+    file_ = -1;
+  }
+  ~PartFile() { close(); }
+
+ private:
+  int file_ = -1;
+};
+
+/// A renamed file is safe when its folder is. Some file systems cannot: then nothing more can be done.
+void sync_folder(const std::filesystem::path& folder) {
+  const int handle = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (handle < 0) return;
+  ::fsync(handle);
+  ::close(handle);
+}
+
+}  // namespace
+
 Status write_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   std::filesystem::path temporary = path;
-  temporary += fmt::format(".{}.part", getpid());  // another process may write the same file
+  temporary += ".part";
+  PartFile file;
+  if (const int cause = file.open(temporary); cause != 0) return system_error("write", path, cause);
   std::error_code code;
-  {
-    File file(std::fopen(temporary.string().c_str(), "wb"));
-    if (!file) return system_error("write", path, errno);
-    // On the disk before its name: else a crash could leave the name with nothing behind it.
-    const bool written = (bytes.empty() || std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size()) &&
-                         std::fflush(file.get()) == 0 &&
-                         (fsync(fileno(file.get())) == 0 || errno == EINVAL || errno == ENOTSUP);
-    const int failure = written ? 0 : errno;
-    // Buffered bytes may fail only when the file is closed.
-    if (std::fclose(file.release()) != 0 || !written) {
-      const int cause = failure != 0 ? failure : errno;
-      std::filesystem::remove(temporary, code);
-      return system_error("write", path, cause);
-    }
+  int cause = file.write(bytes);
+  if (cause == 0) {
+    std::filesystem::rename(temporary, path, code);
+    cause = code.value();
   }
-  std::filesystem::rename(temporary, path, code);
-  if (code) {
-    const int cause = code.value();
+  if (cause != 0) {
     std::filesystem::remove(temporary, code);
     return system_error("write", path, cause);
   }
+  sync_folder(path.parent_path());
   return done();
 }
 

@@ -19,7 +19,8 @@ using Bytes = std::vector<std::byte>;
 /// The bytes of a regular file.
 Expected<Bytes> read_file(const std::filesystem::path& path);
 
-/// Writes beside the target and renames, so that a reader sees the old file or the new one, never a half.
+/// Writes to PATH.part and renames it when it is on the disk: whatever happens at whatever moment, there is the old
+/// file or the new one, never a half.
 Status write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 
 inline std::string_view text_of(std::span<const std::byte> bytes) {

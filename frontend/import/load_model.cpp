@@ -8,6 +8,7 @@
 
 #include "frontend/files/bytes.hpp"
 #include "frontend/import/keras1.hpp"
+#include "frontend/import/load_weights.hpp"
 #include "frontend/import/model_config.hpp"
 #include "frontend/import/saved_model.hpp"
 #include "frontend/import/weights.hpp"
@@ -26,6 +27,7 @@ void want(LayerWeights& tree, const ConfiguredModel& configured, bool frozen) {
       want(layer, *inner->second, is_frozen);
       continue;
     }
+    if (layer.layers.empty()) add_parts(layer, found->second.base());
     // A layer around others has frozen and trainable ones in one list.
     const std::vector<Variable> trained = found->second.base().trainable_weights();
     for (const Variable& variable : found->second.weights()) {

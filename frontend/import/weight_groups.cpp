@@ -195,6 +195,10 @@ Status WeightGroups::read() {
 std::vector<std::string> WeightGroups::inner_groups(const LayerWeights& layer, const std::string& path) const {
   const std::string kind = snake_case(layer.class_name);
   std::vector<std::string> groups;
+  for (const LayerWeights& inner : layer.layers) {
+    if (!inner.part.empty()) groups.push_back(join_path(path, inner.part));
+  }
+  if (!groups.empty()) return groups;
   if (kind == "bidirectional" && layer.layers.size() == 2) {
     return {join_path(path, "forward_layer"), join_path(path, "backward_layer")};
   }

@@ -44,6 +44,9 @@ struct LayerWeights {
 
   /// Filled in by Weights::fill, parallel to `variables`.
   std::vector<Array> arrays;
+
+  /// Where a part of a layer is, if it is known: the attribute of the layer around it.
+  std::string part = {};
 };
 
 /// The tree of a model's configuration (the {"class_name", "config", ...} object), every layer with `any` set.

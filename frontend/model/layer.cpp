@@ -233,6 +233,12 @@ Tensor Layer::operator()(const Tensors& inputs, const Call& call) const {
   return Tensor(Tensor::Result{results.front().result()->node, -1});
 }
 
+std::vector<Array> Layer::get_weights() const {
+  std::vector<Array> out;
+  for (const Variable& variable : weights()) out.push_back(variable.value());
+  return out;
+}
+
 void Layer::set_weights(const std::vector<Array>& values) const {
   std::vector<Variable> variables = weights();
   if (values.size() != variables.size()) {

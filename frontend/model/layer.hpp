@@ -183,6 +183,8 @@ class Layer {
   const std::string& name() const { return layer_->name(); }
   std::string_view class_name() const { return layer_->class_name(); }
   std::vector<Variable> weights() const { return layer_->weights(); }
+  /// The values of all weights.
+  std::vector<Array> get_weights() const;
   /// Replaces all weights, in their order.
   void set_weights(const std::vector<Array>& values) const;
   /// The result of its first call.

@@ -10,10 +10,20 @@
 #include <string_view>
 #include <vector>
 
+#include "frontend/model/given.hpp"
 #include "frontend/model/layer.hpp"
 #include "frontend/model/summary.hpp"
 
 namespace tusk {
+
+class History;
+class Optimizer;
+class Scores;
+struct BatchOptions;
+struct CompileOptions;
+struct EvaluateOptions;
+struct FitOptions;
+struct Trainer;
 
 /// An extent of an input: a number, None, or a name; inputs that share a name have equal extents.
 class InputDim {
@@ -91,6 +101,7 @@ class FunctionalImpl : public LayerBase {
   std::vector<Layer> operations;                       // Keras' order
   std::vector<Layer> layers;                           // of these, all but operations of keras.ops
   std::map<const Node*, int> depths;                   // of the nodes, counted from the outputs
+  std::shared_ptr<Trainer> trainer;                    // what compile makes
 
  private:
   Tensor as_input(const graph::Type& declared, Tensor x) const;
@@ -106,8 +117,23 @@ struct ModelOptions {
   std::string name = {};
 };
 
+/// What is printed while a model works: nothing, a bar (as "auto"), a line.
+class Verbose {
+ public:
+  Verbose(int level) : level_(level) {}  // NOLINT: Keras takes either
+  template <std::size_t size>
+  consteval Verbose(const char (&word)[size]) : level_(1) {  // NOLINT
+    if (std::string_view(word, size - 1) != "auto") throw "verbose is \"auto\", 0, 1 or 2";
+  }
+  int level() const { return level_; }
+
+ private:
+  int level_;
+};
+
 struct PredictOptions {
   std::int64_t batch_size = 32;
+  Verbose verbose = "auto";
 };
 
 /// A handle; copies share the model.
@@ -130,7 +156,25 @@ class Model : public Layer {
   /// Outputs for arrays of the shapes of the inputs (other dtypes are converted), in batches as in Keras; the bits do
   /// not depend on their size. Compiles the model first, by the system's C++ compiler. Programs that call it link
   /// driver/, too.
-  std::vector<Array> predict(const std::vector<Array>& inputs, const PredictOptions& options = {}) const;
+  std::vector<Array> predict(const Data& inputs, const PredictOptions& options = {}) const;
+
+  // Training: frontend/training/fit.hpp.
+  void compile(const CompileOptions& options) const;
+  History fit(const Data& x, const Data& y) const;
+  History fit(const Data& x, const Data& y, const FitOptions& options) const;
+  Scores evaluate(const Data& x, const Data& y) const;
+  Scores evaluate(const Data& x, const Data& y, const EvaluateOptions& options) const;
+  /// One step, or one batch: what it gives is that of this batch alone.
+  Scores train_on_batch(const Data& x, const Data& y) const;
+  Scores train_on_batch(const Data& x, const Data& y, const BatchOptions& options) const;
+  Scores test_on_batch(const Data& x, const Data& y) const;
+  Scores test_on_batch(const Data& x, const Data& y, const BatchOptions& options) const;
+  std::vector<Array> predict_on_batch(const Data& x) const;
+  /// Of compile. Throws [fit-compile] before it.
+  Optimizer optimizer() const;
+  /// Set by callbacks: fit ends behind this batch and epoch.
+  bool stop_training() const;
+  void set_stop_training(bool stop) const;
 
   FunctionalImpl& functional() const { return static_cast<FunctionalImpl&>(base()); }
 };

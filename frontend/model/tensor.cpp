@@ -8,6 +8,7 @@
 
 #include "frontend/model/error.hpp"
 #include "frontend/model/layer.hpp"
+#include "ir/graph/callable.hpp"
 
 namespace tusk {
 
@@ -16,10 +17,11 @@ Variable::Variable(std::string name, graph::Type type, Initializer initializer, 
   std::vector<std::int64_t> shape;
   for (const Dim& extent : type.shape) shape.push_back(extent.constant());
   state_ = std::make_shared<State>(
-      State{std::move(name), std::move(shape), std::move(type), initializer, trainable, autocast, seed, std::nullopt});
+      State{std::move(name), std::move(shape), std::move(type), initializer, trainable, autocast, seed, {}});
 }
 
 const Array& Variable::value() const {
+  if (state_->compiled) state_->value = value_or_throw(state_->compiled->state(state_->compiled_path));
   if (!state_->value)
     state_->value = initial_value(state_->initializer, state_->shape, state_->seed).converted(state_->type.dtype);
   return *state_->value;
@@ -31,6 +33,14 @@ void Variable::assign(Array value) {
                                                   fmt::join(value.shape(), ", "), fmt::join(state_->shape, ", "))));
   }
   state_->value = value.dtype() == state_->type.dtype ? std::move(value) : value.converted(state_->type.dtype);
+  if (!state_->compiled) return;
+  if (const Status written = state_->compiled->set_state(state_->compiled_path, *state_->value); !written)
+    throw Error(written.problem());
+}
+
+void Variable::bind(std::shared_ptr<graph::Callable> compiled) const {
+  state_->compiled = std::move(compiled);
+  state_->compiled_path = state_->path;
 }
 
 const graph::Type& Tensor::type() const {

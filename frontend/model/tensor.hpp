@@ -19,6 +19,9 @@ namespace tusk {
 
 class LayerBase;
 class Index;
+namespace graph {
+class Callable;
+}
 
 struct NoneType {};
 /// Python's None: an extent that is known when the compiled function is called, a new axis of an index.
@@ -42,6 +45,12 @@ class Variable {
   /// Refuses another shape. Other dtypes are converted.
   void assign(Array value);
 
+  /// From now on its value lies in a state of a compiled module, at its path there, where functions change it.
+  void bind(std::shared_ptr<graph::Callable> compiled) const;
+  /// In the module that it was traced into last ("dense/kernel").
+  const std::string& path() const { return state_->path; }
+  void set_path(std::string path) const { state_->path = std::move(path); }
+
   explicit operator bool() const { return state_ != nullptr; }
   friend bool operator==(const Variable&, const Variable&) = default;
   friend bool operator<(const Variable& a, const Variable& b) { return a.state_ < b.state_; }
@@ -56,6 +65,9 @@ class Variable {
     bool autocast;
     std::uint64_t seed;
     std::optional<Array> value;
+    std::string path = {};
+    std::shared_ptr<graph::Callable> compiled = {};  // where the value lies, if anywhere
+    std::string compiled_path = {};
   };
   std::shared_ptr<State> state_;
 };

@@ -185,6 +185,7 @@ int Trace::global_of(const Variable& variable) {
     graph::Global& global = module.globals[static_cast<std::size_t>(id)];
     global.is_state = weights_ == Weights::states;
     global.trainable = global.is_state && variable.trainable();
+    if (global.is_state) variable.set_path(global.path);
     it = globals_.emplace(variable, id).first;
   }
   return it->second;

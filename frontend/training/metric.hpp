@@ -76,6 +76,7 @@ class Metric {
   std::string_view class_name() const { return metric_->class_name(); }
   const std::string& name() const { return metric_->name(); }
   MetricBase& base() const { return *metric_; }
+  explicit operator bool() const { return metric_ != nullptr; }
 
  private:
   std::shared_ptr<MetricBase> metric_;

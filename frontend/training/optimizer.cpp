@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "frontend/ops/ops.hpp"
+#include "ir/graph/interpret.hpp"
 
 namespace tusk {
 namespace {
@@ -41,7 +42,12 @@ void OptimizerBase::set_identity(std::string_view class_name, std::string name, 
 }
 
 void OptimizerBase::build(const std::vector<TrainedWeight>& weights) {
-  if (built_) return;
+  if (built_) {
+    if (!std::ranges::equal(weights, weights_, {}, &TrainedWeight::variable, &TrainedWeight::variable))
+      throw Error(error("optimizer-weights", fmt::format("{} has been built for other weights", name_))
+                      .note("a new optimizer for each model, and for a model whose layers were frozen or unfrozen"));
+    return;
+  }
   built_ = true;
   weights_ = weights;
   iteration_ = add_scalar(name_ + "/iteration", DType::i64, 0);
@@ -50,6 +56,30 @@ void OptimizerBase::build(const std::vector<TrainedWeight>& weights) {
   if (options_.use_ema) averages_ = add_slots(weights, "average");
   if (options_.gradient_accumulation_steps) accumulators_ = add_slots(weights, "gradient_accumulator");
   build_slots(weights);
+}
+
+double OptimizerBase::learning_rate() const {
+  if (learning_rate_) return learning_rate_.value().at(0);
+  const Schedule* schedule = options_.learning_rate.schedule();
+  if (schedule == nullptr) return static_cast<float>(options_.learning_rate.number());
+  Trace trace("rate", Trace::Weights::copied);
+  const Tensor step = trace.parameter("step", {DType::i64, {}});
+  trace.function.results = {trace.operand((*schedule)(step))};
+  trace.function.result_names = {"rate"};
+  trace.module.functions.push_back(std::move(trace.function));
+  const Array now = iteration_ ? iteration_.value() : Array(DType::i64, {});
+  return static_cast<float>(value_or_throw(graph::interpret(trace.module, "rate", {now}, {})).front().at(0));
+}
+
+void OptimizerBase::set_learning_rate(double rate) {
+  if (options_.learning_rate.schedule() != nullptr)
+    throw Error(error("optimizer-rate", fmt::format("{} has a schedule: its learning rate cannot be set", name_)));
+  options_.learning_rate = rate;
+  if (learning_rate_) learning_rate_.assign(Array::splat(DType::f32, {}, rate));
+}
+
+void OptimizerBase::finalize() {
+  for (std::size_t i = 0; i < averages_.size(); ++i) weights_[i].variable.assign(averages_[i].value());
 }
 
 Variable OptimizerBase::add_slot(const TrainedWeight& weight, std::string_view slot,

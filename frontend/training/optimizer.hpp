@@ -40,7 +40,7 @@ class OptimizerBase {
   std::string_view class_name() const { return class_name_; }
   const std::string& name() const { return name_; }
 
-  /// Makes the variables, once.
+  /// Makes the variables, once. Throws [optimizer-weights] if they are made and these are other weights.
   void build(const std::vector<TrainedWeight>& weights);
   /// Iteration, learning rate (unless it is a schedule), averages, accumulators, then those of the class: the order of
   /// Keras' files.
@@ -49,6 +49,12 @@ class OptimizerBase {
   /// Traced: new values for the weights, in their order, and for all variables, if the condition holds (an empty tensor
   /// always does). Requires: it is built.
   virtual void apply(const std::vector<Tensor>& gradients, const Tensor& condition = {});
+  /// That of the next step: the number, or what the schedule says. Throws [optimizer-rate] where a schedule says it.
+  virtual double learning_rate() const;
+  virtual void set_learning_rate(double rate);
+  /// With averages of the weights (use_ema): puts them in the weights' place, as fit does at its end.
+  void finalize();
+
   /// Traced: the loss as it is differentiated.
   virtual Tensor scaled(const Tensor& loss) const;
 
@@ -115,6 +121,8 @@ class Optimizer {
   std::string_view class_name() const { return optimizer_->class_name(); }
   const std::string& name() const { return optimizer_->name(); }
   const std::vector<Variable>& variables() const { return optimizer_->variables(); }
+  double learning_rate() const { return optimizer_->learning_rate(); }
+  void set_learning_rate(double rate) const { optimizer_->set_learning_rate(rate); }
   OptimizerBase& base() const { return *optimizer_; }
   explicit operator bool() const { return optimizer_ != nullptr; }
 

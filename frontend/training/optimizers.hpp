@@ -439,6 +439,8 @@ struct LossScaleOptimizerImpl : OptimizerBase {
   Tensor updated(const Update& update) override { return update.weight; }
   void apply(const std::vector<Tensor>& gradients, const Tensor& condition) override;
   Tensor scaled(const Tensor& loss) const override;
+  double learning_rate() const override { return config.inner_optimizer.learning_rate(); }
+  void set_learning_rate(double rate) override { config.inner_optimizer.set_learning_rate(rate); }
 
  private:
   Variable counter_, scale_;

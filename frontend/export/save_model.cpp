@@ -1,0 +1,62 @@
+#include "frontend/export/save_model.hpp"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "frontend/export/config.hpp"
+#include "frontend/export/weight_tree.hpp"
+#include "frontend/files/hdf5_writer.hpp"
+#include "frontend/files/zip.hpp"
+
+namespace tusk {
+namespace {
+
+Bytes copied(std::string_view text) {
+  const auto span = bytes_of(text);
+  return {span.begin(), span.end()};
+}
+
+Status check_name(const std::filesystem::path& path, std::string_view ending, std::string_view what) {
+  if (path.filename().string().ends_with(ending)) return done();
+  Diagnostic problem = error("save-name", fmt::format("{} is written to a file whose name ends in {}, found {}", what,
+                                                      ending, in_quotes(path.string())));
+  if (path.extension() == ".h5" || path.extension() == ".hdf5" || path.extension() == ".keras")
+    problem.note(
+        fmt::format("whole models are written in the format of Keras 3 (NAME.keras), weights alone to "
+                    "NAME.weights.h5; older formats are read, not written"));
+  return problem;
+}
+
+}  // namespace
+
+Expected<Bytes> weights_bytes(const Model& model) {
+  TRY(const Hdf5Tree tree, catch_errors([&] { return weight_tree(model); }));
+  return hdf5_bytes(tree);
+}
+
+Expected<Bytes> keras_bytes(const Model& model) {
+  // Without the date: a file says what the model is, not when it was written.
+  TRY(const std::string config, catch_errors([&] { return config_json(model); }));
+  TRY(Bytes weights, weights_bytes(model));
+  std::vector<ZipEntry> entries;
+  entries.push_back({"metadata.json", copied(fmt::format(R"({{"keras_version": "{}"}})", kKerasVersion))});
+  entries.push_back({"config.json", copied(config)});
+  entries.push_back({"model.weights.h5", std::move(weights)});
+  return zip_bytes(entries, ZipMethod::store);
+}
+
+Status save_model(const std::filesystem::path& path, const Model& model) {
+  CHECK(check_name(path, ".keras", "a model"));
+  TRY(const Bytes bytes, keras_bytes(model));
+  return write_file(path, bytes);
+}
+
+Status save_weights(const std::filesystem::path& path, const Model& model) {
+  CHECK(check_name(path, ".weights.h5", "a model's weights"));
+  TRY(const Bytes bytes, weights_bytes(model));
+  return write_file(path, bytes);
+}
+
+}  // namespace tusk

@@ -1,0 +1,22 @@
+// Models as files that Keras reads.
+#pragma once
+
+#include <filesystem>
+
+#include "frontend/files/bytes.hpp"
+#include "frontend/model/model.hpp"
+#include "frontend/training/optimizer.hpp"
+
+namespace tusk {
+
+/// A `.keras` archive: architecture, weights. The same bytes for the same model.
+Expected<Bytes> keras_bytes(const Model& model);
+/// A `.weights.h5`: weights.
+Expected<Bytes> weights_bytes(const Model& model);
+
+/// model.save(): a name that ends in `.keras`. The file is the old one or the new one, whatever happens meanwhile.
+Status save_model(const std::filesystem::path& path, const Model& model);
+/// model.save_weights(): a name that ends in `.weights.h5`.
+Status save_weights(const std::filesystem::path& path, const Model& model);
+
+}  // namespace tusk

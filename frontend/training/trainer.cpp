@@ -1,0 +1,241 @@
+#include "frontend/training/trainer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "frontend/files/bytes.hpp"
+#include "frontend/model/arrays.hpp"
+#include "frontend/model/error.hpp"
+#include "frontend/training/losses.hpp"
+#include "frontend/training/progress_bar.hpp"
+
+namespace tusk {
+namespace {
+
+bool same_type(const Target& a, const Target& b) { return a.dtype == b.dtype && a.shape == b.shape; }
+
+Target type_of(const Array& array) {
+  Target out{array.dtype(), {}};
+  for (std::size_t axis = 1; axis < array.shape().size(); ++axis) out.shape.push_back(Dim(array.shape()[axis]));
+  return out;
+}
+
+// The labels as a function takes them that was made for others, if no value changes by that.
+std::optional<Array> fitted(const Array& array, const Target& target) {
+  const Array out = with_rank(array, target.shape.size() + 1);
+  if (type_of(out).shape != target.shape) return std::nullopt;
+  if (out.dtype() == target.dtype) return out;
+  const bool is_wider = is_float(target.dtype) ? !is_float(out.dtype()) : target.dtype == DType::i64;
+  return is_wider && !is_float(out.dtype()) ? std::optional(out.converted(target.dtype)) : std::nullopt;
+}
+
+bool serves_targets(const Program& program, const Samples& samples) {
+  for (std::size_t i = 0; i < samples.targets.size(); ++i) {
+    if (samples.targets[i].has_value() != program.targets[i].has_value()) return false;
+    if (samples.targets[i] && !fitted(*samples.targets[i], *program.targets[i])) return false;
+  }
+  const std::vector<Target>& weights = program.plan.sample_weights;
+  if (samples.weights.size() > weights.size()) return false;
+  for (std::size_t i = 0; i < samples.weights.size(); ++i) {
+    for (const Target& weight : samples.weights.size() == 1 ? weights : std::vector{weights[i]}) {
+      if (!same_type(weight, type_of(samples.weights[i]))) return false;
+    }
+  }
+  return true;
+}
+
+// What each symbol has to be at most for arrays like these, in batches.
+std::vector<graph::Symbol> with_room(std::vector<graph::Symbol> symbols, const std::vector<Shape>& params,
+                                     const std::vector<Array>& inputs, std::int64_t batch) {
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    for (std::size_t axis = 0; axis < params[k].size(); ++axis) {
+      for (graph::Symbol& symbol : symbols) {
+        if (params[k][axis].as_symbol() != std::optional<std::string>(symbol.name)) continue;
+        if (symbol.low != symbol.high) symbol.high = std::max(symbol.high, axis == 0 ? batch : inputs[k].shape()[axis]);
+      }
+    }
+  }
+  return symbols;
+}
+
+bool has_room(const Program& program, const std::vector<Array>& inputs, std::int64_t batch) {
+  const auto wanted = with_room(program.symbols, program.input_shapes, inputs, batch);
+  return std::ranges::equal(wanted, program.symbols, {}, &graph::Symbol::high, &graph::Symbol::high);
+}
+
+bool same_bytes(const Array& a, const Array& b) {
+  return a.bytes().data() == b.bytes().data() || std::ranges::equal(a.bytes(), b.bytes());
+}
+
+bool are_constants_the_same(const Program& program) {
+  return std::ranges::all_of(program.constants,
+                             [](const auto& constant) { return same_bytes(constant.first.value(), constant.second); });
+}
+
+// The labels and weights that the losses were given, for an error of theirs.
+void describe(Diagnostic& problem, const Model& model, const TrainingPlan& plan,
+              const std::vector<std::optional<Target>>& targets) {
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    if (!targets[i]) continue;
+    Shape y = targets[i]->shape;
+    y.insert(y.begin(), model.outputs()[i].shape().front());
+    problem.note(fmt::format("y of the output {} is {} {}, the output {}{}", in_quotes(model.output_names()[i]),
+                             keras_dtype(targets[i]->dtype), keras_shape(y), keras_shape(model.outputs()[i].shape()),
+                             plan.losses[i] ? fmt::format(", its loss {}", plan.losses[i].class_name()) : ""));
+  }
+}
+
+// Makes `program.compiled` of the plan in it, and moves the variables into its states.
+void build(Program& program, const Model& model, const Optimizer& optimizer, const std::vector<Array>& inputs,
+           std::int64_t batch) {
+  Expected<graph::Module> traced = to_training_module(model, program.plan);
+  if (!traced) {
+    Diagnostic problem = traced.problem();
+    if (problem.code != "training-weights") describe(problem, model, program.plan, program.targets);
+    throw Error(problem);
+  }
+  graph::Module module = *std::move(traced);
+  const graph::Function& first = module.functions.front();
+  std::vector<Shape> params;
+  for (std::size_t k = 0; k < inputs.size(); ++k)
+    params.push_back(first.values[static_cast<std::size_t>(first.params[k])].type.shape);
+  for (graph::Symbol& symbol : module.symbols) {
+    if (symbol.name == kBatch && symbol.low != symbol.high) symbol.high = symbol.low;
+    const auto before = std::ranges::find(program.symbols, symbol.name, &graph::Symbol::name);
+    if (before != program.symbols.end()) symbol.high = std::max(symbol.high, before->high);
+  }
+  module.symbols = with_room(module.symbols, params, inputs, batch);
+  program.symbols = module.symbols;
+  program.input_shapes = std::move(params);
+  program.log_names = module.function("metrics")->result_names;
+  program.compiled = value_or_throw(graph::make_callable(std::move(module)));
+  program.constants.clear();
+  std::vector<Variable> variables = model.base().weights();
+  variables.insert(variables.end(), optimizer.variables().begin(), optimizer.variables().end());
+  for (const Variable& variable : variables) {
+    if (program.compiled->state(variable.path())) {
+      variable.bind(program.compiled);
+    } else {
+      program.constants.emplace_back(variable, variable.value());
+    }
+  }
+}
+
+// Labels of a sparse loss that are no class.
+void check_labels(const Model& model, const Program& program, const Samples& samples) {
+  for (std::size_t i = 0; i < program.plan.losses.size(); ++i) {
+    const Loss& loss = program.plan.losses[i];
+    const auto* sparse = loss ? dynamic_cast<const losses::SparseCategoricalCrossentropyImpl*>(&loss.base()) : nullptr;
+    const Shape& shape = model.outputs()[i].shape();
+    if (sparse == nullptr || !shape.back().is_constant()) continue;
+    const std::int64_t classes = shape.back().constant();
+    const Array& labels = *samples.targets[i];
+    for (std::int64_t k = 0; k < labels.size(); ++k) {
+      const double label = labels.at(k);
+      const bool is_class = label >= 0 && label < static_cast<double>(classes);
+      if (is_class || (sparse->config.ignore_class && label == static_cast<double>(*sparse->config.ignore_class)))
+        continue;
+      throw Error(
+          error("fit-labels", fmt::format("y of the output {}: the label {} in row {} is none of the {} classes",
+                                          in_quotes(model.output_names()[i]), label,
+                                          k / (labels.size() / labels.shape()[0]), classes))
+              .note(fmt::format("labels are 0 .. {}", classes - 1)));
+    }
+  }
+}
+
+}  // namespace
+
+Trainer& trainer_of(const Model& model, std::string_view function) {
+  if (!model.functional().trainer)
+    throw Error(error("fit-compile", fmt::format("{}: compile() comes before {}()", model.name(), function)));
+  return *model.functional().trainer;
+}
+
+Program& program_for(const Model& model, const Samples& samples, std::int64_t batch, std::string_view function) {
+  Trainer& trainer = trainer_of(model, function);
+  const auto has_function = [&](const Program& program) {
+    return std::ranges::find(program.plan.functions, function) != program.plan.functions.end();
+  };
+  if (!trainer.program || !has_function(*trainer.program) || !serves_targets(*trainer.program, samples) ||
+      !has_room(*trainer.program, samples.inputs, batch) || !are_constants_the_same(*trainer.program)) {
+    Program program;
+    if (trainer.program) program.symbols = trainer.program->symbols;
+    for (const std::optional<Array>& target : samples.targets)
+      program.targets.push_back(target ? std::optional(type_of(*target)) : std::nullopt);
+    std::vector<Target> weights;
+    for (const Array& array : samples.weights) weights.push_back(type_of(array));
+    program.plan = plan_of(trainer.options, trainer.optimizer, model, program.targets, weights);
+    program.plan.functions = {"predict", "evaluate", "metrics", "reset_metrics"};
+    if (function == "train_step" || !model.base().trainable_weights().empty())
+      program.plan.functions.emplace_back("train_step");
+    build(program, model, trainer.optimizer, samples.inputs, batch);
+    trainer.program = std::move(program);
+  }
+  check_labels(model, *trainer.program, samples);
+  return *trainer.program;
+}
+
+void run(Program& program, std::string_view function, const Samples& batch) {
+  std::vector<Array> arguments = batch.inputs;
+  for (std::size_t i = 0; i < batch.targets.size(); ++i) {
+    if (batch.targets[i]) arguments.push_back(fitted(*batch.targets[i], *program.targets[i]).value());
+  }
+  const std::vector<Target>& weights = program.plan.sample_weights;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (batch.weights.empty()) {
+      std::vector<std::int64_t> shape{batch.count};
+      for (const Dim& dim : weights[i].shape) shape.push_back(dim.constant());
+      arguments.push_back(Array::splat(weights[i].dtype, shape, 1));
+    } else {
+      arguments.push_back(batch.weights[batch.weights.size() == 1 ? 0 : i]);
+    }
+  }
+  value_or_throw((*program.compiled)(function, arguments));
+}
+
+Logs logs_of(Program& program) {
+  const std::vector<Array> values = value_or_throw((*program.compiled)("metrics", {}));
+  std::vector<Logs::Entry> out;
+  for (std::size_t i = 0; i < values.size(); ++i) out.emplace_back(program.log_names[i], values[i].at(0));
+  return Logs(std::move(out));
+}
+
+void reset_metrics(Program& program) { value_or_throw((*program.compiled)("reset_metrics", {})); }
+
+bool has_program(const Model& model) {
+  return model.functional().trainer && model.functional().trainer->program.has_value();
+}
+
+std::vector<Array> predict_by_program(const Model& model, const std::vector<Array>& inputs,
+                                      const PredictOptions& options) {
+  Trainer& trainer = *model.functional().trainer;
+  Program& program = *trainer.program;
+  const std::int64_t count = inputs[0].shape()[0];
+  for (const Array& input : inputs) {
+    if (input.shape()[0] != count)
+      throw Error(error("model-arrays", fmt::format("{}: inputs have different numbers of samples: {} and {}",
+                                                    model.name(), count, input.shape()[0])));
+  }
+  if (count == 0) throw Error(error("model-arrays", model.name() + ": there are no samples"));
+  if (!has_room(program, inputs, options.batch_size) || !are_constants_the_same(program))
+    build(program, model, trainer.optimizer, inputs, options.batch_size);
+  ProgressLogger progress(
+      {.verbose = options.verbose.level(), .steps = (count + options.batch_size - 1) / options.batch_size});
+  progress.begin();
+  std::vector<std::vector<Array>> parts(model.outputs().size());
+  for (std::int64_t begin = 0; begin < count; begin += options.batch_size) {
+    std::vector<Array> batch;
+    for (const Array& input : inputs) batch.push_back(rows(input, begin, std::min(count, begin + options.batch_size)));
+    std::vector<Array> results = value_or_throw((*program.compiled)("predict", batch));
+    for (std::size_t k = 0; k < results.size(); ++k) parts[k].push_back(std::move(results[k]));
+    progress.step(begin / options.batch_size);
+  }
+  progress.end();
+  std::vector<Array> out;
+  for (const std::vector<Array>& list : parts) out.push_back(joined(list));
+  return out;
+}
+
+}  // namespace tusk

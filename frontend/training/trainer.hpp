@@ -1,0 +1,73 @@
+// What compile leaves in a model: the plan, and the compiled functions that work on its weights.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "frontend/training/compile_options.hpp"
+#include "frontend/training/logs.hpp"
+#include "ir/graph/callable.hpp"
+#include "ir/graph/graph.hpp"
+
+namespace tusk {
+
+/// What fit is given, checked: arrays of one number of rows, in the order of the functions' parameters.
+struct Samples {
+  std::vector<Array> inputs;
+  std::vector<std::optional<Array>> targets;  // of each output; none where it has no loss and no metric
+  std::vector<Array> weights;                 // none, one for all outputs, or one for each that has a target
+  std::int64_t count = 0;
+};
+
+/// y and weights by output, floats as f32. Throws [fit-data].
+Samples samples_of(const Model& model, const Data& x, const Data& y, const Data& sample_weight,
+                   const std::map<int, double>& class_weight);
+/// Rows begin .. end-1 of all.
+Samples rows(const Samples& samples, std::int64_t begin, std::int64_t end);
+Samples rows(const Samples& samples, std::span<const std::int64_t> which);
+
+/// The functions of a plan, compiled. The model's variables and the optimizer's live in its states.
+struct Program {
+  TrainingPlan plan;
+  std::vector<std::optional<Target>> targets;  // of each output
+  std::shared_ptr<graph::Callable> compiled;
+  std::vector<std::string> log_names;  // of what the function metrics gives
+  std::vector<graph::Symbol> symbols;
+  std::vector<Shape> input_shapes;                    // over the symbols
+  std::vector<std::pair<Variable, Array>> constants;  // weights that no function changes, as they were
+};
+
+struct Trainer {
+  CompileOptions options;
+  Optimizer optimizer;
+  std::optional<Program> program;
+  bool stop_training = false;
+  std::uint64_t shuffles = 0;  // epochs that were shuffled
+};
+
+/// Of a model that was compiled; else throws [fit-compile], which names the function that was called.
+Trainer& trainer_of(const Model& model, std::string_view function);
+
+/// The program for samples like these in batches of at most this size: the one that is there, or a new one. Throws what
+/// is wrong with the plan, and [fit-labels].
+Program& program_for(const Model& model, const Samples& samples, std::int64_t batch, std::string_view function);
+
+/// Calls train_step or evaluate on all rows of the samples: they are one batch.
+void run(Program& program, std::string_view function, const Samples& batch);
+/// What has been counted since.
+Logs logs_of(Program& program);
+void reset_metrics(Program& program);
+
+/// Whether there is a program, whose weights then are the newest.
+bool has_program(const Model& model);
+std::vector<Array> predict_by_program(const Model& model, const std::vector<Array>& inputs,
+                                      const PredictOptions& options);
+
+}  // namespace tusk

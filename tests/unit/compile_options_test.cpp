@@ -1,0 +1,157 @@
+// What model.compile takes, in the forms that Keras has, and what a plan it becomes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "frontend/layers/layers.hpp"
+#include "frontend/training/compile_options.hpp"
+#include "frontend/training/losses.hpp"
+#include "frontend/training/metric_list.hpp"
+#include "frontend/training/metrics.hpp"
+#include "frontend/training/optimizers.hpp"
+#include "tests/unit/wrong_definition.hpp"
+
+namespace tusk {
+namespace {
+
+using testing::ElementsAre;
+
+const std::vector<std::string> kTwo = {"priority", "department"};
+
+Model two_outputs() {
+  const Tensor x = Input({3});
+  return {x, {layers::Dense(1, {.name = "priority"})(x), layers::Dense(4, {.name = "department"})(x)}};
+}
+
+// The classes of the losses of the plan.
+std::vector<std::string_view> classes(const TrainingPlan& plan) {
+  std::vector<std::string_view> out;
+  for (const Loss& loss : plan.losses) out.push_back(loss ? loss.class_name() : "None");
+  return out;
+}
+
+// class/name of the metrics of each output.
+std::vector<std::string> classes(const std::vector<std::vector<Metric>>& metrics) {
+  std::vector<std::string> out;
+  for (const auto& list : metrics) {
+    std::string text;
+    for (const Metric& metric : list) text += fmt::format("{}={} ", metric.name(), metric.class_name());
+    out.push_back(text);
+  }
+  return out;
+}
+
+TrainingPlan plan(const CompileOptions& options, const Shape& priority = {Dim(1)}, const Shape& department = {Dim(4)}) {
+  return plan_of(options, optimizer_of(options), two_outputs(),
+                 {Target{DType::f32, priority}, Target{DType::f32, department}}, {});
+}
+
+TEST(CompileOptions, TakesLossesAsKerasDoes) {
+  EXPECT_THAT(classes(plan({.loss = "mse"})), ElementsAre("MeanSquaredError", "MeanSquaredError"));
+  EXPECT_THAT(classes(plan({.loss = losses::Huber({.delta = 2})})), ElementsAre("Huber", "Huber"));
+  EXPECT_THAT(classes(plan({.loss = {"mse", None}})), ElementsAre("MeanSquaredError", "None"));
+  EXPECT_THAT(classes(plan({.loss = {losses::Huber(), "mae"}})), ElementsAre("Huber", "MeanAbsoluteError"));
+  const TrainingPlan dict = plan({.loss = {{"department", losses::CategoricalCrossentropy({.from_logits = true})},
+                                           {"priority", losses::BinaryCrossentropy({.from_logits = true})}},
+                                  .loss_weights = {{"priority", 1.0}, {"department", 0.2}}});
+  EXPECT_THAT(classes(dict), ElementsAre("BinaryCrossentropy", "CategoricalCrossentropy"));
+  EXPECT_THAT(dict.loss_weights, ElementsAre(1, 0.2));
+  EXPECT_THAT(plan({.loss = {"mse", "mse"}, .loss_weights = {1, 0.5}}).loss_weights, ElementsAre(1, 0.5));
+  EXPECT_THAT(classes(plan({.loss = {{"priority", "mse"}, {"department", "mae"}}})),
+              ElementsAre("MeanSquaredError", "MeanAbsoluteError"));
+}
+
+TEST(CompileOptions, TakesMetricsAsKerasDoes) {
+  const auto metrics = [](const MetricsGiven& given) {
+    return classes(plan({.loss = "mse", .metrics = given}).metrics);
+  };
+  EXPECT_THAT(metrics({"mse", metrics::MeanAbsoluteError({.name = "apart"})}),
+              ElementsAre("mse=MeanSquaredError ", "apart=MeanAbsoluteError "));
+  EXPECT_THAT(metrics({{"mse", "MAE"}, {"mae"}}),
+              ElementsAre("mse=MeanSquaredError MAE=MeanAbsoluteError ", "mae=MeanAbsoluteError "));
+  EXPECT_THAT(metrics({None, {"mae"}}), ElementsAre("", "mae=MeanAbsoluteError "));
+  EXPECT_THAT(metrics({{"department", {"mae", "kl_divergence"}}}),
+              ElementsAre("", "mae=MeanAbsoluteError kl_divergence=KLDivergence "));
+  EXPECT_THAT(metrics({{"department", "mae"}, {"priority", "mse"}}),
+              ElementsAre("mse=MeanSquaredError ", "mae=MeanAbsoluteError "));
+  EXPECT_THAT(classes(plan({.loss = "mse", .weighted_metrics = {{"mae"}, {"mse"}}}).weighted_metrics),
+              ElementsAre("mae=MeanAbsoluteError ", "mse=MeanSquaredError "));
+}
+
+TEST(CompileOptions, ResolvesNamesByShapes) {
+  const auto resolved = [](const Shape& priority, const Shape& department) {
+    const TrainingPlan p = plan({.loss = "crossentropy", .metrics = {{"acc"}, {"accuracy"}}}, priority, department);
+    std::vector<std::string> out = classes(p.metrics);
+    for (const std::string_view loss : classes(p)) out.emplace_back(loss);
+    return out;
+  };
+  EXPECT_THAT(resolved({Dim(1)}, {Dim(4)}), ElementsAre("acc=BinaryAccuracy ", "accuracy=CategoricalAccuracy ",
+                                                        "BinaryCrossentropy", "CategoricalCrossentropy"));
+  for (const Shape& labels : {Shape{}, Shape{Dim(1)}}) {
+    EXPECT_THAT(resolved({}, labels), ElementsAre("acc=BinaryAccuracy ", "accuracy=SparseCategoricalAccuracy ",
+                                                  "BinaryCrossentropy", "SparseCategoricalCrossentropy"));
+  }
+}
+
+TEST(CompileOptions, FindsEveryMetricByItsNames) {
+  for (const auto& [name, class_name] : std::vector<std::pair<std::string, std::string>>{
+           {"mse", "MeanSquaredError"},
+           {"MSLE", "MeanSquaredLogarithmicError"},
+           {"sparse_top_k_categorical_accuracy", "SparseTopKCategoricalAccuracy"},
+           {"log_cosh_error", "LogCoshError"},
+           {"Precision", "Precision"}}) {
+    EXPECT_EQ(metric_named(name).class_name(), class_name);
+    EXPECT_EQ(metric_named(name).name(), name);
+  }
+}
+
+TEST(CompileErrors, NamesAndCounts) {
+  expect({
+      {[] { plan({.loss = "msee"}); }, "there is no loss \"msee\"; did you mean `mse`? [training-name]", "",
+       "the losses are BinaryCrossentropy, BinaryFocalCrossentropy, CategoricalCrossentropy, "
+       "CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy, CategoricalHinge, Circle, CosineSimilarity, "
+       "CTC, Dice, Hinge, Huber, KLDivergence, LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, "
+       "MeanSquaredError, MeanSquaredLogarithmicError, Poisson, SparseCategoricalCrossentropy, SquaredHinge, Tversky"},
+      {[] { plan({}); }, "there is no loss to compute: compile wants a `loss` [compile-loss]", ""},
+      {[] { plan({.optimizer = None, .loss = "mse"}); }, "the optimizer is None [compile-optimizer]", "",
+       "as in .optimizer = \"adam\""},
+      {[] {
+         (void)losses_by_output({.loss = {"mse", "mae"}}, {"a"});
+       },
+       "2 losses are given for the one output \"a\"; a sum of losses is a loss of one's own [compile-loss]", ""},
+      {[] { plan({.loss = {"mse"}}); },
+       "1 losses are given for the 2 outputs priority, department; None leaves one out [compile-loss]", ""},
+      {[] {
+         plan({.loss = {{"priority", "mse"}, {"departmen", "mse"}}});
+       },
+       "loss names an output \"departmen\", the model has none of this name [compile-output]", "",
+       "its outputs are priority, department"},
+      {[] {
+         plan({.loss = {{"priority", "mse"}}});
+       },
+       "loss has nothing for the output \"department\" [compile-output]", "",
+       "it wants an entry for each of priority, department; None leaves one out"},
+      {[] {
+         plan({.loss = {{"priority", "mse"}, {"priority", "mae"}}});
+       },
+       "loss names the output \"priority\" twice [compile-output]", ""},
+      {[] {
+         plan({.loss = "mse", .loss_weights = {1, 2}});
+       },
+       "loss_weights match the losses in number: found 1 losses and 2 weights [compile-loss]", ""},
+      {[] {
+         plan({.loss = "mse", .metrics = {{"priorty", {"mae"}}}});
+       },
+       "metrics names an output \"priorty\", the model has none of this name [compile-output]", "",
+       "its outputs are priority, department"},
+      {[] { plan({.loss = "mse", .weighted_metrics = {"mae"}}); },
+       "weighted_metrics has 1 entries for the 2 outputs priority, department [compile-metrics]", "",
+       "it is a list with an entry for each output, or a dict by their names"},
+  });
+  EXPECT_THAT(error_of([] {
+                plan({.loss = "mse", .metrics = {"msee", "mae"}});
+              }),
+              testing::HasSubstr("there is no metric \"msee\"; did you mean `mse`? [training-name]"));
+}
+
+}  // namespace
+}  // namespace tusk
