@@ -65,7 +65,7 @@ int main() {
   const std::filesystem::path folder = std::filesystem::temp_directory_path() / "tusk_bench_compile";
 
   const auto start = std::chrono::steady_clock::now();
-  CompileOptions options;
+  EmitOptions options;
   options.name = "mobilenet_v2";
   const auto files = must(compile(must(to_module(model)), options));
   if (const Status written = write_files(folder.string(), files); !written) {

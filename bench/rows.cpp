@@ -131,7 +131,7 @@ std::string module_text(const Row& row, std::string_view profile) {
 
 Expected<CompiledModel> compiled(const Row& row, const std::string& profile) {
   TRY(graph::Module module, graph::parse(module_text(row, profile)));
-  CompileOptions options;
+  EmitOptions options;
   options.name = "row";
   options.profile = profile;
   options.self_test = false;

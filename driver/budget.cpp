@@ -81,7 +81,7 @@ std::int64_t largest_bytes(const kernel::Program& program, const kernel::Tensor&
 
 }  // namespace
 
-Expected<Budget> budget_of(const graph::Module& module, const CompileOptions& options) {
+Expected<Budget> budget_of(const graph::Module& module, const EmitOptions& options) {
   Counter counter(module, module.functions.front());
   counter.count(module.functions.front().ops, 1);
   graph::Module copy = module;

@@ -28,7 +28,7 @@ struct Budget {
 
 /// Of the first function. Extents other than the batch count with their largest value. Fails as compiling would, also
 /// where the arena is larger than options.max_arena.
-Expected<Budget> budget_of(const graph::Module& module, const CompileOptions& options);
+Expected<Budget> budget_of(const graph::Module& module, const EmitOptions& options);
 
 /// As a table.
 std::string print(const Budget& budget);

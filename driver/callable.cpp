@@ -58,7 +58,7 @@ class Compiled final : public Callable {
 }  // namespace
 
 Expected<std::shared_ptr<Callable>> make_callable(Module module) {
-  CompileOptions options;
+  EmitOptions options;
   options.profile = module.profile;
   options.self_test = false;
   options.embed_weights = false;  // the code does not depend on them, so it is found again

@@ -34,7 +34,7 @@ Status check_arena(const kernel::Program& program, std::int64_t limit) {
 
 std::string_view version() { return TUSK_VERSION; }
 
-Expected<std::map<std::string, std::string>> compile(graph::Module module, const CompileOptions& options) {
+Expected<std::map<std::string, std::string>> compile(graph::Module module, const EmitOptions& options) {
   module.profile = options.profile;
   std::vector<std::string> bit_changing;
   const auto observe = [&](const Pass& pass, const Ir& ir) {
@@ -53,6 +53,7 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
                           options.source,        options.sha256,   std::string(version()),
                           options.embed_weights, bit_changing,     std::move(tests)};
   input.initial_states = options.initial_states;
+  input.learning_rate = options.learning_rate;
   input.tolerance = tolerance_of(module);
   for (const graph::Function& function : module.functions) {
     for (const int param : function.params)

@@ -13,16 +13,17 @@
 
 namespace tusk {
 
-struct CompileOptions {
+struct EmitOptions {
   std::string name = "model";   // of the emitted files
   std::string source = {};      // the model's file, without a path
   std::string sha256 = {};      // of the model's file
   std::string profile = "fma";  // numerics N10: fma or muladd
   bool embed_weights = true;
-  bool initial_states = true;   // the emitted `init` has the first values of states; else zeros
-  std::int64_t max_arena = 0;   // bytes, 0: no limit
-  bool self_test = true;        // record a call; without, the emitted self-test checks nothing
-  std::string stop_after = {};  // a pass, for its text
+  bool initial_states = true;      // the emitted `init` has the first values of states; else zeros
+  std::string learning_rate = {};  // path of the state, f32, that the emitted `set_learning_rate` writes; empty: none
+  std::int64_t max_arena = 0;      // bytes, 0: no limit
+  bool self_test = true;           // record a call; without, the emitted self-test checks nothing
+  std::string stop_after = {};     // a pass, for its text
   PassOptions passes = {};
   std::function<void(const Pass&, const Ir&)> observe = {};
   std::function<void(const std::string&)> note = {};  // hears what a user should know of the result
@@ -32,7 +33,7 @@ struct CompileOptions {
 std::string_view version();
 
 /// Runs the pipeline and prints the package: the bytes of each file by its name.
-Expected<std::map<std::string, std::string>> compile(graph::Module module, const CompileOptions& options);
+Expected<std::map<std::string, std::string>> compile(graph::Module module, const EmitOptions& options);
 
 /// Refuses a program whose arena is larger than `limit` bytes (0: any), and names its three largest tensors.
 Status check_arena(const kernel::Program& program, std::int64_t limit);

@@ -28,7 +28,7 @@ using Files = std::map<std::string, std::string>;
 
 // How the folder was compiled, as its manifest says.
 struct Settings {
-  CompileOptions compile;
+  EmitOptions compile;
   ModuleOptions module;
 };
 
@@ -113,7 +113,7 @@ Expected<std::string> first_difference(const VerifyOptions& options, const std::
   TRY(const graph::SymbolValues symbols, graph::bind_symbols(module, function, shapes));
   TRY(const std::vector<Array> truth, graph::interpret(module, function, inputs, symbols));
 
-  CompileOptions compile_options = settings.compile;
+  EmitOptions compile_options = settings.compile;
   compile_options.name = "layers";
   compile_options.embed_weights = true;
   compile_options.self_test = false;

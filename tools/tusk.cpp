@@ -23,6 +23,7 @@
 #include "ir/base/printable.hpp"
 #include "passes/pipeline.hpp"
 #include "tools/command.hpp"
+#include "tools/training.hpp"
 #include "tools/verify.hpp"
 
 namespace {
@@ -78,10 +79,11 @@ struct CompileFlags {
   std::string folder, weights = "embed", profile = "fma";
   std::vector<std::string> dims, print_after;
   bool keep_batch_norm = false;
+  TrainingFlags training;
 };
 
 Status run_compile(const CompileFlags& flags) {
-  CompileOptions options;
+  EmitOptions options;
   options.profile = flags.profile;
   options.embed_weights = flags.weights == "embed";
   options.stop_after = flags.stop_after.value_or("");
@@ -107,7 +109,8 @@ Status run_compile(const CompileFlags& flags) {
   }
   TRY(const LoadedModel loaded,
       flags.files.size() == 1 ? read_model(flags.files[0]) : read_model(flags.files[0], flags.files[1]));
-  TRY(graph::Module module, to_module(loaded.model, module_options));
+  TRY(TrainingModule traced, training_module(loaded, flags.training, module_options));
+  options.learning_rate = traced.learning_rate;
   const std::filesystem::path path(flags.files[0]);
   options.source = path.filename().string();
   options.sha256 = loaded.sha256;
@@ -126,7 +129,7 @@ Status run_compile(const CompileFlags& flags) {
     if (flags.stop_after == pass.name && !wanted) std::cout << print(ir);
   };
   options.note = [](const std::string& text) { std::cerr << "note: " << text << "\n"; };
-  TRY(const auto files, compile(std::move(module), options));
+  TRY(const auto files, compile(std::move(traced.module), options));
   if (flags.stop_after) return done();
   TRY(const std::vector<std::string> others, write_package(flags.folder, files));
   if (!others.empty()) {
@@ -167,7 +170,7 @@ Status run_plot(const PlotFlags& flags) {
 }
 
 Status run_budget(const CompileFlags& flags) {
-  CompileOptions options;
+  EmitOptions options;
   if (flags.max_arena) {
     TRY(options.max_arena, byte_count(*flags.max_arena));
   }
@@ -236,6 +239,7 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   compile_command->add_option("--stop-after", flags.stop_after, "print the module after this pass and end");
   compile_command->add_flag("--keep-batch-norm", flags.keep_batch_norm, "do not fold batch normalization into weights");
+  add_training_options(*compile_command, flags.training);
   VerifyOptions verify;
   CLI::App* verify_command =
       app.add_subcommand("verify", "builds an emitted folder and compares it with recorded calls");

@@ -118,7 +118,7 @@ Expected<Parts> parts_of(const PackageInput& input) {
   for (const char* taken : {"arena", "weights", "state", "io"}) parameters.reserve(taken);
   Names scope;
   for (const char* taken : {"Arena", "Weights", "Status", "State", "Variable", "variables", "weights", "open", "init",
-                            "read", "write", "self_test", "kernel"})
+                            "read", "write", "set_learning_rate", "self_test", "kernel"})
     scope.reserve(taken);
   Names macros;
   for (const char* taken : {"ARENA_BYTES", "WEIGHTS_BYTES"}) macros.reserve(out.upper + "_" + taken);
@@ -136,7 +136,7 @@ Expected<Parts> parts_of(const PackageInput& input) {
 
   Names c_scope;
   for (const char* taken : {"weights", "embedded_weights", "open", "self_test", "arena_bytes", "align", "status",
-                            "state_bytes", "init", "read", "write"}) {
+                            "state_bytes", "init", "read", "write", "set_learning_rate"}) {
     c_scope.reserve(out.name + "_" + taken);
   }
   std::set<int> used;
@@ -162,6 +162,10 @@ Expected<Parts> parts_of(const PackageInput& input) {
     const std::span<const std::byte> first = input.program.globals[static_cast<std::size_t>(index)].value.bytes();
     const bool zeros = std::ranges::all_of(first, [](std::byte b) { return b == std::byte{0}; });
     if (!zeros && input.initial_states) place(index, out.initial, out.weight_bytes);
+  }
+  for (std::size_t number = 0; const auto& [index, state] : out.states) {
+    if (!input.learning_rate.empty() && state.constant->path == input.learning_rate) out.learning_rate = number;
+    ++number;
   }
   out.embedded = input.embed_weights || !states.empty();
   const std::string state_layout = layout_text(out.states);

@@ -36,6 +36,7 @@ struct PackageInput {
   std::vector<SelfTest> self_tests = {};
   std::vector<std::string> compile_options = {};  // for GCC and Clang: "-mavx2"
   bool initial_states = true;                     // without, `init` makes zeros: the caller writes the states
+  std::string learning_rate = {};                 // path of the state that `set_learning_rate` writes, f32
   double tolerance = 2e-5;                        // of each output's largest value, for who verifies it
   std::map<std::string, std::vector<std::string>> input_names = {};  // in the model, by function
 };

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,10 +53,11 @@ struct Parts {
   std::string layout_sha256;  // of the names, types, shapes and offsets of the constants
   bool embedded = true;       // the weights lie in the source
   // Of a model with states only: functions then take a State, and no Weights, whose bytes are always embedded.
-  std::map<int, PackedConstant> states;   // by index into Program::globals; offsets in State::bytes
-  std::map<int, PackedConstant> initial;  // first values other than zeros, behind the weights
-  std::int64_t state_bytes = 0;           // kStateHeader and the states
-  std::string state_sha256;               // of their layout
+  std::map<int, PackedConstant> states;      // by index into Program::globals; offsets in State::bytes
+  std::map<int, PackedConstant> initial;     // first values other than zeros, behind the weights
+  std::int64_t state_bytes = 0;              // kStateHeader and the states
+  std::string state_sha256;                  // of their layout
+  std::optional<std::size_t> learning_rate;  // its number among the states
 };
 
 Expected<Parts> parts_of(const PackageInput& input);

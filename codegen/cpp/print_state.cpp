@@ -61,9 +61,14 @@ void init(State& state) noexcept;
 // Copies `variables[variable].size` elements; bad_index if there is no such variable.
 Status read(const State& state, int variable, void* to) noexcept;
 Status write(State& state, int variable, const void* from) noexcept;
-
+{}
 )",
-      parts.state_bytes, largest_rank(parts), variable_rows(parts));
+      parts.state_bytes, largest_rank(parts), variable_rows(parts),
+      parts.learning_rate ? fmt::format("// Of the steps that follow.\n"
+                                        "inline Status set_learning_rate(State& state, float rate) noexcept {{ "
+                                        "return write(state, {}, &rate); }}\n",
+                                        *parts.learning_rate)
+                          : "");
 }
 
 std::string state_header_array(const Parts& parts) {
@@ -123,9 +128,13 @@ int {0}_init(void* state);
 /* The variables, numbered from 0 in the order of `variables` of {0}.hpp; elements lie row by row. */
 int {0}_read(const void* state, int variable, void* to);
 int {0}_write(void* state, int variable, const void* from);
-
+{3}
 )",
-      parts.name, parts.upper, parts.state_bytes);
+      parts.name, parts.upper, parts.state_bytes,
+      parts.learning_rate
+          ? fmt::format("int {}_set_learning_rate(void* state, float rate); /* of the steps that follow */\n",
+                        parts.name)
+          : "");
 }
 
 std::string c_state_definitions(const Parts& parts) {
@@ -148,8 +157,15 @@ int {0}_write(void* state, int variable, const void* from) {{
   return static_cast<int>({0}::write(*static_cast<{0}::State*>(state), variable, from));
 }}
 
+{1})",
+                     parts.name,
+                     parts.learning_rate ? fmt::format(R"(int {0}_set_learning_rate(void* state, float rate) {{
+  return {0}_write(state, {1}, &rate);
+}}
+
 )",
-                     parts.name);
+                                                       parts.name, *parts.learning_rate)
+                                         : "");
 }
 
 std::uint64_t state_checksum(const Parts& parts, const std::map<std::string, Array>& states) {

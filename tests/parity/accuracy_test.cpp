@@ -37,7 +37,7 @@ TEST(Accuracy, Resnet8OnCifar10) {
   dims.dims.push_back({"batch", 1, kBatch, 1});
   Expected<graph::Module> module = to_module(loaded->model, dims);
   ASSERT_TRUE(module) << module.problem().str();
-  CompileOptions options;
+  EmitOptions options;
   options.self_test = false;
   const auto files = compile(*std::move(module), options);
   ASSERT_TRUE(files) << files.problem().str();

@@ -92,7 +92,7 @@ Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& record
       recorded_calls(recording.string(), loaded.model.input_names(), loaded.model.output_names()));
   if (calls.empty()) return Json{{"result", "read"}};  // the recording is of a training
   TRY(graph::Module module, to_module(loaded.model, options_for(calls)));
-  CompileOptions options;
+  EmitOptions options;
   options.self_test = false;  // the recording is the test
   TRY(const auto files, compile(std::move(module), options));
   TRY(const TemporaryFolder work, TemporaryFolder::make());

@@ -74,7 +74,7 @@ int main() {
 TEST(StatePackage, KeepsWhatAStepChanges) {
   auto module = graph::parse(kModule);
   ASSERT_TRUE(module) << module.problem().str();
-  CompileOptions options;
+  EmitOptions options;
   options.name = "net";
   const auto files = compile(*std::move(module), options);
   ASSERT_TRUE(files) << files.problem().str();
