@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -132,6 +133,8 @@ Status build(const std::string& command, const std::vector<fs::path>& sources, c
 
 }  // namespace
 
+using Arena = std::unique_ptr<void, decltype(&std::free)>;
+
 struct CompiledModel::Loaded {
   struct Function {
     std::string name;
@@ -150,8 +153,17 @@ struct CompiledModel::Loaded {
   std::unique_ptr<void, decltype(&std::free)> weights_file{nullptr, &std::free};
   std::array<const void*, 4> weights = {};  // NAME_weights of the C header; all null: those that are embedded
   TemporaryFolder folder;
+  mutable std::atomic<void*> free_arena = nullptr;  // of the last call: its pages are there
+
+  Arena take_arena() const {
+    if (void* last = free_arena.exchange(nullptr)) return {last, &std::free};
+    const std::size_t bytes = (static_cast<std::size_t>(arena_bytes) + kAlign) / kAlign * kAlign;
+    return {std::aligned_alloc(kAlign, bytes), &std::free};
+  }
+  void give_back(Arena arena) const { std::free(free_arena.exchange(arena.release())); }
 
   ~Loaded() {
+    std::free(free_arena);
     if (library != nullptr) dlclose(library);
   }
 
@@ -298,7 +310,8 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
   }
   std::vector<Array> results;
   std::vector<void*> pointers;
-  for (Array& array : in) pointers.push_back(array.writable_bytes().data());
+  // It reads inputs only.
+  for (const Array& array : in) pointers.push_back(const_cast<std::byte*>(array.bytes().data()));
   for (const Tensor& tensor : function->outputs) {
     std::vector<std::int64_t> shape;
     for (const std::string& text : tensor.shape) {
@@ -308,8 +321,7 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
     results.emplace_back(tensor.type, std::move(shape));
   }
   for (Array& array : results) pointers.push_back(array.writable_bytes().data());
-  const std::size_t bytes = (static_cast<std::size_t>(loaded.arena_bytes) + kAlign) / kAlign * kAlign;
-  const std::unique_ptr<void, decltype(&std::free)> arena(std::aligned_alloc(kAlign, bytes), &std::free);
+  Arena arena = loaded.take_arena();
   void* const io = pointers.data();
   // In the place of weights, which such a model has inside, those with states take them.
   const void* const weights = state != nullptr ? state : loaded.weights[0] != nullptr ? loaded.weights.data() : nullptr;
@@ -340,6 +352,7 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
         break;
     }
   }
+  loaded.give_back(std::move(arena));
   if (status != 0)
     return error("call", fmt::format("{} returns status {} (see the enum in the emitted header)", name, status));
   return results;

@@ -60,18 +60,17 @@ void Monitor::begin(const Model& model, std::string_view callback, std::string_v
   if (mode != "auto") wants_more = mode == "max";
   std::string_view name = monitor;
   if (name.starts_with("val_")) name.remove_prefix(4);
+  const std::vector<std::string>& outputs = model.output_names();
+  const bool is_loss = name == "loss" || (outputs.size() > 1 && std::ranges::any_of(outputs, [&](const auto& output) {
+                                            return name == output + "_loss";
+                                          }));
+  if (!wants_more && is_loss) wants_more = false;
   const auto& program = trainer_of(model, "fit").program;
-  if (!wants_more && program) {
-    const std::vector<std::string>& outputs = model.output_names();
-    const bool is_loss = name == "loss" || (outputs.size() > 1 && std::ranges::any_of(outputs, [&](const auto& output) {
-                                              return name == output + "_loss";
-                                            }));
-    if (is_loss) wants_more = false;
-    for (const auto* lists : {&program->plan.metrics, &program->plan.weighted_metrics}) {
-      for (const auto& list : *lists) {
-        for (const Metric& metric : list) {
-          if (metric.name() == name) wants_more = is_gain(metric.class_name());
-        }
+  for (const bool weighted : {false, true}) {
+    if (wants_more || !program) break;
+    for (const auto& list : weighted ? program->plan.weighted_metrics : program->plan.metrics) {
+      for (const Metric& metric : list) {
+        if (metric.name() == name) wants_more = is_gain(metric.class_name());
       }
     }
   }

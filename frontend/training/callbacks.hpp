@@ -165,6 +165,50 @@ struct LearningRateSchedulerImpl : CallbackBase {
 };
 using LearningRateScheduler = CallbackOf<LearningRateSchedulerImpl>;
 
+/// At the end of each epoch, or after so many batches.
+class SaveFreq {
+ public:
+  SaveFreq(std::int64_t batches) : batches_(batches) {}  // NOLINT: Keras takes either
+  template <std::size_t size>
+  consteval SaveFreq(const char (&word)[size]) {  // NOLINT
+    if (std::string_view(word, size - 1) != "epoch") throw "save_freq is \"epoch\" or a number of batches";
+  }
+  std::int64_t batches() const { return batches_; }  // 0: epochs
+
+ private:
+  std::int64_t batches_ = 0;
+};
+
+/// Saves the model, or its weights, as training goes on. The path has fields: "{epoch:02d}-{val_loss:.2f}.keras". A
+/// file is the old one or the new one, whatever happens meanwhile.
+struct ModelCheckpointImpl : CallbackBase {
+  struct Config {
+    std::string filepath = {};
+    std::string monitor = "val_loss";
+    int verbose = 0;
+    bool save_best_only = false;
+    bool save_weights_only = false;
+    Mode mode = "auto";
+    SaveFreq save_freq = "epoch";
+    std::optional<double> initial_value_threshold = {};
+  } config;
+  void check() const;
+  void on_epoch_begin(std::int64_t epoch, Logs& logs) override;
+  void on_train_batch_end(std::int64_t batch, Logs& logs) override;
+  void on_epoch_end(std::int64_t epoch, Logs& logs) override;
+
+ private:
+  bool is_due(const Logs& logs, const std::string& path);
+  void save(std::optional<std::int64_t> batch, const Logs& logs);
+  void say(const std::string& what) const;
+
+  Monitor monitor_;
+  std::optional<double> best_;
+  bool has_begun_ = false;
+  std::int64_t epoch_ = 0, batches_ = 0;
+};
+using ModelCheckpoint = CallbackOf<ModelCheckpointImpl>;
+
 /// A line for each epoch, with what the logs have, in a file. Lines end in CR LF, as Keras' do.
 struct CSVLoggerImpl : CallbackBase {
   struct Config {

@@ -258,7 +258,7 @@ class Fit {
 Scores on_batch(const Model& model, std::string_view function, std::string_view called, const Data& x, const Data& y,
                 const BatchOptions& options) {
   trainer_of(model, called);
-  const Samples batch = samples_of(model, x, y, options.sample_weight, options.class_weight);
+  Samples batch = samples_of(model, x, y, options.sample_weight, options.class_weight);
   Program& program = program_for(model, batch, batch.count, function);
   reset_metrics(program);
   run(program, function, batch);
@@ -306,7 +306,7 @@ Scores Model::evaluate(const Data& x, const Data& y, const EvaluateOptions& opti
   trainer_of(*this, "evaluate");
   check_at_least(*this, "batch_size", options.batch_size, 1);
   check_at_least(*this, "steps", options.steps.value_or(1), 1);
-  const Samples samples = samples_of(*this, x, y, options.sample_weight, {});
+  Samples samples = samples_of(*this, x, y, options.sample_weight, {});
   const Batches batches(samples.count, options.batch_size, options.steps);
   ProgressLogger progress({.verbose = options.verbose.level(), .steps = batches.per_epoch()});
   program_for(*this, samples, options.batch_size, "evaluate");

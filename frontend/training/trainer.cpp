@@ -21,19 +21,21 @@ Target type_of(const Array& array) {
   return out;
 }
 
-// The labels as a function takes them that was made for others, if no value changes by that.
-std::optional<Array> fitted(const Array& array, const Target& target) {
-  const Array out = with_rank(array, target.shape.size() + 1);
-  if (type_of(out).shape != target.shape) return std::nullopt;
-  if (out.dtype() == target.dtype) return out;
-  const bool is_wider = is_float(target.dtype) ? !is_float(out.dtype()) : target.dtype == DType::i64;
-  return is_wider && !is_float(out.dtype()) ? std::optional(out.converted(target.dtype)) : std::nullopt;
+// Whether a function that was made for such labels takes these, too: if no value changes by that.
+bool fits(const Array& array, const Target& target) {
+  const Target own = type_of(with_rank(array, target.shape.size() + 1));
+  const bool is_wider = is_float(target.dtype) || target.dtype == DType::i64;
+  return own.shape == target.shape && (own.dtype == target.dtype || (is_wider && !is_float(own.dtype)));
+}
+
+Array fitted(const Array& array, const Target& target) {
+  return with_rank(array, target.shape.size() + 1).converted(target.dtype);
 }
 
 bool serves_targets(const Program& program, const Samples& samples) {
   for (std::size_t i = 0; i < samples.targets.size(); ++i) {
     if (samples.targets[i].has_value() != program.targets[i].has_value()) return false;
-    if (samples.targets[i] && !fitted(*samples.targets[i], *program.targets[i])) return false;
+    if (samples.targets[i] && !fits(*samples.targets[i], *program.targets[i])) return false;
   }
   const std::vector<Target>& weights = program.plan.sample_weights;
   if (samples.weights.size() > weights.size()) return false;
@@ -123,9 +125,10 @@ void build(Program& program, const Model& model, const Optimizer& optimizer, con
 }
 
 // Labels of a sparse loss that are no class.
-void check_labels(const Model& model, const Program& program, const Samples& samples) {
-  for (std::size_t i = 0; i < program.plan.losses.size(); ++i) {
-    const Loss& loss = program.plan.losses[i];
+void check_labels(const Model& model, const TrainingPlan& plan, Samples& samples) {
+  if (std::exchange(samples.has_checked_labels, true)) return;
+  for (std::size_t i = 0; i < plan.losses.size(); ++i) {
+    const Loss& loss = plan.losses[i];
     const auto* sparse = loss ? dynamic_cast<const losses::SparseCategoricalCrossentropyImpl*>(&loss.base()) : nullptr;
     const Shape& shape = model.outputs()[i].shape();
     if (sparse == nullptr || !shape.back().is_constant()) continue;
@@ -153,7 +156,7 @@ Trainer& trainer_of(const Model& model, std::string_view function) {
   return *model.functional().trainer;
 }
 
-Program& program_for(const Model& model, const Samples& samples, std::int64_t batch, std::string_view function) {
+Program& program_for(const Model& model, Samples& samples, std::int64_t batch, std::string_view function) {
   Trainer& trainer = trainer_of(model, function);
   const auto has_function = [&](const Program& program) {
     return std::ranges::find(program.plan.functions, function) != program.plan.functions.end();
@@ -167,20 +170,21 @@ Program& program_for(const Model& model, const Samples& samples, std::int64_t ba
     std::vector<Target> weights;
     for (const Array& array : samples.weights) weights.push_back(type_of(array));
     program.plan = plan_of(trainer.options, trainer.optimizer, model, program.targets, weights);
+    check_labels(model, program.plan, samples);
     program.plan.functions = {"predict", "evaluate", "metrics", "reset_metrics"};
     if (function == "train_step" || !model.base().trainable_weights().empty())
       program.plan.functions.emplace_back("train_step");
     build(program, model, trainer.optimizer, samples.inputs, batch);
     trainer.program = std::move(program);
   }
-  check_labels(model, *trainer.program, samples);
+  check_labels(model, trainer.program->plan, samples);
   return *trainer.program;
 }
 
 void run(Program& program, std::string_view function, const Samples& batch) {
   std::vector<Array> arguments = batch.inputs;
   for (std::size_t i = 0; i < batch.targets.size(); ++i) {
-    if (batch.targets[i]) arguments.push_back(fitted(*batch.targets[i], *program.targets[i]).value());
+    if (batch.targets[i]) arguments.push_back(fitted(*batch.targets[i], *program.targets[i]));
   }
   const std::vector<Target>& weights = program.plan.sample_weights;
   for (std::size_t i = 0; i < weights.size(); ++i) {

@@ -24,6 +24,7 @@ struct Samples {
   std::vector<std::optional<Array>> targets;  // of each output; none where it has no loss and no metric
   std::vector<Array> weights;                 // none, one for all outputs, or one for each that has a target
   std::int64_t count = 0;
+  bool has_checked_labels = false;
 };
 
 /// y and weights by output, floats as f32. Throws [fit-data].
@@ -57,7 +58,7 @@ Trainer& trainer_of(const Model& model, std::string_view function);
 
 /// The program for samples like these in batches of at most this size: the one that is there, or a new one. Throws what
 /// is wrong with the plan, and [fit-labels].
-Program& program_for(const Model& model, const Samples& samples, std::int64_t batch, std::string_view function);
+Program& program_for(const Model& model, Samples& samples, std::int64_t batch, std::string_view function);
 
 /// Calls train_step or evaluate on all rows of the samples: they are one batch.
 void run(Program& program, std::string_view function, const Samples& batch);

@@ -97,14 +97,19 @@ TEST_F(Predict, ChecksWhatItIsGiven) {
   const Tensor z = Input({3}, {.name = "other"});
   const Model model({x, z}, {layers::add({x, z})}, {.name = "sum"});
   const Array three = counting({4, 3});
-  EXPECT_THAT(error_of(model, {three}), HasSubstr("sum: expected 2 arrays, found 1 [predict-arrays]"));
-  EXPECT_THAT(error_of(model, {three, counting({4, 3, 1})}),
-              HasSubstr("sum: input `other` has shape [batch,3], found (4, 3, 1)"));
+  EXPECT_THAT(error_of(model, {three}), HasSubstr("sum: expected 2 arrays, found 1 [model-arrays]"));
+  EXPECT_THAT(error_of(model, {three, counting({4, 3, 2})}),
+              HasSubstr("sum: input `other` has shape (None, 3), found (4, 3, 2)"));
   EXPECT_THAT(error_of(model, {three, counting({5, 3})}),
               HasSubstr("sum: inputs have different numbers of samples: 4 and 5"));
   EXPECT_THAT(error_of(model, {counting({0, 3}), counting({0, 3})}), HasSubstr("sum: there are no samples"));
   EXPECT_THAT(error_of(model, {three, three}, {.batch_size = 0}), HasSubstr("batch_size is at least 1, found 0"));
-  EXPECT_THAT(error_of(model, {three, counting({4, 2})}), HasSubstr("other"));
+  EXPECT_THAT(error_of(model, {three, counting({4, 2})}),
+              HasSubstr("sum: input `other` has shape (None, 3), found (4, 2)"));
+  EXPECT_THAT(tusk::error_of([&] {
+                model.predict({{"image", three}, {"others", three}});
+              }),
+              HasSubstr("sum: there is no array for the input \"other\""));
 }
 
 }  // namespace
