@@ -88,8 +88,8 @@ Expected<Optimizer> optimizer_for(const TrainingFlags& flags) {
   return catch_errors([&] {
     const Optimizer named = optimizer_named(flags.optimizer.value_or("rmsprop"));
     if (!flags.learning_rate) return named;
-    return optimizer_from_config(
-        {{"class_name", named.class_name()}, {"config", {{"learning_rate", *flags.learning_rate}}}});
+    return optimizer_from_config({{"class_name", named.class_name()},
+                                  {"config", {{"name", named.name()}, {"learning_rate", *flags.learning_rate}}}});
   });
 }
 

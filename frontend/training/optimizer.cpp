@@ -185,6 +185,8 @@ void OptimizerBase::apply(const std::vector<Tensor>& given, const Tensor& condit
   gradients = clipped(std::move(gradients));
   const Schedule* schedule = options_.learning_rate.schedule();
   const Tensor rate = schedule != nullptr ? (*schedule)(raw) : read(learning_rate_);
+  // The caller may change it between two steps: what no function updates would be a constant.
+  if (schedule == nullptr) Trace::current().assign(learning_rate_, rate);
   const Tensor step = emit::cast(iterations + 1, DType::f32);
   begin_step(step);
   std::vector<Tensor> results;
