@@ -17,9 +17,9 @@ using kernel::Step;
 using kernel::Tensor;
 using loop::Stmt;
 
-class Lowering {
+class ProgramLowering {
  public:
-  Lowering(const kernel::Program& program, const LowerOptions& options)
+  ProgramLowering(const kernel::Program& program, const LowerOptions& options)
       : program_(program), options_(options), range_of_(program.range_of()) {}
 
   loop::Module run() {
@@ -257,7 +257,7 @@ class Lowering {
 }  // namespace
 
 loop::Module lower_program(const kernel::Program& program, const LowerOptions& options) {
-  return Lowering(program, options).run();
+  return ProgramLowering(program, options).run();
 }
 
 }  // namespace tusk

@@ -1,4 +1,4 @@
-"""What `./dev lint` checks: includes point down, formatting, file lengths, clang-tidy.
+"""What `./dev lint` checks: includes point down, formatting, file lengths, names, clang-tidy.
 
     python3 tools/lint.py [--fast] [--build build/dev] [--list] [FILES]
 
@@ -104,6 +104,31 @@ def length_problems(path):
         yield f"{path}: {lines} lines; split it, or give a reason in LONG_FILES of tools/lint.py"
 
 
+# What a line at the left margin defines: a type, a constant, or a function with the types that it takes.
+DEFINES = [re.compile(r"(?:struct|class|enum class) (\w+) (?:final )?(?::.*)?\{"),
+           re.compile(r"(?:inline |static )*(?:constexpr|const) [^=({]*?(?<![:\w])(k[A-Z]\w*)(?:\[\w*\])? ?[={]"),
+           re.compile(r"\w[\w:<>,*& ]* [*&]?(\w+\(.*\)) \{")]
+
+
+def name_problems(paths):
+    """Names that two files of a folder define for themselves: the release preset compiles sources of a folder together."""
+    seen = {}
+    for path in paths:
+        inside, space = False, ""
+        for line in (ROOT / path).read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("namespace {"):
+                inside = True
+            elif line.startswith("namespace "):
+                space = line
+            elif line.startswith("}  // namespace"):
+                inside = False
+            for pattern in DEFINES if inside else []:
+                if (found := pattern.match(line)) and found[1] != "main()":  # that of a program in quotes
+                    first = seen.setdefault((path.parent, space, found[1]), path)
+                    if first != path:
+                        yield f"{path}: {found[1]} also stands in {first}; share it, or give one another name"
+
+
 def example_problems():
     """README shows the middle of examples/model/main.cpp as it stands there."""
     program = (ROOT / "examples/model/main.cpp").read_text(encoding="utf-8")
@@ -162,6 +187,7 @@ def main():
     checks = [
         ("includes", lambda: (problem for path in cpp for problem in include_problems(path))),
         (f"files of more than {LIST_LINES} lines", lambda: (p for path in text for p in length_problems(path))),
+        ("names", lambda: name_problems([path for path in cpp if path.suffix == ".cpp"])),
         ("examples", example_problems),
         ("format", lambda: format_problems(formatted)),
     ]

@@ -15,8 +15,8 @@ struct TypeCode {
   unsigned code;
   DType type;
 };
-constexpr std::array kTypes = {TypeCode{0x08, DType::u8}, TypeCode{0x09, DType::i8}, TypeCode{0x0c, DType::i32},
-                               TypeCode{0x0d, DType::f32}, TypeCode{0x0e, DType::f64}};
+constexpr std::array kTypeCodes = {TypeCode{0x08, DType::u8}, TypeCode{0x09, DType::i8}, TypeCode{0x0c, DType::i32},
+                                   TypeCode{0x0d, DType::f32}, TypeCode{0x0e, DType::f64}};
 
 }  // namespace
 
@@ -27,8 +27,8 @@ Expected<Array> read_idx(std::span<const std::byte> bytes, std::string_view name
   const auto byte_at = [&](std::size_t i) { return std::to_integer<unsigned>(bytes[i]); };
   // Two zeros, the type, the rank; then sizes and elements, the highest byte first.
   if (bytes.size() < 4 || byte_at(0) != 0 || byte_at(1) != 0) return refuse("it is no IDX file: no two zeros in front");
-  const auto* known = std::ranges::find(kTypes, byte_at(2), &TypeCode::code);
-  if (known == kTypes.end()) {
+  const auto* known = std::ranges::find(kTypeCodes, byte_at(2), &TypeCode::code);
+  if (known == kTypeCodes.end()) {
     return refuse(
         fmt::format("element type 0x{:02x} is none of u8 0x08, i8 0x09, i32 0x0c, f32 0x0d, f64 0x0e", byte_at(2)));
   }

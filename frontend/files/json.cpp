@@ -273,4 +273,15 @@ class JsonReader {
 
 Expected<json> parse_json(std::string_view text, std::string_view name) { return JsonReader(text, name).read(); }
 
+const json* member(const json& object, const char* key) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(key);
+  return found == object.end() ? nullptr : &*found;
+}
+
+std::string text_member(const json& object, const char* key) {
+  const json* value = member(object, key);
+  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
+}
+
 }  // namespace tusk

@@ -17,6 +17,11 @@ inline constexpr int kMaxJsonDepth = 200;
 /// keys the last one wins, as in Python.
 Expected<nlohmann::json> parse_json(std::string_view text, std::string_view name);
 
+/// The value under a key: null where there is none, or no object.
+const nlohmann::json* member(const nlohmann::json& object, const char* key);
+/// The text under a key: empty where there is none.
+std::string text_member(const nlohmann::json& object, const char* key);
+
 /// The text of a value as Python writes it: with words for the numbers that JSON does not have. The library's own text
 /// has null for them. Throws the library's exception at a text that is not UTF-8.
 template <class Json>

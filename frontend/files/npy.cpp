@@ -18,7 +18,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "arrays are read and written as they lie in memory");
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr std::size_t kMaxRank = 32;  // NumPy's own limit (64 in NumPy 2, which no Keras array needs)
+constexpr std::size_t kMaxNpyRank = 32;  // NumPy's own limit (64 in NumPy 2, which no Keras array needs)
 
 struct TypeName {
   std::string_view name;
@@ -105,7 +105,7 @@ class HeaderReader {
       skip();
       std::int64_t dim = 0;
       const auto [end, code] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), dim);
-      if (code != std::errc() || dim < 0 || shape.size() == kMaxRank) return false;
+      if (code != std::errc() || dim < 0 || shape.size() == kMaxNpyRank) return false;
       shape.push_back(dim);
       rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
       take('L');  // Python 2 wrote (3L, 4L)

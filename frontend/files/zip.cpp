@@ -11,7 +11,7 @@ namespace tusk {
 namespace {
 
 // Deflate cannot exceed 1032:1.
-constexpr std::uint64_t kDeflateLimit = 1032;
+constexpr std::uint64_t kDeflateRatio = 1032;
 constexpr zip_int64_t kMaxMembers = 1 << 16;
 // Where the end of a directory may begin, counted from the end of the file: it closes with a comment of 16 bits'
 // length.
@@ -150,7 +150,7 @@ Expected<Bytes> ZipReader::read(std::string_view member, std::uint64_t max_size)
     return refuse(fmt::format("it claims {} bytes of an archive of {}", found->stored, archive_->bytes->size()));
   }
   if (found->size > max_size) return refuse(fmt::format("it claims {} bytes, more than {}", found->size, max_size));
-  const std::uint64_t ratio = stat.comp_method == ZIP_CM_STORE ? 1 : kDeflateLimit;
+  const std::uint64_t ratio = stat.comp_method == ZIP_CM_STORE ? 1 : kDeflateRatio;
   if (found->size > ratio * found->stored) {
     return refuse(fmt::format("{} bytes cannot come from {}", found->size, found->stored));
   }

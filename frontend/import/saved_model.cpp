@@ -61,11 +61,6 @@ Status check_config(const json& config, std::string_view where) {
   return error("config", fmt::format("{} holds no model: expected an object with class_name and config", where));
 }
 
-std::string text_member(const json& object, const char* key) {
-  if (!object.is_object() || !object.contains(key) || !object[key].is_string()) return {};
-  return object[key].get<std::string>();
-}
-
 Expected<Weights> read_container_weights(const Container& container) {
   if (!container.has(kWeights)) {
     Diagnostic problem = missing(container, kWeights);

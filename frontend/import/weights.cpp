@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "frontend/files/bytes.hpp"
+#include "frontend/files/json.hpp"
 #include "frontend/import/weight_stores.hpp"
 
 namespace tusk {
@@ -22,17 +23,6 @@ bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 // Bytes above 127 belong to letters of other alphabets, as far as a class name is concerned.
 bool is_word(char c) {
   return is_upper(c) || is_lower(c) || (c >= '0' && c <= '9') || c == '_' || static_cast<unsigned char>(c) >= 128;
-}
-
-const json* member(const json& object, const char* key) {
-  if (!object.is_object()) return nullptr;
-  const auto found = object.find(key);
-  return found == object.end() ? nullptr : &*found;
-}
-
-std::string text_member(const json& object, const char* key) {
-  const json* value = member(object, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
 }
 
 /// Operations of keras.ops stand among the layers of a configuration, but hold nothing.

@@ -362,7 +362,7 @@ Results logical_not(const Arguments& a) { return {emit::map("not", {as_bool(a.te
 Results copy(const Arguments& a) { return {a.tensor("x")}; }
 Results stop_gradient(const Arguments& a) { return {emit::op("stop_gradient", {a.tensor("variable")})}; }
 
-constexpr OperationDef kTable[] = {
+constexpr OperationDef kElementwiseTable[] = {
     {"Add", "x1 x2", binary<"add">},
     {"Subtract", "x1 x2", binary<"sub">},
     {"Multiply", "x1 x2", binary<"mul">},
@@ -466,6 +466,6 @@ constexpr OperationDef kTable[] = {
 
 }  // namespace
 
-std::span<const OperationDef> elementwise_operations() { return kTable; }
+std::span<const OperationDef> elementwise_operations() { return kElementwiseTable; }
 
 }  // namespace tusk::ops

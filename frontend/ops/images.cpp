@@ -353,7 +353,7 @@ Results space_to_depth(const Arguments& a) {
   });
 }
 
-constexpr OperationDef kTable[] = {
+constexpr OperationDef kImageTable[] = {
     {"Resize",
      "images | size interpolation antialias crop_to_aspect_ratio pad_to_aspect_ratio fill_mode fill_value data_format",
      resize},
@@ -375,6 +375,6 @@ constexpr OperationDef kTable[] = {
 
 }  // namespace
 
-std::span<const OperationDef> image_operations() { return kTable; }
+std::span<const OperationDef> image_operations() { return kImageTable; }
 
 }  // namespace tusk::ops

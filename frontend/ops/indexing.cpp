@@ -11,8 +11,6 @@ namespace {
 
 using Results = std::vector<Tensor>;
 
-std::size_t at(std::int64_t axis) { return static_cast<std::size_t>(axis); }
-
 /// What a slice reads of an axis of n elements: from, limit (as the op takes it) and step.
 struct Span {
   Dim start, limit;
@@ -227,7 +225,7 @@ Results digitize(const Arguments& a) {
   return {emit::reduce("sum", emit::cast(below, DType::i32), {x.rank()})};
 }
 
-constexpr OperationDef kTable[] = {
+constexpr OperationDef kIndexingTable[] = {
     {"GetItem", "x key", get_item},
     {"Take", "x indices | axis", take},
     {"TakeAlongAxis", "x indices | axis", take_along_axis},
@@ -238,6 +236,6 @@ constexpr OperationDef kTable[] = {
 
 }  // namespace
 
-std::span<const OperationDef> indexing_operations() { return kTable; }
+std::span<const OperationDef> indexing_operations() { return kIndexingTable; }
 
 }  // namespace tusk::ops

@@ -12,8 +12,6 @@ namespace {
 
 using Results = std::vector<Tensor>;
 
-std::size_t at(std::int64_t axis) { return static_cast<std::size_t>(axis); }
-
 /// row + k >= column: the lower triangle of the last two axes.
 Tensor lower_triangle(const Tensor& x, std::int64_t k) {
   if (x.rank() < 2)
@@ -139,7 +137,7 @@ Results vander(const Arguments& a) {
   return {emit::cast(emit::map("pow", {emit::broadcast(base, shape, {0}), exponents}), x.dtype())};
 }
 
-constexpr OperationDef kTable[] = {
+constexpr OperationDef kMatrixTable[] = {
     {"Tril", "x | k", tril},
     {"Triu", "x | k", triu},
     {"Diagonal", "x | offset axis1 axis2", diagonal},
@@ -152,6 +150,6 @@ constexpr OperationDef kTable[] = {
 
 }  // namespace
 
-std::span<const OperationDef> matrix_operations() { return kTable; }
+std::span<const OperationDef> matrix_operations() { return kMatrixTable; }
 
 }  // namespace tusk::ops

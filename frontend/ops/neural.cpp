@@ -281,7 +281,7 @@ Results dot_product_attention(const Arguments& a) {
                                   a.flag("is_causal", false))};
 }
 
-constexpr OperationDef kTable[] = {
+constexpr OperationDef kNeuralTable[] = {
     {"Relu", "x", relu},
     {"ReLU", "x | negative_slope max_value threshold", relu_with_arguments},
     {"Relu6", "x", activation<activations::relu6>},
@@ -328,6 +328,6 @@ constexpr OperationDef kTable[] = {
 
 }  // namespace
 
-std::span<const OperationDef> neural_operations() { return kTable; }
+std::span<const OperationDef> neural_operations() { return kNeuralTable; }
 
 }  // namespace tusk::ops

@@ -1,6 +1,8 @@
 // Operations (keras.ops): records in tables, one for each class of nodes that a model may have.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <string>
@@ -14,6 +16,9 @@
 namespace tusk::ops {
 
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// An axis, which counts from the front, as an index.
+inline std::size_t at(std::int64_t axis) { return static_cast<std::size_t>(axis); }
 
 /// An operation by Keras' class name.
 struct OperationDef {

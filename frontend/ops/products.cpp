@@ -380,7 +380,7 @@ Results einsum(const Arguments& arguments) {
   return {of_keras_type(emit::transpose(result.x, std::move(perm)), operands.front().dtype(), true)};
 }
 
-constexpr OperationDef kTable[] = {
+constexpr OperationDef kProductTable[] = {
     {"Matmul", "x1 x2", matmul}, {"Dot", "x1 x2", dot},
     {"Inner", "x1 x2", inner},   {"Vdot", "x1 x2", vdot},
     {"Outer", "x1 x2", outer},   {"Tensordot", "x1 x2 | axes", tensordot},
@@ -390,6 +390,6 @@ constexpr OperationDef kTable[] = {
 
 }  // namespace
 
-std::span<const OperationDef> product_operations() { return kTable; }
+std::span<const OperationDef> product_operations() { return kProductTable; }
 
 }  // namespace tusk::ops

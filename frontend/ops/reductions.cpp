@@ -47,7 +47,7 @@ Results reduced(const Arguments& a) {
 }
 
 template <FixedText kind>
-Results logical(const Arguments& a) {
+Results all_or_any(const Arguments& a) {
   const Tensor x = emit::cast(a.tensor("x"), DType::boolean);
   const emit::Ints axes = a.axes("axis", x);
   return {axes.empty() ? x : kept(a, emit::reduce(kind.view(), x, axes), x, axes)};
@@ -224,15 +224,15 @@ Results cumulative(const Arguments& a) {
                      })[1]};
 }
 
-constexpr OperationDef kTable[] = {
+constexpr OperationDef kReductionTable[] = {
     {"Sum", "x | axis keepdims", reduced<"sum">},
     {"Prod", "x | axis keepdims dtype", reduced<"prod">},
     {"Max", "x | axis keepdims initial", reduced<"max">},
     {"Amax", "x | axis keepdims", reduced<"max">},
     {"Min", "x | axis keepdims initial", reduced<"min">},
     {"Amin", "x | axis keepdims", reduced<"min">},
-    {"All", "x | axis keepdims", logical<"all">},
-    {"Any", "x | axis keepdims", logical<"any">},
+    {"All", "x | axis keepdims", all_or_any<"all">},
+    {"Any", "x | axis keepdims", all_or_any<"any">},
     {"Mean", "x | axis keepdims", mean},
     {"Var", "x | axis keepdims", variance},
     {"Std", "x | axis keepdims", deviation},
@@ -252,6 +252,6 @@ constexpr OperationDef kTable[] = {
 
 }  // namespace
 
-std::span<const OperationDef> reduction_operations() { return kTable; }
+std::span<const OperationDef> reduction_operations() { return kReductionTable; }
 
 }  // namespace tusk::ops

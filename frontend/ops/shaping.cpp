@@ -12,8 +12,6 @@ using Results = std::vector<Tensor>;
 
 constexpr std::int64_t kMostParts = 4096;
 
-std::size_t at(std::int64_t axis) { return static_cast<std::size_t>(axis); }
-
 Tensor joined(const std::vector<Tensor>& parts, std::int64_t axis) {
   if (parts.size() == 1) return parts.front();
   return emit::op("concat", {parts.begin(), parts.end()}, {{{"axis", axis}}});
@@ -438,7 +436,7 @@ Results flip_along(const Arguments& a) {
   return {reversed(x, emit::axis_of(x, axis))};
 }
 
-constexpr OperationDef kTable[] = {
+constexpr OperationDef kShapingTable[] = {
     {"Reshape", "x | newshape", reshape},
     {"Ravel", "x", ravel},
     {"Transpose", "x | axes", transpose},
@@ -472,6 +470,6 @@ constexpr OperationDef kTable[] = {
 
 }  // namespace
 
-std::span<const OperationDef> shaping_operations() { return kTable; }
+std::span<const OperationDef> shaping_operations() { return kShapingTable; }
 
 }  // namespace tusk::ops

@@ -202,7 +202,7 @@ Results stft(const Arguments& a) {
   return {part("cosines", false), part("sines", true)};
 }
 
-constexpr OperationDef kTable[] = {
+constexpr OperationDef kSignalTable[] = {
     {"FFT", "x", fft},
     {"FFT2", "x", fft2},
     {"IFFT2", "x", ifft2},
@@ -214,6 +214,6 @@ constexpr OperationDef kTable[] = {
 
 }  // namespace
 
-std::span<const OperationDef> signal_operations() { return kTable; }
+std::span<const OperationDef> signal_operations() { return kSignalTable; }
 
 }  // namespace tusk::ops

@@ -282,7 +282,7 @@ Results in_top_k(const Arguments& a) {
   return {emit::map("and", {emit::map("and", {among, inside}), finite})};
 }
 
-constexpr OperationDef kTable[] = {
+constexpr OperationDef kStatisticsTable[] = {
     {"Median", "x | axis keepdims", median},
     {"Quantile", "x q | axis method keepdims", quantile},
     {"Percentile", "x q | axis method keepdims", percentile},
@@ -306,6 +306,6 @@ constexpr OperationDef kTable[] = {
 
 }  // namespace
 
-std::span<const OperationDef> statistics_operations() { return kTable; }
+std::span<const OperationDef> statistics_operations() { return kStatisticsTable; }
 
 }  // namespace tusk::ops

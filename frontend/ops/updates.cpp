@@ -14,8 +14,6 @@ namespace {
 
 using Results = std::vector<Tensor>;
 
-std::size_t at(std::int64_t axis) { return static_cast<std::size_t>(axis); }
-
 // ---- slices
 
 /// Where a slice starts along each axis of x: numbers, or the elements of a tensor.
@@ -238,7 +236,7 @@ Results unravel_index(const Arguments& a) {
   return out;
 }
 
-constexpr OperationDef kTable[] = {
+constexpr OperationDef kUpdateTable[] = {
     {"Slice", "inputs start_indices | shape", slice},
     {"SliceUpdate", "inputs start_indices updates", slice_update},
     {"Scatter", "indices values | shape", scatter},
@@ -253,6 +251,6 @@ constexpr OperationDef kTable[] = {
 
 }  // namespace
 
-std::span<const OperationDef> update_operations() { return kTable; }
+std::span<const OperationDef> update_operations() { return kUpdateTable; }
 
 }  // namespace tusk::ops

@@ -53,9 +53,9 @@ Formula call(std::string row, std::vector<Formula> args) {
   return {std::move(row), std::move(args), {}};
 }
 
-class Parser {
+class FormulaParser {
  public:
-  Parser(std::string_view text, const Names& names) : lexer_("formula", text), names_(names) {}
+  FormulaParser(std::string_view text, const Names& names) : lexer_("formula", text), names_(names) {}
 
   Expected<Formula> parse() {
     TRY(Formula out, comparison());
@@ -176,7 +176,7 @@ std::optional<Operand> times(Builder& b, const Operand& dy, const Formula& f) {
 }  // namespace
 
 Expected<Operand> emit_infix(Builder& b, std::string_view formula, const Names& names) {
-  TRY(const Formula f, Parser(formula, names).parse());
+  TRY(const Formula f, FormulaParser(formula, names).parse());
   return emit(b, f);
 }
 
@@ -185,7 +185,7 @@ std::optional<Operand> row_gradient(Builder& b, const Row& row, std::size_t i, c
   Names names{{"y", result}};
   static constexpr const char* kOperands[] = {"a", "b", "c"};
   for (std::size_t k = 0; k < operands.size() && k < 3; ++k) names.emplace(kOperands[k], operands[k]);
-  Expected<Formula> f = Parser(row.derivative[i], names).parse();
+  Expected<Formula> f = FormulaParser(row.derivative[i], names).parse();
   if (f) return times(b, dy, *f);
   if (!b.problem) b.problem = f.problem().note(fmt::format("in the derivative of row {} by operand {}", row.name, i));
   return std::nullopt;

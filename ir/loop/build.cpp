@@ -11,8 +11,6 @@ namespace {
 
 ValueRef make(Value value) { return std::make_shared<const Value>(std::move(value)); }
 
-constexpr Type kIndex{DType::index, 1};
-
 std::optional<std::int64_t> constant(const ValueRef& value) {
   if (value->kind != Value::Kind::literal || value->type != kIndex) return std::nullopt;
   return value->literal.integer;

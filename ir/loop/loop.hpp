@@ -22,6 +22,7 @@ struct Type {
   int lanes = 1;
   friend bool operator==(const Type&, const Type&) = default;
 };
+inline constexpr Type kIndex{DType::index, 1};
 std::string str(const Type& type);
 
 struct Value;

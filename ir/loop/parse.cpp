@@ -19,7 +19,6 @@ namespace {
 using text::Lexer;
 using text::Token;
 
-constexpr Type kIndex{DType::index, 1};
 constexpr int kMostLanes = 1024;
 
 // A number in text takes its type from its siblings. Until they are known, it and what is built on it are open: lanes

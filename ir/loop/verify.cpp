@@ -17,7 +17,6 @@ namespace {
 
 using text::is_word;
 
-constexpr Type kIndex{DType::index, 1};
 constexpr std::size_t kDeepestCall = 200;
 
 class Verifier {

@@ -8,9 +8,9 @@
 namespace tusk::graph {
 namespace {
 
-using Names = std::vector<std::string>;
+using AxisNames = std::vector<std::string>;
 
-bool holds(const Names& names, std::string_view name) {
+bool holds(const AxisNames& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
@@ -27,9 +27,9 @@ bool is_removed(const ContractSpec& spec, std::string_view name) {
 }
 
 // C4: in order of appearance in b, then a.
-Names reduce_order(const ContractSpec& spec) {
-  Names out;
-  for (const Names* operand : {&spec.b, &spec.a}) {
+AxisNames reduce_order(const ContractSpec& spec) {
+  AxisNames out;
+  for (const AxisNames* operand : {&spec.b, &spec.a}) {
     for (const std::string& name : *operand) {
       if (!holds(spec.y, name) && !holds(out, name) && !is_removed(spec, name)) out.push_back(name);
     }
@@ -47,7 +47,7 @@ Extents extents_of(const ContractSpec& spec, const Shape& a, const Shape& b) {
   return extents;
 }
 
-Expected<std::vector<Type>> infer(const InferContext& c) {
+Expected<std::vector<Type>> infer_contract(const InferContext& c) {
   const ContractSpec& spec = spec_of(c.attr("spec"));
   const Type& a = c.operands[0];
   const Type& b = c.operands[1];
@@ -63,7 +63,7 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
   }
   // C1, and equal extents of what a and b share.
   std::map<std::string, int> tensors;
-  for (const Names* names : {&spec.a, &spec.b, &spec.y}) {
+  for (const AxisNames* names : {&spec.a, &spec.b, &spec.y}) {
     for (std::size_t i = 0; i < names->size(); ++i) {
       if (std::find(names->begin() + static_cast<std::ptrdiff_t>(i) + 1, names->end(), (*names)[i]) != names->end()) {
         return c.fail("c1", fmt::format("index {} occurs twice in one tensor", (*names)[i]));
@@ -85,7 +85,7 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
   }
   for (const Where& w : spec.where) {
     if (w.stride < 1 || w.dilation < 1) return c.fail("c2", fmt::format("factors of {} must be at least 1", w.whole));
-    for (const Names* names : {&spec.a, &spec.b, &spec.y}) {
+    for (const AxisNames* names : {&spec.a, &spec.b, &spec.y}) {
       const int count =
           (holds(*names, w.whole) ? 1 : 0) + (holds(*names, w.position) ? 1 : 0) + (holds(*names, w.tap) ? 1 : 0);
       if (count != 1)
@@ -141,14 +141,14 @@ void add_products(double* to, std::int64_t count, const double* a, std::int64_t 
   }
 }
 
-std::vector<Array> evaluate(const EvalContext& c) {
+std::vector<Array> evaluate_contract(const EvalContext& c) {
   const ContractSpec& spec = spec_of(c.attr("spec"));
   const Array& a = c.operands[0];
   const Array& b = c.operands[1];
   Extents extents =
       extents_of(spec, Shape(a.shape().begin(), a.shape().end()), Shape(b.shape().begin(), b.shape().end()));
-  const Names reduced = reduce_order(spec);
-  Names loops = spec.y;
+  const AxisNames reduced = reduce_order(spec);
+  AxisNames loops = spec.y;
   loops.insert(loops.end(), reduced.begin(), reduced.end());
   const auto position_of = [&](std::string_view name) {
     return static_cast<std::size_t>(std::find(loops.begin(), loops.end(), name) - loops.begin());
@@ -162,7 +162,7 @@ std::vector<Array> evaluate(const EvalContext& c) {
   const bool integer = !is_float(c.result_types[0].dtype);
   const Ints a_strides = strides_of(a.shape());
   const Ints b_strides = strides_of(b.shape());
-  const Names* operand_names[] = {&spec.a, &spec.b};
+  const AxisNames* operand_names[] = {&spec.a, &spec.b};
   const Ints* operand_strides[] = {&a_strides, &b_strides};
 
   struct Solved {  // one equality: the removed index is (sum of factors * loops + base) / divisor, if that is whole and
@@ -289,7 +289,7 @@ std::vector<Array> evaluate(const EvalContext& c) {
 }
 
 // The gradient exchanges the roles of the result and the operand and keeps the equalities: it is a contract again.
-void gradient(GradContext& g) {
+void gradient_contract(GradContext& g) {
   if (!g.dy[0]) return;
   const ContractSpec& spec = spec_of(*g.op.attrs.find("spec"));
   const auto exchanged = [&](bool by_a) {
@@ -309,7 +309,7 @@ void gradient(GradContext& g) {
   if (g.op.operands.size() == 3) g.dx[2] = *g.dy[0];
 }
 
-std::vector<kernel::Stage> lower(const LowerContext& c) {
+std::vector<kernel::Stage> lower_contract(const LowerContext& c) {
   const ContractSpec& spec = spec_of(c.attr("spec"));
   const Extents extents = extents_of(spec, c.operands[0].shape, c.operands[1].shape);
   kernel::Stage stage;
@@ -340,7 +340,7 @@ std::vector<kernel::Stage> lower(const LowerContext& c) {
       reduce.where.push_back({w.whole, std::move(value)});
     }
   }
-  const auto read = [&](std::size_t operand, const Names& names) {
+  const auto read = [&](std::size_t operand, const AxisNames& names) {
     std::vector<kernel::ExprRef> at;
     bool guard = false;
     for (const std::string& name : names) {
@@ -378,10 +378,10 @@ const OpDef kContract = {
          {"c5", "init has the type of y"},
          {"c6", "ranks match, and an index of both operands has one extent"},
          {"c7", "operands have one dtype, not bool; i8 and u8 give i32"}},
-    .infer = infer,
-    .evaluate = evaluate,
-    .gradient = gradient,
-    .lower = lower,
+    .infer = infer_contract,
+    .evaluate = evaluate_contract,
+    .gradient = gradient_contract,
+    .lower = lower_contract,
     .samples =
         {
             "func f(%x: f32[batch,5], %k: f32[5,3]) -> (%y) { %y = contract %x, %k { a[n,k] b[k,o] -> y[n,o] } }",

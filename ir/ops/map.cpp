@@ -17,7 +17,7 @@ std::optional<DType> shared_dtype(const InferContext& c) {
   return std::nullopt;
 }
 
-Expected<std::vector<Type>> infer(const InferContext& c) {
+Expected<std::vector<Type>> infer_map(const InferContext& c) {
   const Row& row = *c.op.row;
   if (row.typing == Typing::convert) return c.fail("c6", "conversions are the op cast");
   if (row.inner) return c.fail("c6", fmt::format("{} serves the bodies of other rows only", row.name));
@@ -108,7 +108,7 @@ std::optional<std::int64_t> on_integers(Basic basic, DType type, std::int64_t a,
   }
 }
 
-std::vector<Array> evaluate(const EvalContext& c) {
+std::vector<Array> evaluate_map(const EvalContext& c) {
   const Row& row = *c.op.row;
   const auto integer_at = [&](std::size_t k, std::int64_t i) {
     if (k >= c.operands.size()) return std::int64_t{0};
@@ -146,7 +146,7 @@ std::vector<Array> evaluate(const EvalContext& c) {
   return {out};
 }
 
-void gradient(GradContext& g) {
+void gradient_map(GradContext& g) {
   if (!g.dy[0]) return;
   const Row& row = *g.op.row;
   for (std::size_t i = 0; i < g.op.operands.size(); ++i) {
@@ -156,7 +156,7 @@ void gradient(GradContext& g) {
   }
 }
 
-std::vector<kernel::Stage> lower(const LowerContext& c) {
+std::vector<kernel::Stage> lower_map(const LowerContext& c) {
   const std::vector<kernel::Index> indices = LowerContext::indices(c.results[0].shape);
   std::vector<kernel::ExprRef> operands;
   for (std::size_t i = 0; i < c.operands.size(); ++i) operands.push_back(c.operand(i, LowerContext::refs(indices)));
@@ -181,10 +181,10 @@ const OpDef kMap = {
                     {"c4", "tensors have equal dtypes (select: the last two)"},
                     {"c5", "the row takes the dtype"},
                     {"c6", "the row is no conversion, which is the op cast, and no part of another row"}},
-    .infer = infer,
-    .evaluate = evaluate,
-    .gradient = gradient,
-    .lower = lower,
+    .infer = infer_map,
+    .evaluate = evaluate_map,
+    .gradient = gradient_map,
+    .lower = lower_map,
     .samples =
         {
             "func f(%x: f32[2,3]) -> (%y) { %y = map.relu %x }",

@@ -20,7 +20,7 @@ Shape without(Shape shape, std::int64_t axis) {
   return shape;
 }
 
-Expected<std::vector<Type>> infer(const InferContext& c) {
+Expected<std::vector<Type>> infer_scan(const InferContext& c) {
   const std::int64_t carries = c.integer("carries");
   const Ints& take_axes = c.ints("take_axes");
   const Ints& stack_axes = c.ints("stack_axes");
@@ -95,7 +95,7 @@ void put(Array& whole, const Array& part, std::int64_t axis, std::int64_t at) {
   });
 }
 
-std::vector<Array> evaluate(const EvalContext& c) {
+std::vector<Array> evaluate_scan(const EvalContext& c) {
   const auto n = static_cast<std::size_t>(std::get<std::int64_t>(c.attr("carries")));
   const Ints& take_axes = std::get<Ints>(c.attr("take_axes"));
   const Ints& take_rev = std::get<Ints>(c.attr("take_rev"));
@@ -145,8 +145,8 @@ const OpDef kScan = {
                     {"c3", "operands, region parameters and yields match carries, takes and stacks in number"},
                     {"c4", "region parameters have the types of the carries and of the slices"},
                     {"c5", "yielded carries keep their type; stack axes are in range"}},
-    .infer = infer,
-    .evaluate = evaluate,
+    .infer = infer_scan,
+    .evaluate = evaluate_scan,
     .gradient = scan_gradient,
     .samples =
         {

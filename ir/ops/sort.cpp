@@ -16,7 +16,7 @@ bool before(double a, double b, bool descending) {
   return descending ? greater : less;
 }
 
-Expected<std::vector<Type>> infer(const InferContext& c) {
+Expected<std::vector<Type>> infer_sort(const InferContext& c) {
   const Type& x = c.operands[0];
   CHECK(check_axis(c, c.integer("axis"), x.shape.size(), "c1"));
   CHECK(
@@ -25,7 +25,7 @@ Expected<std::vector<Type>> infer(const InferContext& c) {
   return std::vector<Type>{x, {DType::i32, x.shape}};
 }
 
-std::vector<Array> evaluate(const EvalContext& c) {
+std::vector<Array> evaluate_sort(const EvalContext& c) {
   const Array& x = c.operands[0];
   const auto axis = static_cast<std::size_t>(std::get<std::int64_t>(c.attr("axis")));
   const bool descending = std::get<bool>(c.attr("descending"));
@@ -50,7 +50,7 @@ std::vector<Array> evaluate(const EvalContext& c) {
   return {values, index};
 }
 
-void gradient(GradContext& g) {
+void gradient_sort(GradContext& g) {
   if (!g.dy[0]) return;
   // The batch axes of scatter lead, so the sorted axis moves behind all others and back.
   const Type x = g.b.type(g.operand(0));
@@ -70,7 +70,7 @@ void gradient(GradContext& g) {
 
 // Rank by counting, then scatter of the positions by rank (W3), then gather of the values: k^2 comparisons for an axis
 // of k, but three formulas that every engine runs as they are, and no function of the runtime.
-std::vector<kernel::Stage> lower(const LowerContext& c) {
+std::vector<kernel::Stage> lower_sort(const LowerContext& c) {
   using kernel::apply;
   const auto axis = static_cast<std::size_t>(std::get<std::int64_t>(c.attr("axis")));
   const bool descending = std::get<bool>(c.attr("descending"));
@@ -136,10 +136,10 @@ const OpDef kSort = {
     .attrs = {{"axis", AttrSpec::Kind::integer, {}, "that is sorted"},
               {"descending", AttrSpec::Kind::flag, false, "largest first"}},
     .constraints = {{"c1", "axis is in [0, rank)"}, {"c2", "x is not bool"}, {"c3", "the axis is not empty"}},
-    .infer = infer,
-    .evaluate = evaluate,
-    .gradient = gradient,
-    .lower = lower,
+    .infer = infer_sort,
+    .evaluate = evaluate_sort,
+    .gradient = gradient_sort,
+    .lower = lower_sort,
     .samples = {"func f(%x: f32[5]) -> (%y, %i) { %y, %i = sort %x {axis=0} }",
                 "func f(%x: f32[batch,6]) -> (%y, %i) { %y, %i = sort %x {axis=1, descending=true} }",
                 "func f(%x: i32[4,2]) -> (%y, %i) { %y, %i = sort %x {axis=0} }"},

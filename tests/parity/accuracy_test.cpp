@@ -1,7 +1,6 @@
 // What a compiled model is worth: real pictures, right answers counted.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -10,16 +9,12 @@
 #include "driver/compiled.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
+#include "tests/parity/recorded.hpp"
 
 namespace tusk {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path shared() {
-  const char* given = std::getenv("TUSK_SHARED");
-  return given != nullptr ? given : TUSK_SHARED_DEFAULT;
-}
 
 // MLPerf Tiny's image classifier: real Keras gets 881 of these 1,000 pictures of CIFAR-10's test set right.
 TEST(Accuracy, Resnet8OnCifar10) {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -18,6 +17,7 @@
 #include "frontend/ops/ops.hpp"
 #include "ir/graph/bind.hpp"
 #include "ir/graph/interpret.hpp"
+#include "tests/parity/recorded.hpp"
 
 namespace tusk {
 namespace {
@@ -25,11 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using Arrays = std::map<std::string, Array>;
-
-fs::path shared() {
-  const char* given = std::getenv("TUSK_SHARED");
-  return given != nullptr ? given : TUSK_SHARED_DEFAULT;
-}
 
 struct Gradients {
   graph::Module module;

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -18,6 +17,7 @@
 #include "ir/graph/verify.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/run_loops.hpp"
+#include "tests/parity/recorded.hpp"
 
 namespace tusk {
 namespace {
@@ -25,17 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using Arrays = std::map<std::string, Array>;
-
-fs::path shared() {
-  const char* given = std::getenv("TUSK_SHARED");
-  return given != nullptr ? given : TUSK_SHARED_DEFAULT;
-}
-
-graph::Type type_of(const Array& array) {
-  graph::Type type{array.dtype(), {}};
-  for (const std::int64_t extent : array.shape()) type.shape.push_back(Dim(extent));
-  return type;
-}
 
 // loss(y_true, y_pred[, sample_weight]) -> the loss and, of a scalar, its gradient by y_pred.
 graph::Module module_of(const Loss& loss, Reduction reduction, const std::vector<Array>& inputs) {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -21,6 +20,7 @@
 #include "ir/graph/verify.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/run_loops.hpp"
+#include "tests/parity/recorded.hpp"
 
 namespace tusk {
 namespace {
@@ -29,13 +29,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using Arrays = std::map<std::string, Array>;
 
-fs::path shared() {
-  const char* given = std::getenv("TUSK_SHARED");
-  return given != nullptr ? given : TUSK_SHARED_DEFAULT;
-}
-
 // Of any batch.
-graph::Type type_of(const Array& array) {
+graph::Type batch_type_of(const Array& array) {
   graph::Type type{array.dtype(), {Dim::symbol("batch")}};
   for (std::size_t i = 1; i < array.shape().size(); ++i) type.shape.push_back(Dim(array.shape()[i]));
   return type;
@@ -45,7 +40,7 @@ graph::Type type_of(const Array& array) {
 graph::Module module_of(const Metric& metric, const std::vector<Array>& inputs, bool weighted) {
   Trace trace("update", Trace::Weights::states);
   std::vector<Tensor> x;
-  for (const Array& input : inputs) x.push_back(trace.parameter(fmt::format("x{}", x.size()), type_of(input)));
+  for (const Array& input : inputs) x.push_back(trace.parameter(fmt::format("x{}", x.size()), batch_type_of(input)));
   const Tensor weight = weighted ? x.back() : Tensor();
   if (weighted) x.pop_back();
   metric.base().update(x[0], x.size() > 1 ? x[1] : Tensor(), weight);

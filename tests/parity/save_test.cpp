@@ -15,16 +15,12 @@
 #include "frontend/files/hdf5.hpp"
 #include "frontend/files/zip.hpp"
 #include "frontend/import/load_model.hpp"
+#include "tests/parity/recorded.hpp"
 
 namespace tusk {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path shared() {
-  const char* given = std::getenv("TUSK_SHARED");
-  return given != nullptr ? given : TUSK_SHARED_DEFAULT;
-}
 
 Hdf5File weights_of(Bytes archive, const std::string& name) {
   const auto zip = value_or_throw(ZipReader::from_bytes(std::make_shared<const Bytes>(std::move(archive)), name));

@@ -1,13 +1,13 @@
 // summary() beside the texts that Keras printed, byte for byte.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/summary.hpp"
+#include "tests/parity/recorded.hpp"
 
 namespace tusk {
 namespace {
@@ -29,8 +29,7 @@ SummaryOptions asked(const std::string& name) {
 }
 
 TEST(Summaries, AreThoseOfKeras) {
-  const char* given = std::getenv("TUSK_SHARED");
-  const fs::path folder = fs::path(given != nullptr ? given : TUSK_SHARED_DEFAULT) / "goldens" / "guide";
+  const fs::path folder = shared() / "goldens" / "guide";
   if (!fs::exists(folder)) GTEST_SKIP() << "left out: " << folder << " is not there";
   int compared = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {

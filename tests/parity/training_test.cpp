@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -23,6 +22,7 @@
 #include "ir/graph/verify.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/run_loops.hpp"
+#include "tests/parity/recorded.hpp"
 
 namespace tusk {
 namespace {
@@ -30,11 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using Arrays = std::map<std::string, Array>;
-
-fs::path shared() {
-  const char* given = std::getenv("TUSK_SHARED");
-  return given != nullptr ? given : TUSK_SHARED_DEFAULT;
-}
 
 Target target_of(const Array& array) {
   Target target{array.dtype(), {}};

@@ -50,6 +50,10 @@ std::string difference(const std::vector<Array>& a, const std::vector<Array>& b)
 /// "f32[2,3] [1,2,...]"
 std::string str(const Array& array);
 
+/// What memory is filled with before a run: all bytes of a NaN, and none of one.
+inline constexpr std::byte kNan{0xff};
+inline constexpr std::byte kOther{0x7b};
+
 /// The seeds of a run: TUSK_SEED is the first, TUSK_COUNT their number; TUSK_FULL=1 takes 10,000 in place of `usual`.
 struct Seeds {
   std::uint64_t first = 1;

@@ -17,7 +17,7 @@ using graph::Type;
 
 namespace {
 
-constexpr std::int64_t kMostElements = 256;
+constexpr std::int64_t kMostGraphElements = 256;
 constexpr std::int64_t kMostAtLargest = 1 << 16;  // elements with the largest symbols, by which the arena is planned
 constexpr std::size_t kMostParams = 7;
 constexpr std::int64_t kExtents[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 17};
@@ -92,7 +92,7 @@ Shape GraphGenerator::shape(std::size_t least_rank, std::size_t most_rank) {
   Shape out;
   while (out.size() < rank) {
     out.push_back(dim());
-    if (size(out) > kMostElements) out.back() = 1;
+    if (size(out) > kMostGraphElements) out.back() = 1;
   }
   return out;
 }
@@ -181,7 +181,7 @@ std::optional<std::vector<Operand>> GraphGenerator::add(std::string_view name, O
     }
     if (product(type.shape).range(module_.ranges()).high > kMostAtLargest) return std::nullopt;
     const std::int64_t elements = size(type.shape);
-    if (elements > kMostElements || (elements == 0 && !rng_.chance(20))) return std::nullopt;
+    if (elements > kMostGraphElements || (elements == 0 && !rng_.chance(20))) return std::nullopt;
   }
   Operands results;
   const std::string hint = op->variant.empty() ? std::string(name) : op->variant;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ir/graph/op.hpp"
@@ -35,6 +36,8 @@ std::vector<std::int64_t> static_shape(const Shape& shape, const Symbols& symbol
 bool is_row_of_maps(const Row& row);
 /// Whether `map.ROW` on the dtype has a meaning in all engines.
 bool row_takes(const Row& row, DType type);
+
+inline graph::Attrs attrs(std::vector<std::pair<std::string, graph::Attr>> list) { return {std::move(list)}; }
 
 /// Makes a graph op by op: proposes one at random and keeps it if the shape rule takes it. (random_graph_ops.cpp has
 /// the proposals.)

@@ -11,12 +11,6 @@ using graph::ContractSpec;
 using graph::Operand;
 using graph::Type;
 
-namespace {
-
-Attrs attrs(std::vector<std::pair<std::string, graph::Attr>> list) { return Attrs{std::move(list)}; }
-
-}  // namespace
-
 // Each axis of a: batch (a, b, y), left (a, y), reduced (a, b), or one of the three of a `where`, whose other two stand
 // in b and y; b has some axes of its own.
 bool GraphGenerator::contract() {

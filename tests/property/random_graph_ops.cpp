@@ -13,8 +13,6 @@ using graph::Type;
 
 namespace {
 
-Attrs attrs(std::vector<std::pair<std::string, graph::Attr>> list) { return Attrs{std::move(list)}; }
-
 bool is_bool(const Type& type) { return type.dtype == DType::boolean; }
 
 // Distinct axes in increasing order.

@@ -13,13 +13,13 @@ namespace tusk::random_tests {
 namespace {
 
 constexpr std::uint64_t kGraphs = 2000;
-constexpr std::uint64_t kShards = 8;
+constexpr std::uint64_t kGraphShards = 8;
 constexpr std::uint64_t kDifferences = 8;  // every eighth graph is compared with differences
 
 class RandomGraphs : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(RandomGraphs, KeepTheLaws) {
-  const Seeds seeds = shard_of(seeds_of_run(kGraphs), GetParam(), kShards);
+  const Seeds seeds = shard_of(seeds_of_run(kGraphs), GetParam(), kGraphShards);
   for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
     note_case("graph", seed);
     const GraphCase graph = generate_graph(seed);
@@ -35,7 +35,7 @@ TEST_P(RandomGraphs, KeepTheLaws) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shards, RandomGraphs, testing::Range<std::uint64_t>(0, kShards));
+INSTANTIATE_TEST_SUITE_P(Shards, RandomGraphs, testing::Range<std::uint64_t>(0, kGraphShards));
 
 // Every op, every row and every dtype is reached, in regions or outside.
 TEST(RandomGraphCoverage, ReachesEveryOpAndRow) {

@@ -19,7 +19,7 @@ using kernel::Kernel;
 using kernel::Reducer;
 using kernel::Stage;
 
-constexpr std::int64_t kMostElements = 200;
+constexpr std::int64_t kMostKernelElements = 200;
 
 ExprRef constant(std::int64_t value) { return kernel::literal(DType::index, kernel::literal_of_int(value)); }
 
@@ -86,7 +86,7 @@ class KernelGenerator {
     Shape out;
     for (std::int64_t rank = rng_.range(most_rank > 2 ? 1 : 0, most_rank); rank > 0; --rank) {
       out.push_back(dim());
-      if (size(out) > kMostElements) out.back() = 1;
+      if (size(out) > kMostKernelElements) out.back() = 1;
     }
     return out;
   }

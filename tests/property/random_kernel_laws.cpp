@@ -28,9 +28,6 @@ using kernel::Kernel;
 using kernel::Schedule;
 using kernel::Stage;
 
-constexpr std::byte kNan{0xff};
-constexpr std::byte kOther{0x7b};
-
 // Whether a small error inside the stage can change more than a small amount.
 bool decides(const Stage& stage) {
   bool out = false;

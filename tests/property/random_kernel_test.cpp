@@ -12,12 +12,12 @@ namespace tusk::random_tests {
 namespace {
 
 constexpr std::uint64_t kKernels = 2000;
-constexpr std::uint64_t kShards = 4;
+constexpr std::uint64_t kKernelShards = 4;
 
 class RandomKernels : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(RandomKernels, KeepTheLaws) {
-  const Seeds seeds = shard_of(seeds_of_run(kKernels), GetParam(), kShards);
+  const Seeds seeds = shard_of(seeds_of_run(kKernels), GetParam(), kKernelShards);
   int found = 0;
   for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count && found < 5; ++seed) {
     note_case("kernel", seed);
@@ -32,7 +32,7 @@ TEST_P(RandomKernels, KeepTheLaws) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shards, RandomKernels, testing::Range<std::uint64_t>(0, kShards));
+INSTANTIATE_TEST_SUITE_P(Shards, RandomKernels, testing::Range<std::uint64_t>(0, kKernelShards));
 
 // Every reducer, the three kinds of `where`, lanes, blocks, and loads with `else` are reached.
 TEST(RandomKernelCoverage, ReachesEveryForm) {

@@ -19,9 +19,6 @@
 namespace tusk::random_tests {
 namespace {
 
-constexpr std::byte kNan{0xff};
-constexpr std::byte kOther{0x7b};
-
 Status verify_kernels(const kernel::Program& program) {
   for (std::size_t i = 0; i < program.kernels.size(); ++i) {
     Status ok = kernel::verify(program.kernels[i], program.range_of());

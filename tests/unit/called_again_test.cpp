@@ -9,11 +9,10 @@
 #include "frontend/layers/layers.hpp"
 #include "tests/unit/wrong_definition.hpp"
 
-namespace tusk {
+namespace tusk::layers {
 namespace {
 
 namespace fs = std::filesystem;
-using namespace layers;
 
 // Two calls of one layer.
 template <class Handle>
@@ -89,4 +88,4 @@ TEST(CalledAgain, NeverCrashes) {
 }
 
 }  // namespace
-}  // namespace tusk
+}  // namespace tusk::layers

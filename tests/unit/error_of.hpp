@@ -1,4 +1,4 @@
-// What a user reads when code throws.
+// What a user reads when code throws, or gives back what went wrong.
 #pragma once
 
 #include <string>
@@ -16,6 +16,11 @@ std::string error_of(Code code) {
     return failure.what();
   }
   return "no error";
+}
+
+template <class T>
+std::string problem_of(const Expected<T>& expected) {
+  return expected ? "no problem" : expected.problem().message;
 }
 
 }  // namespace tusk

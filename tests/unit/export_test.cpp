@@ -26,7 +26,7 @@ class Export : public testing::Test {
   void SetUp() override { clear_session(); }
 };
 
-std::string text_of(const Model& model) {
+std::string graph_text(const Model& model) {
   const Expected<graph::Module> module = to_module(model);
   return module ? graph::print(*module) : module.problem().str();
 }
@@ -44,7 +44,7 @@ TEST_F(Export, EveryGoldenReadsBack) {
     EXPECT_EQ(copy.weights().size(), loaded->model.weights().size()) << entry.path();
     for (std::size_t i = 0; i < copy.weights().size(); ++i)
       copy.weights()[i].assign(loaded->model.weights()[i].value());
-    EXPECT_EQ(text_of(copy), text_of(loaded->model)) << entry.path();
+    EXPECT_EQ(graph_text(copy), graph_text(loaded->model)) << entry.path();
     EXPECT_EQ(copy.input_names(), loaded->model.input_names());
     EXPECT_EQ(copy.output_names(), loaded->model.output_names());
     ++count;
@@ -92,7 +92,7 @@ TEST_F(Export, ClonesHaveLayersOfTheirOwn) {
   const Model model(x, {y, ops::split(y, 2, -1).front()}, {.name = "m"});
   const Model copy = clone_model(model);
   EXPECT_EQ(copy.name(), "m");
-  EXPECT_EQ(text_of(copy), text_of(model));
+  EXPECT_EQ(graph_text(copy), graph_text(model));
   EXPECT_NE(copy.layers()[1].shared(), model.layers()[1].shared());
   EXPECT_EQ(copy.layers()[1].base().nodes().size(), 2U);
 }
@@ -105,7 +105,7 @@ TEST_F(Export, LayersInSeveralModelsStayShared) {
   const Model outer(b, dense(inner(b)), {.name = "outer"});
   const Model copy = clone_model(outer);
   EXPECT_EQ(copy.weights().size(), 2U);
-  EXPECT_EQ(text_of(copy), text_of(outer));
+  EXPECT_EQ(graph_text(copy), graph_text(outer));
 }
 
 struct NamelessImpl : LayerBase {

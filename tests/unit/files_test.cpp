@@ -16,16 +16,12 @@
 #include "frontend/files/zip.hpp"
 #include "hdf5_bytes.hpp"
 #include "ir/base/sha256.hpp"
+#include "tests/unit/error_of.hpp"
 
 namespace tusk {
 namespace {
 
 using testing::HasSubstr;
-
-template <class T>
-std::string problem_of(const Expected<T>& expected) {
-  return expected ? "no problem" : expected.problem().message;
-}
 
 Bytes bytes(std::string_view text) {
   const auto span = bytes_of(text);

@@ -20,7 +20,7 @@ Model one_output(const CompileOptions& options = {.loss = "mse"}) {
   return model;
 }
 
-Model two_outputs() {
+Model fitted_outputs() {
   const Tensor x = Input({3}, {.name = "x"});
   const Model model(x, {layers::Dense(1, {.name = "a"})(x), layers::Dense(2, {.name = "b"})(x)}, {.name = "m"});
   model.compile({.loss = "mse"});
@@ -86,16 +86,16 @@ TEST(FitErrors, Arrays) {
        },
        "m: there are no samples [fit-data]", ""},
       {[&] {
-         two_outputs().fit(x, {{"a", ones({4, 1})}, {"c", y}});
+         fitted_outputs().fit(x, {{"a", ones({4, 1})}, {"c", y}});
        },
        "m: y has an array for an output \"c\", which there is not [fit-data]", "", "the outputs are a, b"},
       {[&] {
-         two_outputs().fit(x, {{"a", ones({4, 1})}});
+         fitted_outputs().fit(x, {{"a", ones({4, 1})}});
        },
        "m: y has no array for the output \"b\" [fit-data]", "", "the dict has a"},
-      {[&] { two_outputs().fit(x, {y}); }, "m: y has 1 arrays for the 2 outputs a, b [fit-data]", ""},
+      {[&] { fitted_outputs().fit(x, {y}); }, "m: y has 1 arrays for the 2 outputs a, b [fit-data]", ""},
       {[&] {
-         two_outputs().fit(x, {y, y}, {.class_weight = {{0, 2.0}}});
+         fitted_outputs().fit(x, {y, y}, {.class_weight = {{0, 2.0}}});
        },
        "m: class_weight is for models with one output [fit-data]", ""},
       {[&] {

@@ -10,6 +10,7 @@
 #include "frontend/files/hdf5.hpp"
 #include "frontend/files/zip.hpp"
 #include "hdf5_bytes.hpp"
+#include "tests/unit/error_of.hpp"
 
 namespace tusk {
 namespace {
@@ -20,11 +21,6 @@ using test::integer_type;
 using test::put;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-template <class T>
-std::string problem_of(const Expected<T>& expected) {
-  return expected ? "no problem" : expected.problem().message;
-}
 
 /// A file with one dataset "x" of three floats, `more` links and `attributes` at its root.
 Bytes file_with(const std::vector<Hdf5Bytes::Message>& more, Hdf5Bytes file = {}) {

@@ -10,6 +10,7 @@
 #include "frontend/files/npy.hpp"
 #include "frontend/files/zip.hpp"
 #include "frontend/import/weights.hpp"
+#include "tests/unit/error_of.hpp"
 #include "weight_files.hpp"
 
 namespace tusk {
@@ -20,11 +21,6 @@ using test::put;
 using testing::HasSubstr;
 
 constexpr const char* kAgain = "again and again";
-
-template <class T>
-std::string problem_of(const Expected<T>& expected) {
-  return expected ? "no problem" : expected.problem().message;
-}
 
 Hdf5File opened(const Hdf5Bytes& file, std::uint64_t root) { return *Hdf5File::from_bytes(file.file(root), "f.h5"); }
 

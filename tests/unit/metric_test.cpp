@@ -41,7 +41,7 @@ const Array kClass = table(DType::i32, 3, [](std::int64_t i) { return static_cas
 const Array kPredictedClass =
     table(DType::i32, 3, [](std::int64_t i) { return static_cast<double>((i * 3 + i / 5) % 5 - (i == 7 ? 1 : 0)); });
 
-struct Case {
+struct MetricCase {
   const char* name;
   Metric metric;
   std::vector<double> plain, weighted;
@@ -82,7 +82,7 @@ Metric wrapper(const char* function, json arguments) {
 
 TEST(Metrics, OfOneBatch) {
   using namespace metrics;
-  const Case cases[] = {
+  const MetricCase cases[] = {
       {"ROC", AUC({.num_thresholds = 10}), {0.3464286}, {0.2881563}},
       {"ROC, minoring", AUC({.num_thresholds = 10, .summation_method = "minoring"}), {0.3142857}, {0.2576312}},
       {"ROC, majoring", AUC({.num_thresholds = 10, .summation_method = "majoring"}), {0.3785715}, {0.3186813}},
@@ -161,7 +161,7 @@ TEST(Metrics, OfOneBatch) {
        {0.4138258},
        {0.431095}},
   };
-  for (const Case& each : cases) {
+  for (const MetricCase& each : cases) {
     SCOPED_TRACE(each.name);
     expect_near(result_of(each.metric, {each.truth, each.predicted}, false), each.plain);
     expect_near(result_of(each.metric, {each.truth, each.predicted, each.weight}, true), each.weighted);

@@ -16,7 +16,7 @@ using ints = std::vector<std::int64_t>;
 
 Tensor x() { return Input({3, 4}); }
 Tensor ids() { return Input({3}, {.dtype = "int32"}); }
-Tensor image() { return Input({5, 5, 2}); }
+Tensor batch_of_images() { return Input({5, 5, 2}); }
 
 TEST(OperationErrors, Reductions) {
   expect({
@@ -184,19 +184,19 @@ TEST(OperationErrors, Updates) {
 TEST(OperationErrors, Images) {
   expect({
       {[] {
-         (void)(ops::call("Resize", {{"images", image()}, {"size", 3}}));
+         (void)(ops::call("Resize", {{"images", batch_of_images()}, {"size", 3}}));
        },
        "size is 3, expected a height and a width [ops-argument]", "resize"},
       {[] {
-         (void)(ops::call("RGBToHSV", {{"images", image()}}));
+         (void)(ops::call("RGBToHSV", {{"images", batch_of_images()}}));
        },
        "images is a tensor of shape (None, 5, 5, 2), expected 3 channels, there are 2 [ops-argument]", "rgb_to_hsv"},
       {[] {
-         (void)(ops::call("PadImages", {{"images", image()}, {"top_padding", 1}}));
+         (void)(ops::call("PadImages", {{"images", batch_of_images()}, {"top_padding", 1}}));
        },
        "two of top_padding, bottom_padding and target_height are to be given [ops-argument]", "pad_images"},
       {[] {
-         (void)(ops::call("DepthToSpace", {{"x", image()}, {"block_size", 2}}));
+         (void)(ops::call("DepthToSpace", {{"x", batch_of_images()}, {"block_size", 2}}));
        },
        "block_size is 2, expected one whose square divides 2 channels [ops-argument]", "depth_to_space"},
   });
@@ -289,15 +289,15 @@ TEST(OperationErrors, Neural) {
        },
        "inputs is a tensor of shape (None, 3), expected a tensor of rank 3, 4 or 5 [ops-argument]", "conv"},
       {[] {
-         (void)(ops::call("MaxPool", {{"inputs", image()}, {"pool_size", 0}}));
+         (void)(ops::call("MaxPool", {{"inputs", batch_of_images()}, {"pool_size", 0}}));
        },
        "pool_size is 0, expected one number of 1 or more, or 2 [ops-argument]", "max_pool"},
       {[] {
-         (void)(ops::call("MaxPool", {{"inputs", image()}, {"pool_size", ints{1, 2, 3}}}));
+         (void)(ops::call("MaxPool", {{"inputs", batch_of_images()}, {"pool_size", ints{1, 2, 3}}}));
        },
        "pool_size is [1, 2, 3], expected one number of 1 or more, or 2 [ops-argument]", "max_pool"},
       {[] {
-         (void)(ops::call("MaxPool", {{"inputs", image()}, {"pool_size", 2}, {"padding", "full"}}));
+         (void)(ops::call("MaxPool", {{"inputs", batch_of_images()}, {"pool_size", 2}, {"padding", "full"}}));
        },
        "`full` is unknown [field-word]", "max_pool", "expected one of `valid`, `same`"},
       {[] {

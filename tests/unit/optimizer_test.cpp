@@ -13,7 +13,7 @@
 namespace tusk {
 namespace {
 
-struct Case {
+struct Steps {
   const char* name;
   Optimizer optimizer;
   std::vector<std::vector<double>> weights;  // after each step
@@ -29,7 +29,7 @@ graph::Module module_of(const Optimizer& optimizer, const Variable& weight) {
   return std::move(trace.module);
 }
 
-void check(const Case& given) {
+void check(const Steps& given) {
   SCOPED_TRACE(given.name);
   Variable weight("w", {DType::f32, {Dim(2)}}, "zeros", true, false, 0);
   Array start(DType::f32, {2});
@@ -56,7 +56,7 @@ void check(const Case& given) {
 
 TEST(Optimizers, StepByStep) {
   using namespace optimizers;
-  const Case cases[] = {
+  const Steps cases[] = {
       {"SGD", SGD({.learning_rate = .1}), {{0.99, 2.02}, {0.97, 2.04}, {0.94, 2.06}}},
       {"momentum", SGD({.learning_rate = .1, .momentum = .9}), {{0.99, 2.02}, {0.961, 2.058}, {0.9049, 2.1122}}},
       {"nesterov",
@@ -108,7 +108,7 @@ TEST(Optimizers, StepByStep) {
        SGD({.learning_rate = .1, .gradient_accumulation_steps = 2}),
        {{1, 2}, {0.985, 2.02}, {0.985, 2.02}}},
   };
-  for (const Case& each : cases) check(each);
+  for (const Steps& each : cases) check(each);
 }
 
 }  // namespace

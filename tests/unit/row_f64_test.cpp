@@ -145,30 +145,30 @@ const Case kCases[] = {
 #undef TUSK_OF_A
 #undef TUSK_OF_AB
 
-constexpr double kSpecial[] = {0.0,
-                               1.0,
-                               0.5,
-                               2.0,
-                               3.0,
-                               100.0,
-                               1e22,
-                               0x1p-1074,
-                               0x1p-1022,
-                               0x1p52,
-                               1 - 0x1p-53,
-                               1 + 0x1p-52,
-                               1e-20,
-                               1e300,
-                               std::numeric_limits<double>::max(),
-                               std::numeric_limits<double>::infinity(),
-                               std::numeric_limits<double>::quiet_NaN()};
+constexpr double kSpecialDoubles[] = {0.0,
+                                      1.0,
+                                      0.5,
+                                      2.0,
+                                      3.0,
+                                      100.0,
+                                      1e22,
+                                      0x1p-1074,
+                                      0x1p-1022,
+                                      0x1p52,
+                                      1 - 0x1p-53,
+                                      1 + 0x1p-52,
+                                      1e-20,
+                                      1e300,
+                                      std::numeric_limits<double>::max(),
+                                      std::numeric_limits<double>::infinity(),
+                                      std::numeric_limits<double>::quiet_NaN()};
 
 // `count` of them: special values in all pairs, then by turns bits at random, the range, powers of 2 about 1 with both
 // signs, and values near 1.
 std::vector<double> samples(const Case& c, std::size_t operand, std::size_t count, std::uint64_t seed) {
   std::vector<double> out;
-  for (const double a : kSpecial) {
-    for (const double b : kSpecial) {
+  for (const double a : kSpecialDoubles) {
+    for (const double b : kSpecialDoubles) {
       for (const int signs : {0, 1, 2, 3}) {
         const double x = operand == 0 ? a : b;
         out.push_back((signs >> operand & 1) != 0 ? -x : x);

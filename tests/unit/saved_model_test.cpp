@@ -14,6 +14,7 @@
 
 #include "frontend/files/zip.hpp"
 #include "frontend/import/saved_model.hpp"
+#include "tests/unit/error_of.hpp"
 #include "weight_files.hpp"
 
 namespace tusk {
@@ -28,14 +29,9 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-template <class T>
-std::string problem_of(const Expected<T>& expected) {
-  return expected ? "no problem" : expected.problem().message;
-}
-
 fs::path temporary(std::string_view name) { return fs::path(testing::TempDir()) / fmt::format("tusk_model_{}", name); }
 
-Bytes bytes(std::string_view text) {
+Bytes file_bytes(std::string_view text) {
   const auto span = bytes_of(text);
   return {span.begin(), span.end()};
 }
@@ -57,11 +53,11 @@ std::string archive_problem(const std::vector<ZipEntry>& members) {
 
 TEST(SavedModel, ReadsArchiveFolderAndPair) {
   const Bytes weights = groups({"layers|dense|vars|0", "vars|"}).file();
-  const Bytes metadata = bytes(R"({"keras_version": "3.15.1", "date_saved": "2026-01-01@00:00:00"})");
+  const Bytes metadata = file_bytes(R"({"keras_version": "3.15.1", "date_saved": "2026-01-01@00:00:00"})");
   const fs::path archive = temporary("good.h5");  // whatever it is called
-  ASSERT_TRUE(write_zip(archive,
-                        {{"model.weights.h5", weights}, {"config.json", bytes(kConfig)}, {"metadata.json", metadata}},
-                        ZipMethod::deflate));
+  ASSERT_TRUE(write_zip(
+      archive, {{"model.weights.h5", weights}, {"config.json", file_bytes(kConfig)}, {"metadata.json", metadata}},
+      ZipMethod::deflate));
   const fs::path folder = temporary("folder");
   fs::create_directories(folder);
   ASSERT_TRUE(write_file(folder / "config.json", bytes_of(kConfig)));
@@ -129,15 +125,15 @@ TEST(SavedModel, SmallArchivesHaveSmallConfigurationsBesideLargeWeights) {
 
 TEST(SavedModel, RefusesBrokenArchives) {
   const Bytes weights = groups({"layers|dense|vars|0", "vars|"}).file();
-  const Bytes config = bytes(kConfig);
+  const Bytes config = file_bytes(kConfig);
   EXPECT_EQ(archive_problem({{"config.json", config}, {"model.weights.h5", weights}}), "no problem");
   EXPECT_THAT(archive_problem({{"model.weights.h5", weights}}), HasSubstr("config.json is missing"));
   EXPECT_THAT(archive_problem({{"config.json", config}}), HasSubstr("model.weights.h5 is missing"));
-  EXPECT_THAT(archive_problem({{"config.json", bytes("{\"a\"")}, {"model.weights.h5", weights}}),
+  EXPECT_THAT(archive_problem({{"config.json", file_bytes("{\"a\"")}, {"model.weights.h5", weights}}),
               AllOf(HasSubstr("config.json"), HasSubstr("line 1, column 5")));
-  EXPECT_THAT(archive_problem({{"config.json", bytes(std::string(20000, '['))}, {"model.weights.h5", weights}}),
+  EXPECT_THAT(archive_problem({{"config.json", file_bytes(std::string(20000, '['))}, {"model.weights.h5", weights}}),
               HasSubstr("nesting too deep"));
-  EXPECT_THAT(archive_problem({{"config.json", bytes("[1]")}, {"model.weights.h5", weights}}),
+  EXPECT_THAT(archive_problem({{"config.json", file_bytes("[1]")}, {"model.weights.h5", weights}}),
               HasSubstr("holds no model"));
   EXPECT_THAT(
       archive_problem({{"config.json", config}, {"model.weights.h5", Bytes(weights.begin(), weights.end() - 9)}}),
@@ -146,8 +142,8 @@ TEST(SavedModel, RefusesBrokenArchives) {
   const Bytes whole = *zip_bytes({{"config.json", config}, {"model.weights.h5", weights}}, ZipMethod::store);
   for (const auto& [content, message] : std::vector<std::pair<Bytes, std::string>>{
            {{}, "not a Keras archive"},
-           {bytes(std::string("\x89HDF\r\n\x1a\n") + std::string(64, '\0')), "not a Keras archive"},
-           {bytes("\x08\x07onnx"), "not a Keras archive"},
+           {file_bytes(std::string("\x89HDF\r\n\x1a\n") + std::string(64, '\0')), "not a Keras archive"},
+           {file_bytes("\x08\x07onnx"), "not a Keras archive"},
            {Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(whole.size() / 2)), "cut short"}}) {
     ASSERT_TRUE(write_file(path, content));
     EXPECT_THAT(problem_of(read_saved_model(path)), AllOf(HasSubstr(message), HasSubstr("broken.keras")));

@@ -25,7 +25,7 @@ using testing::HasSubstr;
 
 using Shape = std::vector<std::int64_t>;
 
-std::vector<double> values_of(const Array& array) {
+std::vector<double> numbers_of(const Array& array) {
   std::vector<double> out;
   for (std::int64_t i = 0; i < array.size(); ++i) out.push_back(array.at(i));
   return out;
@@ -53,13 +53,13 @@ TEST_F(Tables, NumbersAndText) {
   EXPECT_THAT(table.names(), ElementsAre("name", "a, b", "c"));
   EXPECT_EQ(table.rows(), 2);
   EXPECT_THAT(table.text("name"), ElementsAre("x \"1\"\n", "y"));
-  EXPECT_THAT(values_of(table.column("c", DType::i64)), ElementsAre(3, 4));
+  EXPECT_THAT(numbers_of(table.column("c", DType::i64)), ElementsAre(3, 4));
   EXPECT_EQ(table.column("c").shape(), Shape{2});
   const Array both = table.numbers({"c", "a, b"});
   EXPECT_EQ(both.dtype(), DType::f32);
   EXPECT_EQ(both.shape(), (Shape{2, 2}));
-  EXPECT_THAT(values_of(both), ElementsAre(3, 1.5, 4, -0.2F));
-  EXPECT_THAT(values_of(table.numbers_without({"name"}, DType::f64)), ElementsAre(1.5, 3, -0.2, 4));
+  EXPECT_THAT(numbers_of(both), ElementsAre(3, 1.5, 4, -0.2F));
+  EXPECT_THAT(numbers_of(table.numbers_without({"name"}, DType::f64)), ElementsAre(1.5, 3, -0.2, 4));
 
   const Table plain = read_csv(put("t.tsv", "1\t\"a\n2\tb\"c\n"), {.header = false, .separator = '\t', .quote = 0});
   EXPECT_THAT(plain.names(), ElementsAre("0", "1"));

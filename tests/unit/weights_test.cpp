@@ -9,6 +9,7 @@
 
 #include "frontend/files/hdf5.hpp"
 #include "frontend/import/weights.hpp"
+#include "tests/unit/error_of.hpp"
 #include "weight_files.hpp"
 
 namespace tusk {
@@ -21,11 +22,6 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-template <class T>
-std::string problem_of(const Expected<T>& expected) {
-  return expected ? "no problem" : expected.problem().message;
-}
 
 Weights weights_of(const Tree& tree) {
   const auto file = Hdf5File::from_bytes(tree.file(), "w.h5");
