@@ -308,6 +308,8 @@ std::vector<Row> table() {
       body("pow", 2, 2.1, TUSK_OF_AB(std::pow(a, b)),
            {"b * pow(a, b - 1)", "select(a > 0, y * log(select(a > 0, a, 1)), 0)"},
            "a^b; its derivative in b is 0 where a <= 0"),
+      inner(body("philox", 4, 0, nullptr, {}, "random bits of a counter and a key (ir/base/philox.hpp), of u32",
+                 integer)),
   };
 }
 

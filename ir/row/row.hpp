@@ -68,7 +68,8 @@ struct Row {
   Typing typing = Typing::same;
   Domain domain = Domain::floating;
   DType target = DType::f32;  // convert and bitcast
-  /// The value in double arithmetic: the meaning, to which bodies are close. Integer rows are exact for 53 bits.
+  /// The value in double arithmetic: the meaning, to which bodies are close. Integer rows are exact for 53 bits. None
+  /// of bitcasts and philox, which are no functions of numbers.
   double (*reference)(double, double, double) = nullptr;
   /// For each operand a factor of dy in terms of a, b, c (operands) and y (result), as infix text ("y * (1 - y)"); ""
   /// is zero. Empty table entry (no text at all for a differentiable domain) means: not differentiable.
@@ -77,7 +78,7 @@ struct Row {
   /// within 2 (docs/performance.md).
   double ulp = 0;
   std::string_view doc;
-  bool inner = false;  // serves the bodies of other rows only
+  bool inner = false;  // serves the bodies of other rows and ops only
 };
 
 std::span<const Row> rows();

@@ -83,6 +83,7 @@ class GraphGenerator {
   bool propose(int depth);
   bool constant();
   bool iota();
+  bool rng_bits();
   bool map();
   bool cast();
   bool view();

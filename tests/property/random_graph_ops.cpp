@@ -31,7 +31,7 @@ bool GraphGenerator::propose(int depth) {
     case 0:
       return constant();
     case 1:
-      return iota();
+      return rng_.chance(60) ? iota() : rng_bits();
     case 2:
       return cast();
     case 3:
@@ -100,6 +100,11 @@ bool GraphGenerator::iota() {
   const Shape shape = this->shape(1, 3);
   const std::int64_t axis = rng_.below(static_cast<std::int64_t>(shape.size()));
   return add("iota", {}, attrs({{"shape", shape}, {"axis", axis}})).has_value();
+}
+
+bool GraphGenerator::rng_bits() {
+  const Operand key = of_type({DType::u32, {Dim(2)}});
+  return add("rng_bits", {key, of_type({DType::u32, {}})}, attrs({{"shape", shape(0, 3)}})).has_value();
 }
 
 bool GraphGenerator::map() {

@@ -432,7 +432,7 @@ class RowModule {
  public:
   RowModule() {
     for (const DType type : kTypes) {
-      for (const char* operand : {"a", "b", "c"})
+      for (const char* operand : {"a", "b", "c", "d"})
         entry_.buffers.push_back({operand_name(operand, type), type, true, 0, {}});
     }
     entry_.name = "f";
@@ -478,7 +478,7 @@ class RowModule {
       call.name = func.name;
       const loop::ValueRef n = loop::name("n", {DType::index, 1});
       for (std::size_t i = 0; i < operands.size(); ++i) {
-        const char* const letters[] = {"a", "b", "c"};
+        const char* const letters[] = {"a", "b", "c", "d"};
         func.buffers.push_back({letters[i], operands[i], true, 0, {}});
         values.push_back(loop::load(letters[i], {operands[i], lanes}, n));
         call.arguments.push_back(loop::name(operand_name(letters[i], operands[i]), {operands[i], 1}));
@@ -551,7 +551,7 @@ TEST(PrintLoops, EveryRowGivesTheInterpretersBits) {
   std::mt19937 random(3);
   std::vector<Array> buffers;
   for (const DType type : RowModule::kTypes) {
-    for (int i = 0; i < 3; ++i) buffers.push_back(row_operands(type, random));
+    for (int i = 0; i < 4; ++i) buffers.push_back(row_operands(type, random));
   }
   std::vector<loop::BufferArg> arguments;
   std::vector<void*> pointers;

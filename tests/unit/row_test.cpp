@@ -1,6 +1,7 @@
 // The table of scalar rows, and every body against its reference.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -8,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "ir/base/philox.hpp"
 #include "ir/loop/rows.hpp"
 #include "ir/row/row.hpp"
 #include "tests/unit/run_row.hpp"
@@ -74,12 +76,36 @@ TEST(Rows, NamesAreUniqueAndFound) {
     EXPECT_TRUE(names.insert(row.name).second) << row.name;
     EXPECT_EQ(row_named(row.name), &row);
     EXPECT_FALSE(row.doc.empty()) << row.name;
-    EXPECT_TRUE(row.arity >= 1 && row.arity <= 3) << row.name;
-    EXPECT_TRUE(row.reference != nullptr || row.typing == Typing::bitcast) << row.name;
+    EXPECT_TRUE(row.arity >= 1 && row.arity <= (row.name == "philox" ? 4 : 3)) << row.name;
+    EXPECT_TRUE(row.reference != nullptr || row.typing == Typing::bitcast || row.name == "philox") << row.name;
   }
   EXPECT_EQ(row_named("no such row"), nullptr);
   EXPECT_EQ(row_of(Basic::fma).name, "fma");
   EXPECT_EQ(convert_row(DType::bf16).name, "bf16");
+}
+
+// The vectors that its authors publish (Random123, kat_vectors).
+TEST(Philox, KnownAnswers) {
+  using Words = std::array<std::uint32_t, 4>;
+  constexpr std::uint32_t kAll = 0xffffffff;
+  EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}), (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(philox({kAll, kAll, kAll, kAll}, {kAll, kAll}), (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
+            (Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+}
+
+TEST(Philox, TheRowIsTheFirstWord) {
+  std::mt19937 random(5);
+  std::vector<std::vector<std::uint32_t>> x(4);
+  for (std::vector<std::uint32_t>& words : x) {
+    words = {0, 0xffffffff};
+    while (words.size() < 4096) words.push_back(static_cast<std::uint32_t>(random()));
+  }
+  for (const int lanes : {1, 16}) {
+    const std::vector<std::uint32_t> y = run_row<std::uint32_t>(*row_named("philox"), DType::u32, x, lanes);
+    for (std::size_t i = 0; i < y.size(); ++i)
+      ASSERT_EQ(y[i], philox({x[0][i], x[1][i], 0, 0}, {x[2][i], x[3][i]})[0]) << i;
+  }
 }
 
 TEST(Rows, TypesFollowFromOperands) {
