@@ -61,6 +61,7 @@ Json config_of(const Layer& layer, const SharedIds& ids) {
   if (!base.trainable()) out["trainable"] = false;  // some of Keras' layers do not take it
   if (dynamic_cast<const InputLayerImpl*>(&base) == nullptr)
     out["dtype"] = envelope("keras", "DTypePolicy", Json{{"name", base.dtype_policy().name}});
+  if (base.activity_regularizer()) out["activity_regularizer"] = FieldWriter::written(base.activity_regularizer());
   out.update(writer.json);
   return out;
 }

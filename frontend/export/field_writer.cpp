@@ -5,6 +5,56 @@
 #include "frontend/model/error.hpp"
 
 namespace tusk {
+namespace {
+
+nlohmann::ordered_json envelope(const char* module, const char* class_name, nlohmann::ordered_json config) {
+  if (config.is_null()) config = nlohmann::ordered_json::object();
+  return {{"module", module}, {"class_name", class_name}, {"config", std::move(config)}, {"registered_name", nullptr}};
+}
+
+}  // namespace
+
+// Keras keeps some of these numbers in f32.
+nlohmann::ordered_json FieldWriter::written(const Regularizer& value, std::string_view) {
+  constexpr const char* kModule = "keras.regularizers";
+  const auto single = [](double number) { return static_cast<double>(static_cast<float>(number)); };
+  switch (value.kind) {
+    case Regularizer::Kind::none:
+      return {};
+    case Regularizer::Kind::l1:
+      return envelope(kModule, "L1", {{"l1", single(value.l1)}});
+    case Regularizer::Kind::l2:
+      return envelope(kModule, "L2", {{"l2", value.l2}});
+    case Regularizer::Kind::l1l2:
+      return envelope(kModule, "L1L2", {{"l1", value.l1}, {"l2", value.l2}});
+    case Regularizer::Kind::orthogonal:
+      return envelope(kModule, "OrthogonalRegularizer",
+                      {{"factor", single(value.factor)}, {"mode", value.by_rows ? "rows" : "columns"}});
+  }
+  return {};
+}
+
+nlohmann::ordered_json FieldWriter::written(const Constraint& value, std::string_view) {
+  constexpr const char* kModule = "keras.constraints";
+  const std::vector<std::int64_t> axes(value.axes.begin(),
+                                       value.axes.begin() + static_cast<std::ptrdiff_t>(value.axis_count));
+  const Json axis = axes.size() == 1 ? Json(axes.front()) : Json(axes);
+  switch (value.kind) {
+    case Constraint::Kind::none:
+      return {};
+    case Constraint::Kind::max_norm:
+      return envelope(kModule, "MaxNorm", {{"max_value", value.max_value}, {"axis", axis}});
+    case Constraint::Kind::min_max_norm:
+      return envelope(
+          kModule, "MinMaxNorm",
+          {{"min_value", value.min_value}, {"max_value", value.max_value}, {"rate", value.rate}, {"axis", axis}});
+    case Constraint::Kind::non_neg:
+      return envelope(kModule, "NonNeg", {});
+    case Constraint::Kind::unit_norm:
+      return envelope(kModule, "UnitNorm", {{"axis", axis}});
+  }
+  return {};
+}
 
 nlohmann::ordered_json FieldWriter::written(const Axes& value, std::string_view) {
   return value.list().size() == 1 ? Json(value.list().front()) : Json(value.list());

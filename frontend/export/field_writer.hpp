@@ -37,6 +37,8 @@ class FieldWriter {
   template <class T>
   void only(std::string_view, const T&) {}
 
+  static nlohmann::ordered_json written(const Regularizer& value, std::string_view = {});
+
   nlohmann::ordered_json json = nlohmann::ordered_json::object();  // in the order of the fields
 
  private:
@@ -54,6 +56,7 @@ class FieldWriter {
   static Json written(const std::vector<InputDim>& value, std::string_view);
   static Json written(const layers::Numbers& value, std::string_view);
   static Json written(const layers::OutputShape& value, std::string_view);
+  static Json written(const Constraint& value, std::string_view);
   Json written(const Activation& value, std::string_view field) const;
   Json written(const Layer& value, std::string_view) const { return write_layer_(value); }
   template <FixedText... words>

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "frontend/import/penalty_config.hpp"
 #include "frontend/training/confusion_metrics.hpp"
 #include "frontend/training/optimizer_list.hpp"
 #include "ir/text/suggest.hpp"
@@ -31,7 +32,21 @@ const json& without_envelope(const json& found) {
   return is_array ? found["config"]["value"] : found;
 }
 
+bool is_penalty(std::string_view key) { return key.ends_with("_regularizer") || key.ends_with("_constraint"); }
+
 }  // namespace
+
+void FieldReader::read(const json& found, std::string_view field, Regularizer& value) {
+  const std::optional<Regularizer> known = regularizer_of(found);
+  if (!known) unknown_penalties_.emplace_back(field);
+  value = known.value_or(value);
+}
+
+void FieldReader::read(const json& found, std::string_view field, Constraint& value) {
+  const std::optional<Constraint> known = constraint_of(found);
+  if (!known) unknown_penalties_.emplace_back(field);
+  value = known.value_or(value);
+}
 
 void FieldReader::fail(std::string message, std::string note) const {
   Diagnostic problem = error("layer-config", std::move(message));
@@ -82,12 +97,13 @@ void FieldReader::only(std::string_view field, const json& value) {
        value.is_null() ? "save the model without it" : fmt::format("supported is {}", json_text(value)));
 }
 
-void FieldReader::finish() const {
+void FieldReader::finish() {
   static constexpr std::array<std::string_view, 5> kHarmless = {"name", "trainable", "batch_input_shape", "autocast",
                                                                 "batch_shape"};
   static constexpr std::array<std::string_view, 3> kTrainingOnly = {"_initializer", "_regularizer", "_constraint"};
   for (const auto& [key, value] : config_.items()) {
     if (seen_.contains(key) || ignore_rest_ || key == "dtype") continue;
+    if (!value.is_null() && is_penalty(key)) unknown_penalties_.push_back(key);
     const bool harmless =
         std::ranges::find(kHarmless, key) != kHarmless.end() ||
         std::ranges::any_of(kTrainingOnly, [&key = key](std::string_view suffix) { return key.ends_with(suffix); });

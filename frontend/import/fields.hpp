@@ -55,11 +55,13 @@ class FieldReader {
   void only(std::string_view field, const nlohmann::json& value);
 
   /// Refuses what is left.
-  void finish() const;
+  void finish();
   /// The policy that `dtype` names.
   DtypePolicy dtype_policy() const;
 
   const std::string& layer() const { return layer_; }
+  /// Regularizers and constraints that no field took, or that are of no class that there is here.
+  const std::vector<std::string>& unknown_penalties() const { return unknown_penalties_; }
 
  private:
   const nlohmann::json* take(std::string_view field);
@@ -114,6 +116,8 @@ class FieldReader {
     }
     value = layers::Sides<axes>(sides);
   }
+  void read(const nlohmann::json& found, std::string_view field, Regularizer& value);
+  void read(const nlohmann::json& found, std::string_view field, Constraint& value);
   // The file has the values that initializers gave.
   void read(const nlohmann::json&, std::string_view, Initializer&) const {}
   template <FixedText... words>
@@ -149,6 +153,7 @@ class FieldReader {
   int keras_major_;
   MakeLayer make_layer_;
   bool ignore_rest_ = false;
+  std::vector<std::string> unknown_penalties_;
   std::set<std::string, std::less<>> seen_;
 };
 

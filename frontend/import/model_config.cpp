@@ -15,6 +15,7 @@
 #include "frontend/import/layer_config.hpp"
 #include "frontend/import/layer_list.hpp"
 #include "frontend/import/operation_config.hpp"
+#include "frontend/import/penalty_config.hpp"
 
 namespace tusk {
 namespace {
@@ -40,6 +41,19 @@ constexpr int kMaxAround = 8;
 constexpr std::size_t kMaxParts = 12000;
 // All of one name get different ones.
 constexpr std::size_t kMaxEnds = 1024;
+
+/// What no field of the layer took: a regularizer of results, which any layer may have, and what only training refuses.
+void add_penalties(LayerBase& layer, const json& config, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    const std::optional<Regularizer> known =
+        key == "activity_regularizer" ? regularizer_of(config.at(key)) : std::nullopt;
+    if (known) {
+      layer.set_activity_regularizer(*known);
+    } else {
+      layer.add_unknown_penalty(key, python_json(config.at(key)));
+    }
+  }
+}
 
 class Reader {
  public:
@@ -211,10 +225,7 @@ class Reader {
     if (found.known.empty()) throw Error(refusal({{found.why, path}}, {}));
     const Layer made = layer_class(found.known)->make(fields);
     if (keras_major_ < 3) made.base().set_keras2();
-    for (const auto& [key, value] : layer.config->items()) {
-      if (!value.is_null() && (key.ends_with("_regularizer") || key.ends_with("_constraint")))
-        made.base().add_penalty(key, python_json(value));
-    }
+    add_penalties(made.base(), *layer.config, fields.unknown_penalties());
     made.base().set_identity(made.class_name(), layer.name);
     if (keras_major_ >= 3) made.base().set_source_config(python_json(*layer.config));
     return {made, nullptr};

@@ -35,7 +35,10 @@ void PReLUImpl::build(const Shape& in) {
     const bool shared = std::ranges::find(config.shared_axes, axis) != config.shared_axes.end();
     shape.emplace_back(shared ? 1 : weight_dim(in, axis));
   }
-  alpha_ = add_weight("alpha", shape, {.initializer = config.alpha_initializer});
+  alpha_ = add_weight("alpha", shape,
+                      {.initializer = config.alpha_initializer,
+                       .regularizer = config.alpha_regularizer,
+                       .constraint = config.alpha_constraint});
 }
 
 Tensor PReLUImpl::call(Tensor input, const Call&) {

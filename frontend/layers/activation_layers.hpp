@@ -52,12 +52,16 @@ using LeakyReLU = LayerOf<LeakyReLUImpl>;
 struct PReLUImpl : MaskedLayer {
   struct Config {
     Initializer alpha_initializer = "zeros";
+    Regularizer alpha_regularizer = {};
+    Constraint alpha_constraint = {};
     std::vector<std::int64_t> shared_axes = {};
     std::string name = {};
     std::string dtype = {};
   } config;
   static void fields(auto& f, Config& c) {
     f("alpha_initializer", c.alpha_initializer);
+    f("alpha_regularizer", c.alpha_regularizer);
+    f("alpha_constraint", c.alpha_constraint);
     f("shared_axes", c.shared_axes);
   }
   void build(const Shape& in) override;

@@ -169,8 +169,7 @@ Tensor AdditiveAttentionImpl::scores(const Tensor& query, const Tensor& key) con
 
 // "abc,cde->abde" for an input of rank 3 with one bound axis and two axes out.
 EinsumDense ProjectedAttentionBase::project(std::string_view name, const Shape& in, std::size_t bound,
-                                            const std::vector<std::int64_t>& out, const Initializer& kernel,
-                                            const std::optional<Initializer>& bias,
+                                            const std::vector<std::int64_t>& out, const Projections& told,
                                             const tusk::Activation& activation) {
   std::string x;
   std::string weights;
@@ -191,11 +190,16 @@ EinsumDense ProjectedAttentionBase::project(std::string_view name, const Shape& 
   }
   EinsumDense dense(fmt::format("{},{}->{}", x, weights, y), OutputShape(std::move(extents)),
                     {.activation = activation,
-                     .bias_axes = bias ? bias_axes : std::string(),
-                     .kernel_initializer = kernel,
-                     .bias_initializer = bias ? *bias : Initializer("zeros"),
+                     .bias_axes = told.bias_initializer ? bias_axes : std::string(),
+                     .kernel_initializer = told.kernel_initializer,
+                     .bias_initializer = told.bias_initializer.value_or(Initializer("zeros")),
+                     .kernel_regularizer = told.kernel_regularizer,
+                     .bias_regularizer = told.bias_regularizer,
+                     .kernel_constraint = told.kernel_constraint,
+                     .bias_constraint = told.bias_constraint,
                      .name = std::string(name),
                      .dtype = dtype_policy().name});
+  dense->set_activity_regularizer(told.activity_regularizer);
   add_child(dense, {in});
   return dense;
 }
@@ -307,18 +311,18 @@ void MultiHeadAttentionImpl::build_all(const std::vector<Shape>& shapes) {
   }
   if (std::set<std::int64_t>(axes_.begin(), axes_.end()).size() != axes_.size())
     fail("field-value", "attention_axes names an axis twice");
-  const auto bias = config.use_bias ? std::optional(config.bias_initializer) : std::nullopt;
-  const Initializer& kernel = config.kernel_initializer;
-  query_ = project("query", query, 1, {config.num_heads, config.key_dim}, kernel, bias);
-  key_ = project("key", key, 1, {config.num_heads, config.key_dim}, kernel, bias);
-  if (config.use_gate) gate_ = project("gate", query, 1, {config.num_heads, value_dim}, kernel, bias, "sigmoid");
-  value_ = project("value", value, 1, {config.num_heads, value_dim}, kernel, bias);
+  const Projections told = projections(config, config.activity_regularizer);
+  set_activity_regularizer({});  // Keras has it for the layers inside alone
+  query_ = project("query", query, 1, {config.num_heads, config.key_dim}, told);
+  key_ = project("key", key, 1, {config.num_heads, config.key_dim}, told);
+  if (config.use_gate) gate_ = project("gate", query, 1, {config.num_heads, value_dim}, told, "sigmoid");
+  value_ = project("value", value, 1, {config.num_heads, value_dim}, told);
   Shape heads(query.begin(), query.end() - 1);
   heads.emplace_back(config.num_heads);
   heads.emplace_back(value_dim);
   std::vector<std::int64_t> out = config.output_shape;
   if (out.empty()) out = {known_dim(query, -1)};
-  output_ = project("attention_output", heads, 2, out, kernel, bias);
+  output_ = project("attention_output", heads, 2, out, told);
 }
 
 std::vector<Tensor> MultiHeadAttentionImpl::call_all(const std::vector<Tensor>& inputs, const Call& told) {
@@ -352,16 +356,15 @@ void GroupQueryAttentionImpl::build_all(const std::vector<Shape>& shapes) {
                                     config.num_query_heads, config.num_key_value_heads));
   }
   for (const Shape& shape : shapes) check_rank(shape, 3);
-  const auto bias = config.use_bias ? std::optional(config.bias_initializer) : std::nullopt;
-  const Initializer& kernel = config.kernel_initializer;
+  const Projections told = projections(config, activity_regularizer());
   const std::vector<std::int64_t> heads{config.num_query_heads, config.head_dim};
   const std::vector<std::int64_t> shared{config.num_key_value_heads, config.head_dim};
-  query_ = project("query", shapes[0], 1, heads, kernel, bias);
-  key_ = project("key", shapes.back(), 1, shared, kernel, bias);
-  if (config.use_gate) gate_ = project("gate", shapes[0], 1, heads, kernel, bias, "sigmoid");
-  value_ = project("value", shapes[1], 1, shared, kernel, bias);
+  query_ = project("query", shapes[0], 1, heads, told);
+  key_ = project("key", shapes.back(), 1, shared, told);
+  if (config.use_gate) gate_ = project("gate", shapes[0], 1, heads, told, "sigmoid");
+  value_ = project("value", shapes[1], 1, shared, told);
   output_ = project("attention_output", {shapes[0][0], shapes[0][1], heads[0], heads[1]}, 2, {known_dim(shapes[0], -1)},
-                    kernel, bias);
+                    told);
 }
 
 std::vector<Tensor> GroupQueryAttentionImpl::call_all(const std::vector<Tensor>& inputs, const Call& call) {

@@ -96,10 +96,23 @@ struct ProjectedAttentionBase : LayerBase {
   Tensor output_mask(const std::vector<Tensor>& inputs, const Call&) override { return inputs.front().mask(); }
 
  protected:
+  /// What its dense layers are told.
+  struct Projections {
+    Initializer kernel_initializer;
+    std::optional<Initializer> bias_initializer;  // none: no bias
+    Regularizer kernel_regularizer, bias_regularizer, activity_regularizer;
+    Constraint kernel_constraint, bias_constraint;
+  };
+  template <class Config>
+  static Projections projections(const Config& c, Regularizer activity_regularizer) {
+    return {c.kernel_initializer, c.use_bias ? std::optional(c.bias_initializer) : std::nullopt,
+            c.kernel_regularizer, c.bias_regularizer,
+            activity_regularizer, c.kernel_constraint,
+            c.bias_constraint};
+  }
   /// A dense layer inside, from the last `bound` axes of an input of this shape to the axes `out`.
   EinsumDense project(std::string_view name, const Shape& in, std::size_t bound, const std::vector<std::int64_t>& out,
-                      const Initializer& kernel, const std::optional<Initializer>& bias,
-                      const tusk::Activation& activation = {});
+                      const Projections& told, const tusk::Activation& activation = {});
   /// Attends with projected tensors [batch, ..., heads, features]; `axes` are the axes of time.
   std::vector<Tensor> attend(const Tensor& query, const Tensor& key, const Tensor& value,
                              const std::vector<std::int64_t>& axes, double scale, const std::optional<Tensor>& mask,
@@ -124,6 +137,11 @@ struct MultiHeadAttentionImpl : ProjectedAttentionBase {
     std::optional<std::int64_t> sliding_window = {};
     Initializer kernel_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
+    Regularizer kernel_regularizer = {};
+    Regularizer bias_regularizer = {};
+    Regularizer activity_regularizer = {};
+    Constraint kernel_constraint = {};
+    Constraint bias_constraint = {};
     std::optional<std::int64_t> seed = {};
     std::string name = {};
     std::string dtype = {};
@@ -141,6 +159,11 @@ struct MultiHeadAttentionImpl : ProjectedAttentionBase {
     f("sliding_window", c.sliding_window);
     f("kernel_initializer", c.kernel_initializer);
     f("bias_initializer", c.bias_initializer);
+    f("kernel_regularizer", c.kernel_regularizer);
+    f("bias_regularizer", c.bias_regularizer);
+    f("activity_regularizer", c.activity_regularizer);
+    f("kernel_constraint", c.kernel_constraint);
+    f("bias_constraint", c.bias_constraint);
     f("seed", c.seed);
     f.only("softmax_robust_masking", false);  // Keras 2, as the shapes
     for (const char* key : {"query_shape", "key_shape", "value_shape", "flash_attention"}) f.ignored(key);
@@ -168,6 +191,11 @@ struct GroupQueryAttentionImpl : ProjectedAttentionBase {
     std::optional<std::int64_t> sliding_window = {};
     Initializer kernel_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
+    Regularizer kernel_regularizer = {};
+    Regularizer bias_regularizer = {};
+    Regularizer activity_regularizer = {};
+    Constraint kernel_constraint = {};
+    Constraint bias_constraint = {};
     std::optional<std::int64_t> seed = {};
     std::string name = {};
     std::string dtype = {};
@@ -183,6 +211,10 @@ struct GroupQueryAttentionImpl : ProjectedAttentionBase {
     f("sliding_window", c.sliding_window);
     f("kernel_initializer", c.kernel_initializer);
     f("bias_initializer", c.bias_initializer);
+    f("kernel_regularizer", c.kernel_regularizer);
+    f("bias_regularizer", c.bias_regularizer);
+    f("kernel_constraint", c.kernel_constraint);
+    f("bias_constraint", c.bias_constraint);
     f("seed", c.seed);
     f.ignored("flash_attention");
   }

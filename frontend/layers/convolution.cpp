@@ -62,8 +62,14 @@ void ConvImpl<axes>::build(const Shape& in) {
                                     config.groups, channels, config.filters));
   }
   kernel_ = add_weight("kernel", kernel_shape(config.kernel_size, channels / config.groups, config.filters),
-                       {.initializer = config.kernel_initializer});
-  if (config.use_bias) bias_ = add_weight("bias", {config.filters}, {.initializer = config.bias_initializer});
+                       {.initializer = config.kernel_initializer,
+                        .regularizer = config.kernel_regularizer,
+                        .constraint = config.kernel_constraint});
+  if (config.use_bias)
+    bias_ = add_weight("bias", {config.filters},
+                       {.initializer = config.bias_initializer,
+                        .regularizer = config.bias_regularizer,
+                        .constraint = config.bias_constraint});
 }
 
 template <std::size_t axes>
@@ -84,9 +90,14 @@ void DepthwiseConvImpl<axes>::build(const Shape& in) {
   check_field("depth_multiplier", config.depth_multiplier);
   const std::int64_t channels = weight_dim(in, channel_axis(config.data_format));
   kernel_ = add_weight("kernel", kernel_shape(config.kernel_size, channels, config.depth_multiplier),
-                       {.initializer = config.depthwise_initializer});
+                       {.initializer = config.depthwise_initializer,
+                        .regularizer = config.depthwise_regularizer,
+                        .constraint = config.depthwise_constraint});
   if (config.use_bias) {
-    bias_ = add_weight("bias", {channels * config.depth_multiplier}, {.initializer = config.bias_initializer});
+    bias_ = add_weight("bias", {channels * config.depth_multiplier},
+                       {.initializer = config.bias_initializer,
+                        .regularizer = config.bias_regularizer,
+                        .constraint = config.bias_constraint});
   }
 }
 
@@ -108,11 +119,19 @@ void SeparableConvImpl<axes>::build(const Shape& in) {
   check_field("depth_multiplier", config.depth_multiplier);
   const std::int64_t channels = weight_dim(in, channel_axis(config.data_format));
   depthwise_ = add_weight("depthwise_kernel", kernel_shape(config.kernel_size, channels, config.depth_multiplier),
-                          {.initializer = config.depthwise_initializer});
+                          {.initializer = config.depthwise_initializer,
+                           .regularizer = config.depthwise_regularizer,
+                           .constraint = config.depthwise_constraint});
   pointwise_ =
       add_weight("pointwise_kernel", kernel_shape(PerAxis<axes>(1), channels * config.depth_multiplier, config.filters),
-                 {.initializer = config.pointwise_initializer});
-  if (config.use_bias) bias_ = add_weight("bias", {config.filters}, {.initializer = config.bias_initializer});
+                 {.initializer = config.pointwise_initializer,
+                  .regularizer = config.pointwise_regularizer,
+                  .constraint = config.pointwise_constraint});
+  if (config.use_bias)
+    bias_ = add_weight("bias", {config.filters},
+                       {.initializer = config.bias_initializer,
+                        .regularizer = config.bias_regularizer,
+                        .constraint = config.bias_constraint});
 }
 
 template <std::size_t axes>
@@ -140,8 +159,14 @@ void ConvTransposeImpl<axes>::build(const Shape& in) {
   }
   const std::int64_t channels = weight_dim(in, channel_axis(config.data_format));
   kernel_ = add_weight("kernel", kernel_shape(config.kernel_size, config.filters, channels),
-                       {.initializer = config.kernel_initializer});
-  if (config.use_bias) bias_ = add_weight("bias", {config.filters}, {.initializer = config.bias_initializer});
+                       {.initializer = config.kernel_initializer,
+                        .regularizer = config.kernel_regularizer,
+                        .constraint = config.kernel_constraint});
+  if (config.use_bias)
+    bias_ = add_weight("bias", {config.filters},
+                       {.initializer = config.bias_initializer,
+                        .regularizer = config.bias_regularizer,
+                        .constraint = config.bias_constraint});
 }
 
 template <std::size_t axes>

@@ -34,6 +34,11 @@ struct ConvImpl : LayerBase {
     bool use_bias = true;
     Initializer kernel_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
+    Regularizer kernel_regularizer = {};
+    Regularizer bias_regularizer = {};
+    Regularizer activity_regularizer = {};
+    Constraint kernel_constraint = {};
+    Constraint bias_constraint = {};
     std::string name = {};
     std::string dtype = {};
   } config;
@@ -50,6 +55,10 @@ struct ConvImpl : LayerBase {
     f("use_bias", c.use_bias);
     f("kernel_initializer", c.kernel_initializer);
     f("bias_initializer", c.bias_initializer);
+    f("kernel_regularizer", c.kernel_regularizer);
+    f("bias_regularizer", c.bias_regularizer);
+    f("kernel_constraint", c.kernel_constraint);
+    f("bias_constraint", c.bias_constraint);
     f.only("lora_rank", nullptr);
     f.only("quantization_config", nullptr);
     f.ignored("lora_alpha");
@@ -79,6 +88,11 @@ struct DepthwiseConvImpl : LayerBase {
     bool use_bias = true;
     Initializer depthwise_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
+    Regularizer depthwise_regularizer = {};
+    Regularizer bias_regularizer = {};
+    Regularizer activity_regularizer = {};
+    Constraint depthwise_constraint = {};
+    Constraint bias_constraint = {};
     std::string name = {};
     std::string dtype = {};
   } config;
@@ -94,9 +108,14 @@ struct DepthwiseConvImpl : LayerBase {
     f("use_bias", c.use_bias);
     f("depthwise_initializer", c.depthwise_initializer);
     f("bias_initializer", c.bias_initializer);
+    f("depthwise_regularizer", c.depthwise_regularizer);
+    f("bias_regularizer", c.bias_regularizer);
+    f("activity_regularizer", c.activity_regularizer);
+    f("depthwise_constraint", c.depthwise_constraint);
+    f("bias_constraint", c.bias_constraint);
     f.only("groups", 1);  // Keras 2 writes keys of Conv2D here as well
     f.ignored("filters");
-    f.ignored("kernel_initializer");
+    for (const char* key : {"kernel_initializer", "kernel_regularizer", "kernel_constraint"}) f.ignored(key);
   }
   void build(const Shape& in) override;
   Tensor call(Tensor x, const Call& call) override;
@@ -124,6 +143,13 @@ struct SeparableConvImpl : LayerBase {
     Initializer depthwise_initializer = "glorot_uniform";
     Initializer pointwise_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
+    Regularizer depthwise_regularizer = {};
+    Regularizer pointwise_regularizer = {};
+    Regularizer bias_regularizer = {};
+    Regularizer activity_regularizer = {};
+    Constraint depthwise_constraint = {};
+    Constraint pointwise_constraint = {};
+    Constraint bias_constraint = {};
     std::string name = {};
     std::string dtype = {};
   } config;
@@ -141,8 +167,15 @@ struct SeparableConvImpl : LayerBase {
     f("depthwise_initializer", c.depthwise_initializer);
     f("pointwise_initializer", c.pointwise_initializer);
     f("bias_initializer", c.bias_initializer);
+    f("depthwise_regularizer", c.depthwise_regularizer);
+    f("pointwise_regularizer", c.pointwise_regularizer);
+    f("bias_regularizer", c.bias_regularizer);
+    f("activity_regularizer", c.activity_regularizer);
+    f("depthwise_constraint", c.depthwise_constraint);
+    f("pointwise_constraint", c.pointwise_constraint);
+    f("bias_constraint", c.bias_constraint);
     f.only("groups", 1);  // Keras 2 writes keys of Conv2D here as well
-    f.ignored("kernel_initializer");
+    for (const char* key : {"kernel_initializer", "kernel_regularizer", "kernel_constraint"}) f.ignored(key);
   }
   void build(const Shape& in) override;
   Tensor call(Tensor x, const Call& call) override;
@@ -170,6 +203,11 @@ struct ConvTransposeImpl : LayerBase {
     bool use_bias = true;
     Initializer kernel_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
+    Regularizer kernel_regularizer = {};
+    Regularizer bias_regularizer = {};
+    Regularizer activity_regularizer = {};
+    Constraint kernel_constraint = {};
+    Constraint bias_constraint = {};
     std::string name = {};
     std::string dtype = {};
   } config;
@@ -186,6 +224,10 @@ struct ConvTransposeImpl : LayerBase {
     f("use_bias", c.use_bias);
     f("kernel_initializer", c.kernel_initializer);
     f("bias_initializer", c.bias_initializer);
+    f("kernel_regularizer", c.kernel_regularizer);
+    f("bias_regularizer", c.bias_regularizer);
+    f("kernel_constraint", c.kernel_constraint);
+    f("bias_constraint", c.bias_constraint);
     f.only("groups", 1);  // Keras 2 writes it
   }
   void build(const Shape& in) override;

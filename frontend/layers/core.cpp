@@ -12,8 +12,15 @@ namespace tusk::layers {
 void DenseImpl::build(const Shape& in) {
   check_field("units", config.units);
   check_min_rank(in, 2);
-  kernel_ = add_weight("kernel", {weight_dim(in, -1), config.units}, {.initializer = config.kernel_initializer});
-  if (config.use_bias) bias_ = add_weight("bias", {config.units}, {.initializer = config.bias_initializer});
+  kernel_ = add_weight("kernel", {weight_dim(in, -1), config.units},
+                       {.initializer = config.kernel_initializer,
+                        .regularizer = config.kernel_regularizer,
+                        .constraint = config.kernel_constraint});
+  if (config.use_bias)
+    bias_ = add_weight("bias", {config.units},
+                       {.initializer = config.bias_initializer,
+                        .regularizer = config.bias_regularizer,
+                        .constraint = config.bias_constraint});
 }
 
 Tensor DenseImpl::call(Tensor input, const Call&) {
@@ -105,7 +112,10 @@ void EinsumDenseImpl::build(const Shape& in) {
   for (std::size_t i = 0; i < in.size(); ++i) {
     if (std::ranges::find(spec_.b, spec_.a[i]) != spec_.b.end()) weight_dim(in, static_cast<std::int64_t>(i));
   }
-  kernel_ = add_weight("kernel", kernel, {.initializer = config.kernel_initializer});
+  kernel_ = add_weight("kernel", kernel,
+                       {.initializer = config.kernel_initializer,
+                        .regularizer = config.kernel_regularizer,
+                        .constraint = config.kernel_constraint});
   if (config.bias_axes.empty()) return;
   Shape bias;
   for (std::size_t i = 0; i < spec_.y.size(); ++i) {
@@ -120,7 +130,10 @@ void EinsumDenseImpl::build(const Shape& in) {
     bias_dims_.push_back(static_cast<std::int64_t>(i));
   }
   if (bias.empty()) refuse("bias_axes names no axis of the output");
-  bias_ = add_weight("bias", bias, {.initializer = config.bias_initializer});
+  bias_ = add_weight("bias", bias,
+                     {.initializer = config.bias_initializer,
+                      .regularizer = config.bias_regularizer,
+                      .constraint = config.bias_constraint});
 }
 
 Tensor EinsumDenseImpl::call(Tensor input, const Call&) {
@@ -143,8 +156,10 @@ std::vector<Shape> EinsumDenseImpl::written_shapes(const std::vector<Shape>& inp
 void EmbeddingImpl::build(const Shape&) {
   check_field("input_dim", config.input_dim);
   check_field("output_dim", config.output_dim);
-  embeddings_ =
-      add_weight("embeddings", {config.input_dim, config.output_dim}, {.initializer = config.embeddings_initializer});
+  embeddings_ = add_weight("embeddings", {config.input_dim, config.output_dim},
+                           {.initializer = config.embeddings_initializer,
+                            .regularizer = config.embeddings_regularizer,
+                            .constraint = config.embeddings_constraint});
 }
 
 namespace {
@@ -169,7 +184,10 @@ void ReversibleEmbeddingImpl::build(const Shape&) {
   check_field("input_dim", config.input_dim);
   check_field("output_dim", config.output_dim);
   embeddings_ = add_weight("embeddings", {config.input_dim, config.output_dim},
-                           {.initializer = config.embeddings_initializer, .autocast = false});
+                           {.initializer = config.embeddings_initializer,
+                            .autocast = false,
+                            .regularizer = config.embeddings_regularizer,
+                            .constraint = config.embeddings_constraint});
   if (!config.tie_weights) {
     reverse_embeddings_ = add_weight("reverse_embeddings", {config.output_dim, config.input_dim},
                                      {.initializer = config.embeddings_initializer, .autocast = false});

@@ -21,6 +21,11 @@ struct DenseImpl : MaskedLayer {
     bool use_bias = true;
     Initializer kernel_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
+    Regularizer kernel_regularizer = {};
+    Regularizer bias_regularizer = {};
+    Regularizer activity_regularizer = {};
+    Constraint kernel_constraint = {};
+    Constraint bias_constraint = {};
     std::string name = {};
     std::string dtype = {};
   } config;
@@ -31,6 +36,10 @@ struct DenseImpl : MaskedLayer {
     f("use_bias", c.use_bias);
     f("kernel_initializer", c.kernel_initializer);
     f("bias_initializer", c.bias_initializer);
+    f("kernel_regularizer", c.kernel_regularizer);
+    f("bias_regularizer", c.bias_regularizer);
+    f("kernel_constraint", c.kernel_constraint);
+    f("bias_constraint", c.bias_constraint);
     f.only("lora_rank", nullptr);
     f.only("quantization_config", nullptr);
     f.ignored("lora_alpha");
@@ -61,6 +70,10 @@ struct EinsumDenseImpl : LayerBase {
     std::string bias_axes = {};
     Initializer kernel_initializer = "glorot_uniform";
     Initializer bias_initializer = "zeros";
+    Regularizer kernel_regularizer = {};
+    Regularizer bias_regularizer = {};
+    Constraint kernel_constraint = {};
+    Constraint bias_constraint = {};
     std::string name = {};
     std::string dtype = {};
   } config;
@@ -72,6 +85,10 @@ struct EinsumDenseImpl : LayerBase {
     f.nullable("bias_axes", c.bias_axes);
     f("kernel_initializer", c.kernel_initializer);
     f("bias_initializer", c.bias_initializer);
+    f("kernel_regularizer", c.kernel_regularizer);
+    f("bias_regularizer", c.bias_regularizer);
+    f("kernel_constraint", c.kernel_constraint);
+    f("bias_constraint", c.bias_constraint);
     f.only("lora_rank", nullptr);
     f.only("quantization_config", nullptr);
     f.ignored("lora_alpha");
@@ -94,6 +111,8 @@ struct EmbeddingImpl : LayerBase {
     std::int64_t input_dim = 0;
     std::int64_t output_dim = 0;
     Initializer embeddings_initializer = "random_uniform";
+    Regularizer embeddings_regularizer = {};
+    Constraint embeddings_constraint = {};
     bool mask_zero = false;
     std::string name = {};
     std::string dtype = {};
@@ -103,6 +122,8 @@ struct EmbeddingImpl : LayerBase {
     f("input_dim", c.input_dim);
     f("output_dim", c.output_dim);
     f("embeddings_initializer", c.embeddings_initializer);
+    f("embeddings_regularizer", c.embeddings_regularizer);
+    f("embeddings_constraint", c.embeddings_constraint);
     f("mask_zero", c.mask_zero);
     f.only("lora_rank", nullptr);
     f.only("quantization_config", nullptr);
@@ -129,6 +150,8 @@ struct ReversibleEmbeddingImpl : LayerBase {
     std::int64_t output_dim = 0;
     bool tie_weights = true;
     Initializer embeddings_initializer = "random_uniform";
+    Regularizer embeddings_regularizer = {};
+    Constraint embeddings_constraint = {};
     bool mask_zero = false;
     std::string reverse_dtype = {};  // of the way back; "": the compute dtype
     std::optional<double> logit_soft_cap = {};
@@ -141,6 +164,8 @@ struct ReversibleEmbeddingImpl : LayerBase {
     f("output_dim", c.output_dim);
     f("tie_weights", c.tie_weights);
     f("embeddings_initializer", c.embeddings_initializer);
+    f("embeddings_regularizer", c.embeddings_regularizer);
+    f("embeddings_constraint", c.embeddings_constraint);
     f("mask_zero", c.mask_zero);
     f("logit_soft_cap", c.logit_soft_cap);
     f.nullable("reverse_dtype", c.reverse_dtype);

@@ -23,9 +23,17 @@ void BatchNormalizationImpl::build(const Shape& in) {
   check_rank(in, in.size());
   const std::int64_t channels = weight_dim(in, axes_behind_batch(in, {config.axis}).front());
   if (config.scale)
-    gamma_ = add_weight("gamma", {channels}, {.initializer = config.gamma_initializer, .autocast = false});
+    gamma_ = add_weight("gamma", {channels},
+                        {.initializer = config.gamma_initializer,
+                         .autocast = false,
+                         .regularizer = config.gamma_regularizer,
+                         .constraint = config.gamma_constraint});
   if (config.center)
-    beta_ = add_weight("beta", {channels}, {.initializer = config.beta_initializer, .autocast = false});
+    beta_ = add_weight("beta", {channels},
+                       {.initializer = config.beta_initializer,
+                        .autocast = false,
+                        .regularizer = config.beta_regularizer,
+                        .constraint = config.beta_constraint});
   moving_mean_ = add_weight("moving_mean", {channels},
                             {.initializer = config.moving_mean_initializer, .trainable = false, .autocast = false});
   moving_variance_ =
@@ -81,9 +89,17 @@ Tensor BatchNormalizationImpl::call(Tensor input, const Call& how) {
 void LayerNormalizationImpl::build(const Shape& in) {
   const Shape shape = weight_shape(in, config.axis.list());
   if (config.scale || config.rms_scaling)
-    gamma_ = add_weight("gamma", shape, {.initializer = config.gamma_initializer, .autocast = false});
+    gamma_ = add_weight("gamma", shape,
+                        {.initializer = config.gamma_initializer,
+                         .autocast = false,
+                         .regularizer = config.gamma_regularizer,
+                         .constraint = config.gamma_constraint});
   if (config.center && !config.rms_scaling)
-    beta_ = add_weight("beta", shape, {.initializer = config.beta_initializer, .autocast = false});
+    beta_ = add_weight("beta", shape,
+                       {.initializer = config.beta_initializer,
+                        .autocast = false,
+                        .regularizer = config.beta_regularizer,
+                        .constraint = config.beta_constraint});
 }
 
 Tensor LayerNormalizationImpl::call(Tensor input, const Call&) {
@@ -107,9 +123,17 @@ void GroupNormalizationImpl::build(const Shape& in) {
     fail("field-value", fmt::format("groups is {}, which must divide the {} input channels", config.groups, channels));
   }
   if (config.scale)
-    gamma_ = add_weight("gamma", {channels}, {.initializer = config.gamma_initializer, .autocast = false});
+    gamma_ = add_weight("gamma", {channels},
+                        {.initializer = config.gamma_initializer,
+                         .autocast = false,
+                         .regularizer = config.gamma_regularizer,
+                         .constraint = config.gamma_constraint});
   if (config.center)
-    beta_ = add_weight("beta", {channels}, {.initializer = config.beta_initializer, .autocast = false});
+    beta_ = add_weight("beta", {channels},
+                       {.initializer = config.beta_initializer,
+                        .autocast = false,
+                        .regularizer = config.beta_regularizer,
+                        .constraint = config.beta_constraint});
 }
 
 Tensor GroupNormalizationImpl::call(Tensor input, const Call&) {

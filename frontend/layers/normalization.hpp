@@ -26,6 +26,10 @@ struct BatchNormalizationImpl : MaskedLayer {
     Initializer gamma_initializer = "ones";
     Initializer moving_mean_initializer = "zeros";
     Initializer moving_variance_initializer = "ones";
+    Regularizer beta_regularizer = {};
+    Regularizer gamma_regularizer = {};
+    Constraint beta_constraint = {};
+    Constraint gamma_constraint = {};
     std::string name = {};
     std::string dtype = {};
   } config;
@@ -39,6 +43,10 @@ struct BatchNormalizationImpl : MaskedLayer {
     f("gamma_initializer", c.gamma_initializer);
     f("moving_mean_initializer", c.moving_mean_initializer);
     f("moving_variance_initializer", c.moving_variance_initializer);
+    f("beta_regularizer", c.beta_regularizer);
+    f("gamma_regularizer", c.gamma_regularizer);
+    f("beta_constraint", c.beta_constraint);
+    f("gamma_constraint", c.gamma_constraint);
     f("renorm", c.renorm);
     f.only("virtual_batch_size", nullptr);
     f.only("adjustment", nullptr);
@@ -69,6 +77,10 @@ struct LayerNormalizationImpl : MaskedLayer {
     bool rms_scaling = false;  // x / sqrt(variance + epsilon) * gamma
     Initializer beta_initializer = "zeros";
     Initializer gamma_initializer = "ones";
+    Regularizer beta_regularizer = {};
+    Regularizer gamma_regularizer = {};
+    Constraint beta_constraint = {};
+    Constraint gamma_constraint = {};
     std::string name = {};
     std::string dtype = {};
   } config;
@@ -79,6 +91,10 @@ struct LayerNormalizationImpl : MaskedLayer {
     f("scale", c.scale);
     f("beta_initializer", c.beta_initializer);
     f("gamma_initializer", c.gamma_initializer);
+    f("beta_regularizer", c.beta_regularizer);
+    f("gamma_regularizer", c.gamma_regularizer);
+    f("beta_constraint", c.beta_constraint);
+    f("gamma_constraint", c.gamma_constraint);
     f("rms_scaling", c.rms_scaling);
   }
   bool autocasts() const override { return false; }
@@ -101,6 +117,10 @@ struct GroupNormalizationImpl : MaskedLayer {
     bool scale = true;
     Initializer beta_initializer = "zeros";
     Initializer gamma_initializer = "ones";
+    Regularizer beta_regularizer = {};
+    Regularizer gamma_regularizer = {};
+    Constraint beta_constraint = {};
+    Constraint gamma_constraint = {};
     std::string name = {};
     std::string dtype = {};
   } config;
@@ -114,6 +134,10 @@ struct GroupNormalizationImpl : MaskedLayer {
     f("scale", c.scale);
     f("beta_initializer", c.beta_initializer);
     f("gamma_initializer", c.gamma_initializer);
+    f("beta_regularizer", c.beta_regularizer);
+    f("gamma_regularizer", c.gamma_regularizer);
+    f("beta_constraint", c.beta_constraint);
+    f("gamma_constraint", c.gamma_constraint);
   }
   bool autocasts() const override { return false; }
   void build(const Shape& in) override;

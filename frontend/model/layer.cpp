@@ -138,6 +138,7 @@ Variable LayerBase::add_weight(std::string name, const Shape& shape, WeightOptio
   const std::uint64_t seed = seed_of(name_, name);
   weights_.emplace_back(std::move(name), graph::Type{options.dtype.value_or(policy_.variable), shape},
                         options.initializer, options.trainable, options.autocast, seed);
+  weights_.back().set_rules(options.regularizer, options.constraint);
   return weights_.back();
 }
 

@@ -28,6 +28,8 @@ struct WeightOptions {
   bool trainable = true;
   bool autocast = true;             // read in the layer's compute dtype
   std::optional<DType> dtype = {};  // otherwise the policy's
+  Regularizer regularizer = {};
+  Constraint constraint = {};
 };
 
 /// What a layer that has been built takes as its first input: its weights fit nothing else. (Keras' InputSpec.)
@@ -117,9 +119,15 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   /// Layers inside, which are no nodes of a model.
   const std::vector<Layer>& children() const { return children_; }
 
-  /// Regularizers and constraints of the file that it was read from: key ("kernel_regularizer") and JSON text.
-  const std::vector<std::pair<std::string, std::string>>& penalties() const { return penalties_; }
-  void add_penalty(std::string key, std::string config) { penalties_.emplace_back(std::move(key), std::move(config)); }
+  /// What training adds to the loss for each of its results.
+  const Regularizer& activity_regularizer() const { return activity_regularizer_; }
+  void set_activity_regularizer(Regularizer regularizer) { activity_regularizer_ = regularizer; }
+  /// Regularizers and constraints of the file that it was read from which mean nothing here: what a training refuses.
+  /// Key ("kernel_regularizer") and JSON text.
+  const std::vector<std::pair<std::string, std::string>>& unknown_penalties() const { return unknown_penalties_; }
+  void add_unknown_penalty(std::string key, std::string config) {
+    unknown_penalties_.emplace_back(std::move(key), std::move(config));
+  }
 
   /// Whether it comes from a file of Keras 2, whose layers pass and join masks in other ways.
   bool is_keras2() const { return is_keras2_; }
@@ -155,7 +163,8 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   std::string name_;
   bool built_ = false;
   bool is_keras2_ = false;
-  std::vector<std::pair<std::string, std::string>> penalties_;
+  Regularizer activity_regularizer_;
+  std::vector<std::pair<std::string, std::string>> unknown_penalties_;
   InputSpec input_spec_;
   bool trainable_ = true;
   DtypePolicy policy_ = tusk::dtype_policy();
@@ -304,6 +313,8 @@ class LayerOf : public Layer {
     auto layer = std::make_shared<Impl>();
     std::string name;
     if constexpr (requires { config.name; }) name = config.name;
+    if constexpr (requires { config.activity_regularizer; })
+      layer->set_activity_regularizer(config.activity_regularizer);
     if constexpr (requires { config.activation.name(); }) layer->set_activation_name(config.activation.name());
     if constexpr (requires { config.dtype.empty(); }) {
       if (!config.dtype.empty()) layer->set_dtype_policy(DtypePolicy::named(config.dtype));

@@ -17,7 +17,7 @@ Variable::Variable(std::string name, graph::Type type, Initializer initializer, 
   std::vector<std::int64_t> shape;
   for (const Dim& extent : type.shape) shape.push_back(extent.constant());
   state_ = std::make_shared<State>(
-      State{std::move(name), std::move(shape), std::move(type), initializer, trainable, autocast, seed, {}});
+      State{std::move(name), std::move(shape), std::move(type), initializer, trainable, autocast, seed});
 }
 
 const Array& Variable::value() const {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "frontend/model/initializer.hpp"
+#include "frontend/model/penalty.hpp"
 #include "ir/base/array.hpp"
 #include "ir/base/dim.hpp"
 #include "ir/graph/graph.hpp"
@@ -40,6 +41,13 @@ class Variable {
   bool trainable() const { return state_->trainable; }
   /// Whether a layer reads it in its compute dtype.
   bool autocast() const { return state_->autocast; }
+  /// What training adds to the loss for it, and what it meets after each step.
+  const Regularizer& regularizer() const { return state_->regularizer; }
+  const Constraint& constraint() const { return state_->constraint; }
+  void set_rules(Regularizer regularizer, Constraint constraint) {
+    state_->regularizer = regularizer;
+    state_->constraint = constraint;
+  }
   /// The array that was assigned, or the initial value, computed when it is first asked for.
   const Array& value() const;
   /// Refuses another shape. Other dtypes are converted.
@@ -64,7 +72,9 @@ class Variable {
     bool trainable;
     bool autocast;
     std::uint64_t seed;
-    std::optional<Array> value;
+    std::optional<Array> value = {};
+    Regularizer regularizer = {};
+    Constraint constraint = {};
     std::string path = {};
     std::shared_ptr<graph::Callable> compiled = {};  // where the value lies, if anywhere
     std::string compiled_path = {};

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "frontend/ops/ops.hpp"
@@ -213,6 +212,7 @@ Targets Tracer::parameters(const Dim& batch) {
 
 // The outputs, and the loss: the sum of the losses of all outputs, each with its weight, and of all penalties.
 Tracer::Forward Tracer::forward(const Inputs& inputs, bool training) {
+  check_penalties(model_);
   Forward out;
   std::vector<Tensor> penalties;
   trace_->observer = [&](const LayerBase& layer, const std::vector<Tensor>& results) {
@@ -222,9 +222,8 @@ Tracer::Forward Tracer::forward(const Inputs& inputs, bool training) {
   trace_->observer = {};
   out.targets = parameters(inputs.front().shape().front());
   add_losses(out);
-  for (const WeightRule& rule : weight_rules(model_, "_regularizer")) {
-    if (std::ranges::find(trainable_, rule.variable) != trainable_.end())
-      penalties.push_back(regularized(nlohmann::json::parse(*rule.config), rule.variable));
+  for (const Variable& variable : trainable_) {
+    if (variable.regularizer()) penalties.push_back(penalty_of(variable.regularizer(), variable));
   }
   for (const Tensor& penalty : penalties) out.loss = out.loss + penalty;
   return out;
@@ -271,9 +270,8 @@ std::vector<Tensor> Tracer::weight_gradients(const Forward& forward) {
 
 void Tracer::apply_gradients(const std::vector<Tensor>& gradients) {
   plan_.optimizer.base().apply(gradients);
-  for (const WeightRule& rule : weight_rules(model_, "_constraint")) {
-    if (std::ranges::find(trainable_, rule.variable) != trainable_.end())
-      trace_->assign(rule.variable, constrained(nlohmann::json::parse(*rule.config), Trace::value(rule.variable)));
+  for (const Variable& variable : trainable_) {
+    if (variable.constraint()) trace_->assign(variable, constrained(variable.constraint(), Trace::value(variable)));
   }
 }
 
