@@ -42,7 +42,7 @@ std::vector<double> of_matrix(double offset, const std::function<Tensor(const Te
   return out;
 }
 
-void expect_near(const std::vector<double>& got, const std::vector<double>& wanted) {
+void expect_values(const std::vector<double>& got, const std::vector<double>& wanted) {
   ASSERT_EQ(got.size(), wanted.size());
   for (std::size_t i = 0; i < got.size(); ++i)
     EXPECT_NEAR(got[i], wanted[i], 2e-6 * std::max(1.0, std::abs(wanted[i])));
@@ -70,7 +70,7 @@ TEST(Penalties, Regularizers) {
   };
   for (const RegularizerCase& each : cases) {
     SCOPED_TRACE(each.written);
-    expect_near(of_matrix(0, [&](const Tensor& x) { return penalty_of(each.regularizer, x); }), {each.penalty});
+    expect_values(of_matrix(0, [&](const Tensor& x) { return penalty_of(each.regularizer, x); }), {each.penalty});
     const std::string config = get_config(layers::Dense(2, {.kernel_regularizer = each.regularizer}));
     EXPECT_THAT(config, HasSubstr(std::string(R"("kernel_regularizer":{"module":"keras.regularizers",)") +
                                   each.written + R"(,"registered_name":null})"));
@@ -110,7 +110,7 @@ TEST(Penalties, Constraints) {
   };
   for (const ConstraintCase& each : cases) {
     SCOPED_TRACE(each.written);
-    expect_near(of_matrix(-1, [&](const Tensor& x) { return constrained(each.constraint, x); }), each.weights);
+    expect_values(of_matrix(-1, [&](const Tensor& x) { return constrained(each.constraint, x); }), each.weights);
     const std::string config = get_config(layers::Dense(2, {.bias_constraint = each.constraint}));
     EXPECT_THAT(config, HasSubstr(std::string(R"("bias_constraint":{"module":"keras.constraints",)") + each.written +
                                   R"(,"registered_name":null})"));
@@ -193,12 +193,12 @@ TEST(Penalties, ATrainingAsKerasHasIt) {
   Training training(model);
   EXPECT_NEAR(training("evaluate", {x, y}), 0.6235898, 2e-6);
   EXPECT_NEAR(training("train_step", {x, y}), 0.6514066, 2e-6);
-  expect_near(training.ends("conv2d/kernel"), {0.08258137, 0.08228145});
-  expect_near(training.ends("conv2d/bias"), {0.092, 0.092});
-  expect_near(training.ends("batch_normalization/gamma"), {0.057735, 0.057735});
-  expect_near(training.ends("batch_normalization/beta"), {0.1273126, 0.1273126});
-  expect_near(training.ends("p_re_lu/alpha"), {0.09976972, 0.09974463});
-  expect_near(training.ends("dense/kernel"), {0.1834206, 0.2058672});
+  expect_values(training.ends("conv2d/kernel"), {0.08258137, 0.08228145});
+  expect_values(training.ends("conv2d/bias"), {0.092, 0.092});
+  expect_values(training.ends("batch_normalization/gamma"), {0.057735, 0.057735});
+  expect_values(training.ends("batch_normalization/beta"), {0.1273126, 0.1273126});
+  expect_values(training.ends("p_re_lu/alpha"), {0.09976972, 0.09974463});
+  expect_values(training.ends("dense/kernel"), {0.1834206, 0.2058672});
 
   // The same from its configuration.
   const Model copy = model_from_json(to_json(model));
