@@ -61,8 +61,9 @@ Array self_test_input(DType type, std::vector<std::int64_t> shape, std::minstd_r
 double work_of(const kernel::Program& program, const std::vector<kernel::Step>& steps, const ValueOf& value_of) {
   double total = 0;
   for (const kernel::Step& step : steps) {
-    if (step.kind == kernel::Step::Kind::loop) {
-      total += static_cast<double>(step.extent.value(value_of)) * work_of(program, step.body, value_of);
+    if (step.kind != kernel::Step::Kind::call) {
+      const bool is_loop = step.kind == kernel::Step::Kind::loop;
+      total += (is_loop ? static_cast<double>(step.extent.value(value_of)) : 1) * work_of(program, step.body, value_of);
       continue;
     }
     for (const kernel::Stage& stage : program.kernels[static_cast<std::size_t>(step.kernel)].stages) {

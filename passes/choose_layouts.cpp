@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <utility>
 
 #include "ir/kernel/affine.hpp"
 
@@ -26,10 +27,12 @@ class Layouts {
 
   void visit(std::vector<Step>& steps) {
     for (std::size_t i = 0; i < steps.size();) {
-      if (steps[i].kind == Step::Kind::loop) {
+      if (steps[i].kind != Step::Kind::call) {
+        const bool outer = std::exchange(in_branch_, steps[i].kind == Step::Kind::branch);
         visit(steps[i].body);
+        in_branch_ = outer;
         ++i;
-      } else if (store_in_place(steps, i) || make_view(steps[i])) {
+      } else if (store_in_place(steps, i) || choose_in_place(steps, i) || make_view(steps[i])) {
         steps.erase(steps.begin() + static_cast<std::ptrdiff_t>(i));
       } else {
         ++i;
@@ -66,8 +69,8 @@ class Layouts {
     int total = 0;
     for (const Step& step : steps) {
       const std::vector<int>& list = written ? step.results : step.args;
-      total += step.kind == Step::Kind::loop ? count(step.body, id, written)
-                                             : static_cast<int>(std::count(list.begin(), list.end(), id));
+      total += static_cast<int>(std::count(list.begin(), list.end(), id)) + count(step.body, id, written);
+      if (step.kind == Step::Kind::branch && step.condition == id && !written) ++total;
     }
     return total;
   }
@@ -108,8 +111,11 @@ class Layouts {
     if (step.args.size() != 1 || step.results.size() != 1) return false;
     const int from = step.args[0];
     const int to = step.results[0];
-    if (tensor(to).place == Tensor::Place::arena || tensor(from).place != Tensor::Place::arena || root(to) == from)
-      return false;
+    if (tensor(from).place != Tensor::Place::arena || root(to) == from) return false;
+    // What a branch gives is written once by each of two, and read behind them.
+    const bool of_branch = in_branch_ && tensor(to).place == Tensor::Place::arena && writes(to) == 2 &&
+                           count(steps, to, false) == 0 && count(steps, to, true) == 1;
+    if (tensor(to).place == Tensor::Place::arena && !of_branch) return false;
     if (writes(from) != 1 || tensor(from).type != tensor(to).type || tensor(from).shape != tensor(to).shape)
       return false;
     const std::optional<Map> map = map_of(step);
@@ -121,10 +127,11 @@ class Layouts {
                  std::find(other.results.begin(), other.results.end(), from) != other.results.end();
         });
     if (!here) return false;
-    if (count(function_.steps, to, true) != 1) return false;
+    if (!of_branch && count(function_.steps, to, true) != 1) return false;
     if (has_views(from) && tensor(to).strides != kernel::dense_strides(tensor(to).shape)) return false;
     // A carry is read until its end of the body; its new value must not move there early.
-    if (tensor(root(to)).place == Tensor::Place::arena && count(function_.steps, root(to), true) > 0) return false;
+    if (!of_branch && tensor(root(to)).place == Tensor::Place::arena && count(function_.steps, root(to), true) > 0)
+      return false;
     if (tensor(to).place == Tensor::Place::state && !may_overwrite(steps, at)) return false;
     retarget(from, root(to), tensor(to).place == Tensor::Place::view ? tensor(to).offset : Dim(0), tensor(to).strides);
     return true;
@@ -142,7 +149,10 @@ class Layouts {
     for (std::size_t i = producer + 1; i < at; ++i) {
       if (reads(steps[i], state)) return false;
     }
-    const Step& step = steps[producer];
+    return reads_where_it_writes(steps[producer], state);
+  }
+
+  bool reads_where_it_writes(const Step& step, int state) {
     const Kernel& kernel = program_.kernels[static_cast<std::size_t>(step.kernel)];
     const kernel::Schedule& schedule = program_.schedules[static_cast<std::size_t>(step.kernel)];
     for (std::size_t k = 0; k < step.args.size(); ++k) {
@@ -152,8 +162,59 @@ class Layouts {
     return true;
   }
 
+  // A copy `state = from`, where each of two branches writes `from`: they write into the state, and the one that keeps
+  // it has nothing to do.
+  bool choose_in_place(std::vector<Step>& steps, std::size_t at) {
+    if (&steps != &function_.steps || steps[at].args.size() != 1 || steps[at].results.size() != 1) return false;
+    const int from = steps[at].args[0];
+    const int state = steps[at].results[0];
+    if (tensor(state).place != Tensor::Place::state || tensor(from).place != Tensor::Place::arena) return false;
+    if (tensor(from).type != tensor(state).type || tensor(from).shape != tensor(state).shape) return false;
+    if (writes(from) != 2 || count(function_.steps, state, true) != 1) return false;
+    std::size_t then = 0;
+    while (then < at && writers_in(steps[then], from).empty()) ++then;
+    const std::size_t other = then + 1;
+    if (other >= at || writers_in(steps[other], from).empty()) return false;
+    for (const std::size_t i : {then, other}) {
+      const std::vector<Step>& body = steps[i].body;
+      if (steps[i].kind != Step::Kind::branch || root(steps[i].condition) == state) return false;
+      const std::size_t writer = writers_in(steps[i], from)[0];
+      if (body[writer].kind != Step::Kind::call || !reads_where_it_writes(body[writer], state)) return false;
+      for (std::size_t k = writer + 1; k < body.size(); ++k) {
+        if (reads(body[k], state)) return false;
+      }
+    }
+    if (steps[then].condition != steps[other].condition || steps[then].holds == steps[other].holds) return false;
+    for (std::size_t i = other + 1; i < at; ++i) {
+      if (reads(steps[i], state)) return false;
+    }
+    for (const std::size_t i : {then, other}) {
+      std::erase_if(steps[i].body, [&](const Step& step) {
+        if (step.args != std::vector<int>{state} || step.results != std::vector<int>{from}) return false;
+        const std::optional<Map> map = map_of(step);
+        return map && map->offset == Dim(0) && map->strides == tensor(state).strides;
+      });
+    }
+    retarget(from, state, Dim(0), tensor(state).strides);
+    return true;
+  }
+
+  // The steps of a body in which something writes into the memory of a root.
+  std::vector<std::size_t> writers_in(const Step& step, int id) {
+    std::vector<std::size_t> out;
+    const std::function<bool(const Step&)> any = [&](const Step& inner) {
+      return std::ranges::any_of(inner.results, [&](int result) { return root(result) == id; }) ||
+             std::ranges::any_of(inner.body, any);
+    };
+    for (std::size_t i = 0; i < step.body.size(); ++i) {
+      if (any(step.body[i])) out.push_back(i);
+    }
+    return out;
+  }
+
   bool reads(const Step& step, int state) {
-    return std::ranges::any_of(step.args, [&](int id) { return root(id) == state; }) ||
+    return (step.kind == Step::Kind::branch && root(step.condition) == state) ||
+           std::ranges::any_of(step.args, [&](int id) { return root(id) == state; }) ||
            std::ranges::any_of(step.body, [&](const Step& inner) { return reads(inner, state); });
   }
 
@@ -174,6 +235,7 @@ class Layouts {
   const kernel::Program& program_;
   RangeOf range_of_;
   kernel::Function& function_;
+  bool in_branch_ = false;
 };
 
 }  // namespace

@@ -74,7 +74,7 @@ class Fusion {
 
   void fuse_steps(std::vector<Step>& steps) {
     for (Step& step : steps) {
-      if (step.kind == Step::Kind::loop) fuse_steps(step.body);
+      if (step.kind != Step::Kind::call) fuse_steps(step.body);
     }
     for (std::size_t i = 0; i < steps.size();) {
       if (substitute_view(steps, i)) {
@@ -107,7 +107,8 @@ class Fusion {
       out.elsewhere = out.elsewhere || (other.place == Tensor::Place::view && other.base == id);
     const std::function<void(std::vector<Step>&, bool)> scan = [&](std::vector<Step>& steps, bool inside) {
       for (Step& step : steps) {
-        if (step.kind == Step::Kind::loop) {
+        if (step.kind != Step::Kind::call) {
+          out.elsewhere = out.elsewhere || (step.kind == Step::Kind::branch && step.condition == id);
           scan(step.body, &step.body == &here);
         } else if (std::find(step.args.begin(), step.args.end(), id) != step.args.end()) {
           if (inside) {
@@ -127,7 +128,7 @@ class Fusion {
   int writers(int id, const std::vector<Step>& steps) const {
     int count = 0;
     for (const Step& step : steps) {
-      count += step.kind == Step::Kind::loop
+      count += step.kind != Step::Kind::call
                    ? writers(id, step.body)
                    : static_cast<int>(std::count(step.results.begin(), step.results.end(), id));
     }
@@ -374,7 +375,7 @@ class Fusion {
     std::set<std::string> names;
     const std::function<void(std::vector<Step>&)> keep = [&](std::vector<Step>& steps) {
       for (Step& step : steps) {
-        if (step.kind == Step::Kind::loop) {
+        if (step.kind != Step::Kind::call) {
           keep(step.body);
           continue;
         }

@@ -251,6 +251,7 @@ class Lowering {
           add_view(result.name, result.type, base, Dim(0), kernel::dense_strides(result.type.shape));
       return done();
     }
+    if (op.def->name == "cond") return lower_cond(op, steps);
     if (!op.regions.empty()) return lower_scan(op, steps);
     graph::LowerContext context{module_, *source_, op, {}, {}};
     for (const Operand& operand : op.operands) context.operands.push_back(graph::type_of(module_, *source_, operand));
@@ -354,6 +355,29 @@ class Lowering {
     return call(std::move(kernel), std::move(args), results, op.layer);
   }
 
+  // A branch for each region; both write the results.
+  Status lower_cond(const graph::Op& op, std::vector<kernel::Step>& steps) {
+    std::vector<int> results;
+    for (const int id : op.results) results.push_back(add_tensor(value(id).name, value(id).type, Tensor::Place::arena));
+    for (const bool holds : {true, false}) {
+      const graph::Region& region = op.regions[holds ? 0 : 1];
+      kernel::Step branch;
+      branch.kind = kernel::Step::Kind::branch;
+      branch.condition = tensor_of(op.operands[0]);
+      branch.holds = holds;
+      branch.layer = op.layer;
+      ++depth_;
+      CHECK(lower_ops(region.ops, branch.body));
+      --depth_;
+      for (std::size_t k = 0; k < results.size(); ++k)
+        branch.body.push_back(copy(tensor_of(region.yields[k]), results[k], op.layer));
+      steps.push_back(std::move(branch));
+    }
+    for (std::size_t k = 0; k < results.size(); ++k)
+      tensor_of_value_[static_cast<std::size_t>(op.results[k])] = results[k];
+    return done();
+  }
+
   // A loop around the steps of the body. Carries live in one buffer each, which the end of the body overwrites; takes
   // and stacks are views at the loop's position.
   Status lower_scan(const graph::Op& op, std::vector<kernel::Step>& steps) {
@@ -444,7 +468,7 @@ class Lowering {
     std::vector<std::pair<int, Shape>> views;
   };
   std::map<int, Parts> parts_;
-  int depth_ = 0;                       // of loops around the steps
+  int depth_ = 0;                       // of loops and branches around the steps
   std::set<std::string> symbol_names_;  // of the module and of loops: dims of kernels name them
   std::set<std::string> kernel_names_;
 };

@@ -156,6 +156,15 @@ class ProgramLowering {
         block.push_back(std::move(stmt));
         continue;
       }
+      if (step.kind == Step::Kind::branch) {
+        Stmt stmt;
+        stmt.kind = Stmt::Kind::branch;
+        stmt.value = loop::load(buffer(function, step.condition), {DType::boolean, 1}, loop::index_literal(0));
+        if (!step.holds) stmt.value = loop::apply("not", {stmt.value});
+        calls(function, step.body, stmt.body);
+        block.push_back(std::move(stmt));
+        continue;
+      }
       std::vector<loop::ValueRef> arguments;
       std::vector<std::string> key;
       KernelLayout layout;

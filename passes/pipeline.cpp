@@ -40,7 +40,7 @@ Expected<Ir> verified(kernel::Program program, std::string_view pass, bool kerne
 // Memory is planned: every stage at root has a tensor of its own, and the arena has room.
 Status check_planned(const kernel::Program& program, const std::vector<kernel::Step>& steps, bool empty_schedule) {
   for (const kernel::Step& step : steps) {
-    if (step.kind == kernel::Step::Kind::loop) {
+    if (step.kind != kernel::Step::Kind::call) {
       CHECK(check_planned(program, step.body, empty_schedule));
       continue;
     }

@@ -55,7 +55,7 @@ class Lifetimes {
 
   static int calls(const std::vector<Step>& steps) {
     int n = 0;
-    for (const Step& step : steps) n += step.kind == Step::Kind::loop ? calls(step.body) : 1;
+    for (const Step& step : steps) n += step.kind == Step::Kind::call ? 1 : calls(step.body);
     return n;
   }
 
@@ -94,6 +94,11 @@ class Lifetimes {
         walk(step.body, inner);
         continue;
       }
+      if (step.kind == Step::Kind::branch) {  // lives as if it always ran
+        touch(step.condition, false, loops);
+        walk(step.body, loops);
+        continue;
+      }
       for (const int arg : step.args) touch(arg, false, loops);
       for (const int result : step.results) touch(result, true, loops);
       for (const int scratch : step.scratch) touch(scratch, true, loops);
@@ -105,7 +110,7 @@ class Lifetimes {
   // with it.
   void mark_stacks(const std::vector<Step>& body, const std::vector<LoopRange>& loops) {
     for (const Step& step : body) {
-      if (step.kind == Step::Kind::loop) continue;
+      if (step.kind == Step::Kind::branch) mark_stacks(step.body, loops);
       for (const int result : step.results) {
         const Tensor& t = function_.tensors[static_cast<std::size_t>(result)];
         if (t.place != Tensor::Place::view || t.offset.symbols().empty()) continue;
@@ -215,7 +220,7 @@ std::int64_t place_best(std::vector<Block>& blocks, std::int64_t bound) {
 
 void for_each_call(const std::vector<Step>& steps, const std::function<void(const Step&)>& visit) {
   for (const Step& step : steps) {
-    if (step.kind == Step::Kind::loop) {
+    if (step.kind != Step::Kind::call) {
       for_each_call(step.body, visit);
     } else {
       visit(step);
@@ -233,7 +238,7 @@ std::vector<Block> blocks_of(const kernel::Program& program, const kernel::Funct
   // A result takes over the memory of an operand that dies here.
   const std::function<void(const std::vector<Step>&, int&)> share = [&](const std::vector<Step>& steps, int& position) {
     for (const Step& step : steps) {
-      if (step.kind == Step::Kind::loop) {
+      if (step.kind != Step::Kind::call) {
         share(step.body, position);
         continue;
       }
@@ -286,7 +291,7 @@ std::vector<Block> blocks_of(const kernel::Program& program, const kernel::Funct
 
 void add_scratch(const kernel::Program& program, kernel::Function& function, std::vector<Step>& steps) {
   for (Step& step : steps) {
-    if (step.kind == Step::Kind::loop) {
+    if (step.kind != Step::Kind::call) {
       add_scratch(program, function, step.body);
       continue;
     }

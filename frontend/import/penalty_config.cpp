@@ -11,25 +11,25 @@ namespace {
 
 using nlohmann::json;
 
-struct Given {
+struct Written {
   std::string name;
   const json* config;
   bool is_old = false;  // Keras 1: {"name": "MaxNorm", "m": 2, "axis": 0}
 };
 
-std::optional<Given> class_of(const json& given) {
+std::optional<Written> class_of(const json& given) {
   static const json kNothing = json::object();
-  if (given.is_string()) return Given{given.get<std::string>(), &kNothing};
+  if (given.is_string()) return Written{given.get<std::string>(), &kNothing};
   if (!given.is_object()) return std::nullopt;
   const auto name = given.find("class_name");
   if (name == given.end()) {
     const auto old = given.find("name");
     if (old == given.end() || !old->is_string()) return std::nullopt;
-    return Given{old->get<std::string>(), &given, true};
+    return Written{old->get<std::string>(), &given, true};
   }
   if (!name->is_string()) return std::nullopt;
   const auto config = given.find("config");
-  return Given{name->get<std::string>(), config != given.end() && config->is_object() ? &*config : &kNothing};
+  return Written{name->get<std::string>(), config != given.end() && config->is_object() ? &*config : &kNothing};
 }
 
 // Whether what stands there, if anything does, is a number.
@@ -57,7 +57,7 @@ bool read_axes(const json& config, Constraint& out) {
 }  // namespace
 
 std::optional<Regularizer> regularizer_of(const json& given) {
-  const std::optional<Given> named = class_of(given);
+  const std::optional<Written> named = class_of(given);
   if (!named) return std::nullopt;
   // Keras 2 had another name for it, with other defaults.
   const bool is_l1_l2 = named->name == "l1_l2";
@@ -76,7 +76,7 @@ std::optional<Regularizer> regularizer_of(const json& given) {
 }
 
 std::optional<Constraint> constraint_of(const json& given) {
-  const std::optional<Given> named = class_of(given);
+  const std::optional<Written> named = class_of(given);
   if (!named) return std::nullopt;
   std::optional<Constraint> out = Constraint::named(named->name == "NonNegative" ? "NonNeg" : named->name);
   if (!out) return std::nullopt;

@@ -224,7 +224,42 @@ void Trace::assign(const Variable& variable, const Tensor& value) {
     function.updates.push_back({global, now});
   }
   assigned_[variable] = now;
+  if (changed_ != nullptr && std::ranges::find(*changed_, variable) == changed_->end()) changed_->push_back(variable);
   std::erase_if(casted_, [&](const auto& entry) { return entry.first.first == variable; });
+}
+
+void Trace::only_if(const Tensor& condition, const std::function<void()>& body) {
+  const graph::Operand holds = operand(condition);
+  const auto assigned_before = assigned_;
+  const auto casted_before = casted_;
+  const std::vector<graph::Update> updates_before = function.updates;
+  std::vector<Variable> changed;
+  std::vector<Variable>* const outer_changed = std::exchange(changed_, &changed);
+  // The builder writes to the ops of the function: for now those of the region.
+  std::vector<graph::Op> outer = std::exchange(function.ops, {});
+  body();
+  std::vector<graph::Region> regions(2);
+  regions[0].ops = std::exchange(function.ops, std::move(outer));
+  changed_ = outer_changed;
+  const std::map<Variable, graph::Operand> assigned = std::exchange(assigned_, assigned_before);
+  casted_ = casted_before;
+  function.updates = updates_before;
+  std::vector<Variable> chosen;
+  for (const Variable& variable : changed) {
+    const auto before = assigned_before.find(variable);
+    const graph::Operand kept =
+        before != assigned_before.end() ? before->second : graph::Operand::global(global_of(variable));
+    if (assigned.at(variable) == kept) {
+      assign(variable, tensor(kept));
+      continue;
+    }
+    chosen.push_back(variable);
+    regions[0].yields.push_back(assigned.at(variable));
+    regions[1].yields.push_back(kept);
+  }
+  if (chosen.empty()) return;
+  const std::vector<Tensor> results = added("cond", {holds}, {}, {}, std::move(regions));
+  for (std::size_t i = 0; i < chosen.size(); ++i) assign(chosen[i], results[i]);
 }
 
 std::vector<Tensor> Trace::gradients(const Tensor& loss, const std::vector<Tensor>& wanted) {

@@ -61,6 +61,9 @@ class Trace {
 
   /// A new value for a variable, when the function returns; whoever reads it from now on reads that.
   void assign(const Variable& variable, const Tensor& value);
+  /// Runs the body where the condition (bool, a scalar) holds: elsewhere the variables that it assigns stay what they
+  /// were.
+  void only_if(const Tensor& condition, const std::function<void()>& body);
   /// The gradients of a scalar by variables and traced tensors.
   std::vector<Tensor> gradients(const Tensor& loss, const std::vector<Tensor>& wanted);
   /// Puts the function into the module and begins another one with the same weights.
@@ -97,6 +100,7 @@ class Trace {
   std::map<Variable, int> globals_;
   graph::NamesInUse global_names_;
   std::map<Variable, graph::Operand> assigned_;
+  std::vector<Variable>* changed_ = nullptr;                     // what the innermost only_if has assigned
   std::map<std::pair<Variable, DType>, graph::Operand> casted_;  // where the ops that are being added can read it
   std::map<const LayerBase*, std::string> paths_;  // of every layer that has run: where its weights are named
   Trace* outer_;

@@ -112,13 +112,7 @@ Variable OptimizerBase::add_scalar(std::string name, DType type, double value) {
 
 Tensor OptimizerBase::read(const Variable& variable) { return Trace::value(variable); }
 
-void OptimizerBase::set(const Variable& variable, const Tensor& value) {
-  Trace::current().assign(variable, condition_ ? ops::where(condition_, value, read(variable)) : value);
-}
-
-void OptimizerBase::assign(const Variable& variable, const Tensor& value) {
-  set(variable, applies_ ? ops::where(applies_, value, read(variable)) : value);
-}
+void OptimizerBase::assign(const Variable& variable, const Tensor& value) { Trace::current().assign(variable, value); }
 
 void OptimizerBase::add_variables(const std::vector<Variable>& variables) {
   variables_.insert(variables_.end(), variables.begin(), variables.end());
@@ -156,56 +150,63 @@ void OptimizerBase::average(const Variable& average, const Tensor& iterations, T
   const Tensor momentum = ops::where(ops::equal(iterations, 0), 0.0, options_.ema_momentum);
   const Tensor m = emit::cast(momentum, weight.dtype());
   const Tensor mean = m * read(average) + (1 - m) * weight;
-  set(average, mean);
+  assign(average, mean);
   if (options_.ema_overwrite_frequency) {
     const Tensor due = ops::equal(ops::mod(iterations + 1, *options_.ema_overwrite_frequency), 0);
     weight = ops::where(due, mean, weight);
   }
 }
 
-void OptimizerBase::apply(const std::vector<Tensor>& given, const Tensor& condition) {
-  condition_ = condition;
+void OptimizerBase::apply(const std::vector<Tensor>& given) {
+  Trace& trace = Trace::current();
   const Tensor raw = read(iteration_);
   Tensor iterations = raw;
   std::vector<Tensor> gradients = given;
   if (options_.loss_scale_factor) {
     for (Tensor& g : gradients) g = g / *options_.loss_scale_factor;
   }
-  applies_ = {};
+  const Schedule* schedule = options_.learning_rate.schedule();
+  const Tensor rate = schedule != nullptr ? (*schedule)(raw) : read(learning_rate_);
+  // The caller may change it between two steps: what no function updates would be a constant.
+  if (schedule == nullptr) assign(learning_rate_, rate);
+  const auto update = [&] {
+    gradients = clipped(std::move(gradients));
+    update_weights(gradients, rate, emit::cast(iterations + 1, DType::f32));
+  };
   if (const auto steps = options_.gradient_accumulation_steps) {
     iterations = ops::floor_divide(raw, *steps);
     const Tensor applies = ops::equal(ops::mod(raw + 1, *steps), 0);
     for (std::size_t i = 0; i < gradients.size(); ++i) {
-      const Tensor total = gradients[i] + read(accumulators_[i]);
-      set(accumulators_[i], ops::where(applies, ops::zeros_like(total), total));
-      gradients[i] = total / static_cast<double>(*steps);
+      gradients[i] = gradients[i] + read(accumulators_[i]);
+      assign(accumulators_[i], ops::where(applies, ops::zeros_like(gradients[i]), gradients[i]));
     }
-    applies_ = applies;
+    trace.only_if(applies, [&] {
+      for (Tensor& g : gradients) g = g / static_cast<double>(*steps);
+      update();
+    });
+  } else {
+    update();
   }
-  gradients = clipped(std::move(gradients));
-  const Schedule* schedule = options_.learning_rate.schedule();
-  const Tensor rate = schedule != nullptr ? (*schedule)(raw) : read(learning_rate_);
-  // The caller may change it between two steps: what no function updates would be a constant.
-  if (schedule == nullptr) Trace::current().assign(learning_rate_, rate);
-  const Tensor step = emit::cast(iterations + 1, DType::f32);
+  for (std::size_t i = 0; options_.use_ema && i < weights_.size(); ++i) {
+    Tensor weight = read(weights_[i].variable);
+    average(averages_[i], iterations, weight);
+    if (options_.ema_overwrite_frequency) assign(weights_[i].variable, weight);
+  }
+  assign(iteration_, raw + 1);
+}
+
+void OptimizerBase::update_weights(const std::vector<Tensor>& gradients, const Tensor& rate, const Tensor& step) {
   begin_step(step);
   std::vector<Tensor> results;
   for (std::size_t i = 0; i < weights_.size(); ++i) {
-    const Tensor before = read(weights_[i].variable);
-    const Tensor own_rate = emit::cast(rate, before.dtype());
-    Tensor weight = before;
+    Tensor weight = read(weights_[i].variable);
+    const Tensor own_rate = emit::cast(rate, weight.dtype());
+    const Tensor own_step = emit::cast(step, weight.dtype());
     const std::optional<double> decay = weight_decay_of(weights_[i]);
     if (decay && decays(weights_[i])) weight = weight - weight * *decay * own_rate;
-    weight = updated({i, weight, gradients[i], own_rate, emit::cast(step, before.dtype())});
-    results.push_back(applies_ ? ops::where(applies_, weight, before) : weight);
+    results.push_back(updated({i, weight, gradients[i], own_rate, own_step}));
   }
-  for (std::size_t i = 0; i < weights_.size(); ++i) {
-    if (options_.use_ema) average(averages_[i], iterations, results[i]);
-    set(weights_[i].variable, results[i]);
-  }
-  set(iteration_, raw + 1);
-  applies_ = {};
-  condition_ = {};
+  for (std::size_t i = 0; i < weights_.size(); ++i) assign(weights_[i].variable, results[i]);
 }
 
 }  // namespace tusk

@@ -46,9 +46,8 @@ class OptimizerBase {
   /// Keras' files.
   const std::vector<Variable>& variables() const { return variables_; }
 
-  /// Traced: new values for the weights, in their order, and for all variables, if the condition holds (an empty tensor
-  /// always does). Requires: it is built.
-  virtual void apply(const std::vector<Tensor>& gradients, const Tensor& condition = {});
+  /// Traced: new values for the weights, in their order, and for all variables. Requires: it is built.
+  virtual void apply(const std::vector<Tensor>& gradients);
   /// That of the next step: the number, or what the schedule says. Throws [optimizer-rate] where a schedule says it.
   virtual double learning_rate() const;
   virtual void set_learning_rate(double rate);
@@ -86,10 +85,7 @@ class OptimizerBase {
   /// The slot `slot` of every weight.
   std::vector<Variable> add_slots(const std::vector<TrainedWeight>& weights, std::string_view slot, double initial = 0);
   static Tensor read(const Variable& variable);
-  /// A new value of a variable of the class; it stays what it was in steps that only add up gradients.
-  void assign(const Variable& variable, const Tensor& value);
-  /// A new value of a variable, if the condition of the step holds.
-  void set(const Variable& variable, const Tensor& value);
+  static void assign(const Variable& variable, const Tensor& value);
   /// Another optimizer's variables behind those so far.
   void add_variables(const std::vector<Variable>& variables);
 
@@ -98,6 +94,7 @@ class OptimizerBase {
  private:
   bool decays(const TrainedWeight& weight) const;
   std::vector<Tensor> clipped(std::vector<Tensor> gradients) const;
+  void update_weights(const std::vector<Tensor>& gradients, const Tensor& rate, const Tensor& step);
   void average(const Variable& average, const Tensor& iterations, Tensor& weight);
 
   std::string_view class_name_;
@@ -108,8 +105,6 @@ class OptimizerBase {
   std::vector<Variable> variables_, averages_, accumulators_;
   Variable iteration_, learning_rate_;
   std::vector<std::string> undecayed_;
-  Tensor condition_;  // of the step that is being traced: whether it changes anything; empty: it does
-  Tensor applies_;    // whether it changes weights
 };
 
 /// A handle of any optimizer; copies share it.

@@ -345,20 +345,22 @@ void LossScaleOptimizerImpl::build_slots(const std::vector<TrainedWeight>& weigh
 
 Tensor LossScaleOptimizerImpl::scaled(const Tensor& loss) const { return loss * read(scale_); }
 
-void LossScaleOptimizerImpl::apply(const std::vector<Tensor>& gradients, const Tensor&) {
+void LossScaleOptimizerImpl::apply(const std::vector<Tensor>& gradients) {
   Tensor finite;
-  std::vector<Tensor> unscaled;
   const Tensor scale = read(scale_);
   for (const Tensor& g : gradients) {
     const Tensor all = ops::all(ops::isfinite(g));
     finite = finite ? ops::logical_and(finite, all) : all;
-    unscaled.push_back(g / scale);
   }
-  config.inner_optimizer.base().apply(unscaled, finite);
+  Trace::current().only_if(finite, [&] {
+    std::vector<Tensor> unscaled;
+    for (const Tensor& g : gradients) unscaled.push_back(g / scale);
+    config.inner_optimizer.base().apply(unscaled);
+  });
   const Tensor count = read(counter_);
   const Tensor grows = ops::equal(count, config.dynamic_growth_steps - 1);
-  set(counter_, ops::where(finite, ops::where(grows, 0, count + 1), 0));
-  set(scale_, ops::where(finite, ops::where(grows, scale * 2.0, scale), scale * 0.5));
+  assign(counter_, ops::where(finite, ops::where(grows, 0, count + 1), 0));
+  assign(scale_, ops::where(finite, ops::where(grows, scale * 2.0, scale), scale * 0.5));
 }
 
 }  // namespace tusk::optimizers

@@ -437,7 +437,7 @@ struct LossScaleOptimizerImpl : OptimizerBase {
   }
   void build_slots(const std::vector<TrainedWeight>& weights) override;
   Tensor updated(const Update& update) override { return update.weight; }
-  void apply(const std::vector<Tensor>& gradients, const Tensor& condition) override;
+  void apply(const std::vector<Tensor>& gradients) override;
   Tensor scaled(const Tensor& loss) const override;
   double learning_rate() const override { return config.inner_optimizer.learning_rate(); }
   void set_learning_rate(double rate) override { config.inner_optimizer.set_learning_rate(rate); }

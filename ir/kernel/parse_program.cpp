@@ -171,7 +171,7 @@ class ProgramParser {
 
   static bool is_loop_symbol(const std::vector<Step>& steps, std::string_view name) {
     return std::any_of(steps.begin(), steps.end(), [&](const Step& step) {
-      return step.kind == Step::Kind::loop && (step.symbol == name || is_loop_symbol(step.body, name));
+      return (step.kind == Step::Kind::loop && step.symbol == name) || is_loop_symbol(step.body, name);
     });
   }
 
@@ -287,6 +287,8 @@ class ProgramParser {
       Step step;
       if (in_.at("for") && in_.peek(1).kind == Token::Kind::word) {
         CHECK(loop(step));
+      } else if (in_.at("if") && in_.peek(1).kind == Token::Kind::word) {
+        CHECK(branch(step));
       } else {
         CHECK(call(step));
       }
@@ -302,6 +304,19 @@ class ProgramParser {
     TRY(out.symbol, in_.expect_word("a symbol"));
     CHECK(in_.expect("<"));
     TRY(out.extent, dim());
+    CHECK(layer(out));
+    CHECK(in_.expect("{"));
+    TRY(out.body, steps());
+    return in_.expect("}");
+  }
+
+  Status branch(Step& out) {
+    CHECK(in_.expect("if"));
+    out.kind = Step::Kind::branch;
+    out.holds = !(in_.at("not") && in_.peek(1).kind == Token::Kind::word && in_.accept("not"));
+    const Token condition = in_.peek();
+    TRY(const std::string name, in_.expect_word("a tensor"));
+    TRY(out.condition, number_of(condition));
     CHECK(layer(out));
     CHECK(in_.expect("{"));
     TRY(out.body, steps());

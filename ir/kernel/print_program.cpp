@@ -89,6 +89,11 @@ class FunctionPrinter {
                            steps(step.body, depth + 1), indent);
         continue;
       }
+      if (step.kind == Step::Kind::branch) {
+        out += fmt::format("{}if {}{}{} {{\n{}{}}}\n", indent, step.holds ? "" : "not ", names({step.condition}), layer,
+                           steps(step.body, depth + 1), indent);
+        continue;
+      }
       const Kernel& kernel = program_.kernels[static_cast<std::size_t>(step.kernel)];
       out += fmt::format("{}{} = {}({})", indent, names(step.results), kernel.name, names(step.args));
       if (!step.scratch.empty()) out += " scratch " + names(step.scratch);

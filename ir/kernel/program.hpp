@@ -29,7 +29,7 @@ struct Tensor {
 std::vector<Dim> dense_strides(const Shape& shape);
 
 struct Step {
-  enum class Kind : std::uint8_t { call, loop } kind = Kind::call;
+  enum class Kind : std::uint8_t { call, loop, branch } kind = Kind::call;
   // call: kernels[kernel](args) -> results; `scratch` holds a tensor for each stage at root that is not a result.
   int kernel = -1;
   std::vector<int> args;
@@ -38,7 +38,10 @@ struct Step {
   // loop: for symbol < extent { body }
   std::string symbol;
   Dim extent;
-  std::vector<Step> body;
+  // branch: if tensors[condition][0] == holds { body }
+  int condition = -1;
+  bool holds = true;
+  std::vector<Step> body;  // of a loop or a branch
   std::string layer;
 };
 

@@ -83,6 +83,7 @@ class FunctionVerifier {
   // The symbols of all loops: a buffer that depends on one is defined inside of it, by a name of its own.
   Status loops(const std::vector<Step>& list, std::set<std::string_view>& taken) {
     for (const Step& step : list) {
+      if (step.kind == Step::Kind::branch) CHECK(loops(step.body, taken));
       if (step.kind != Step::Kind::loop) continue;
       if (!is_word(step.symbol))
         return fail_at("program-name", step, fmt::format("`{}` is no name of a loop's symbol", step.symbol));
@@ -197,11 +198,25 @@ class FunctionVerifier {
         CHECK(call(step));
         continue;
       }
+      if (step.kind == Step::Kind::branch) {
+        CHECK(condition(step));
+        CHECK(steps(step.body));
+        continue;
+      }
       around_.insert(step.symbol);
       CHECK(steps(step.body));
       around_.erase(step.symbol);
     }
     return done();
+  }
+
+  Status condition(const Step& step) {
+    if (!exists(step.condition)) return fail_at("program-branch", step, "a branch has no condition");
+    const Tensor& t = tensor(step.condition);
+    used_[static_cast<std::size_t>(root(step.condition))] = true;
+    if (t.type == DType::boolean && t.shape.empty()) return inside_of_its_loop(step, t);
+    return fail_at("program-branch", step,
+                   fmt::format("the condition `{}` is {}, expected bool[]", t.name, type_str(t.type, t.shape)));
   }
 
   Status call(const Step& step) {
@@ -254,6 +269,10 @@ class FunctionVerifier {
                      fmt::format("`{}` of kernel `{}` is {}, the tensor `{}` is {}", name, kernel.name,
                                  type_str(type, shape), t.name, type_str(t.type, t.shape)));
     }
+    return inside_of_its_loop(step, t);
+  }
+
+  Status inside_of_its_loop(const Step& step, const Tensor& t) {
     if (t.place != Place::view) return done();
     std::vector<std::string> symbols = t.offset.symbols();
     for (const Dim& stride : t.strides) {

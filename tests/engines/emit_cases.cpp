@@ -2,8 +2,9 @@
 //
 //     emit_cases FOLDER [--profile fma|muladd] [--besides PROFILE] [--graphs N] [--kernels N] [--masks N] [--seed S]
 //
-// Every sample of every op and its gradient, N random graphs, kernels, and formulas of truths. FOLDER gets their files
-// and all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that fail. With
+// Every sample of every op and its gradient, training steps, N random graphs, kernels, and formulas of truths. FOLDER
+// gets their files and all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that
+// fail. With
 // --besides, only cases whose code or expected values differ from those of PROFILE.
 #include <fmt/format.h>
 
@@ -27,6 +28,7 @@
 #include "tests/property/random_graph.hpp"
 #include "tests/property/random_kernel.hpp"
 #include "tests/property/random_masks.hpp"
+#include "tests/property/training_steps.hpp"
 
 namespace {
 
@@ -129,11 +131,20 @@ void add_kernels(std::vector<Case>& cases, const std::string& profile, std::uint
   }
 }
 
+void add_steps(std::vector<Case>& cases, const std::string& profile) {
+  for (TrainingStep& step : training_steps()) {
+    const std::string title = "training step " + step.title;
+    cases.push_back({"step_" + step.title, title, lowered(std::move(step.module), profile, title), {{"batch", 3}}});
+  }
+}
+
 // Two calls of each function: of tame numbers, and of NaN, infinities, denormals and huge numbers.
 std::vector<cpp::SelfTest> self_tests(const Case& c) {
   std::vector<cpp::SelfTest> tests;
+  const bool has_states = std::ranges::any_of(c.lowered.program.globals, &kernel::Global::is_state);
   for (const kernel::Function& function : c.lowered.program.functions) {
     for (const bool tame : {true, false}) {
+      if (!tame && has_states) continue;  // all bits of states are compared, those of NaN too
       random_tests::Rng rng(random_tests::seed_of(tame ? 1 : 2, c.name));
       cpp::SelfTest test;
       test.function = function.name;
@@ -146,8 +157,9 @@ std::vector<cpp::SelfTest> self_tests(const Case& c) {
             random_tests::random_array(tensor.type, random_tests::static_shape(tensor.shape, c.symbols), rng, tame));
         test.inputs[tensor.name] = inputs.back();
       }
-      const std::vector<Array> outputs =
-          must(run_loops(c.lowered.program, c.lowered.loops, function.name, inputs, c.symbols), c.title);
+      const std::vector<Array> outputs = must(run_loops(c.lowered.program, c.lowered.loops, function.name, inputs,
+                                                        c.symbols, kPoison, has_states ? &test.states : nullptr),
+                                              c.title);
       for (std::size_t k = 0; k < outputs.size(); ++k)
         test.outputs[function.tensors[static_cast<std::size_t>(function.outputs[k])].name] = outputs[k];
       tests.push_back(std::move(test));
@@ -181,6 +193,7 @@ std::vector<Case> all_cases(const std::string& profile, std::uint64_t seed, std:
                             std::uint64_t masks) {
   std::vector<Case> cases;
   add_samples(cases, profile);
+  add_steps(cases, profile);
   add_graphs(cases, "graph", random_tests::generate_graph, profile, seed, graphs);
   add_graphs(cases, "masks", random_tests::generate_masks, profile, seed, masks);
   add_kernels(cases, profile, seed, kernels);
@@ -254,9 +267,10 @@ int main(int argc, char** argv) {
         if (source || file.ends_with(".h") || file.ends_with(".hpp")) write(std::filesystem::path(folder) / file, text);
       }
       includes += "#undef check\n#undef weights_of\n";
-      calls +=
-          fmt::format("  failed += run<{0}::Arena>([](auto& arena) {{ return {0}::self_test(arena); }}, \"{1}\");\n",
-                      name, c.title);
+      const bool has_states = std::ranges::any_of(c.lowered.program.globals, &kernel::Global::is_state);
+      calls += fmt::format(
+          "  failed += run<{0}::Arena>([](auto& arena) {{ {2}return {0}::self_test(arena{3}); }}, \"{1}\");\n", name,
+          c.title, has_states ? fmt::format("static {}::State state; ", name) : "", has_states ? ", state" : "");
     }
     write(std::filesystem::path(folder) / fmt::format("all_{}.cpp", first / kBatch), fmt::format(R"({0}
 #include <cstdio>

@@ -100,6 +100,7 @@ class GraphGenerator {
   bool contract();
   bool sort();
   bool scan(int depth);
+  bool cond(int depth);
   bool composite();
   bool normalize();
   void outputs();

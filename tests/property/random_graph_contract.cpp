@@ -160,4 +160,30 @@ bool GraphGenerator::scan(int depth) {
       .has_value();
 }
 
+bool GraphGenerator::cond(int depth) {
+  if (depth > 0 && !rng_.chance(30)) return false;
+  Operands operands{of_type({DType::boolean, {}})};
+  std::vector<graph::Region> regions(2);
+  std::vector<Type> types;
+  for (graph::Region& region : regions) {
+    const bool is_first = &region == &regions[0];
+    const std::size_t outside = pool_.size();
+    const std::size_t params_outside = function().params.size();
+    std::vector<graph::Op>* into = std::exchange(into_, &region.ops);
+    ++regions_;
+    for (std::int64_t k = rng_.range(0, 3); k > 0; --k) propose(depth + 1);
+    for (std::int64_t k = is_first ? rng_.range(1, 2) : 0; k > 0; --k) {
+      region.yields.push_back(any_value(0, 3));
+      types.push_back(type(region.yields.back()));
+    }
+    for (std::size_t k = 0; !is_first && k < types.size(); ++k) region.yields.push_back(of_type(types[k]));
+    --regions_;
+    into_ = into;
+    pool_.resize(outside);
+    for (std::size_t i = params_outside; i < function().params.size(); ++i)
+      pool_.push_back(Operand::value(function().params[i]));
+  }
+  return add("cond", std::move(operands), {}, std::move(regions)).has_value();
+}
+
 }  // namespace tusk::random_tests

@@ -31,7 +31,7 @@ bool GraphGenerator::propose(int depth) {
     case 0:
       return constant();
     case 1:
-      return rng_.chance(60) ? iota() : rng_bits();
+      return iota();
     case 2:
       return cast();
     case 3:

@@ -27,10 +27,10 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-using Shape = std::vector<std::int64_t>;
+using Extents = std::vector<std::int64_t>;
 
 template <class T>
-Array array_of(DType type, Shape shape, const std::vector<T>& values) {
+Array array_of(DType type, Extents shape, const std::vector<T>& values) {
   Array out(type, std::move(shape));
   for (std::size_t i = 0; i < values.size(); ++i) out.set(static_cast<std::int64_t>(i), static_cast<double>(values[i]));
   return out;
@@ -110,11 +110,11 @@ TEST_F(Data, DigitsFromIdxFiles) {
   put_digits("packed", ".gz");
   for (const char* name : {"plain", "packed"}) {
     auto [train, test] = datasets::mnist::load_data({.folder = folder_ / name});
-    EXPECT_EQ(train.x.shape(), (Shape{3, 28, 28}));
+    EXPECT_EQ(train.x.shape(), (Extents{3, 28, 28}));
     EXPECT_EQ(train.x.dtype(), DType::u8);
     EXPECT_THAT(values_of(train.y), ElementsAre(1, 2, 3));
     EXPECT_EQ(train.x.at(3 * 784 - 1), 5 + (3 * 784 - 1) % 7);
-    EXPECT_EQ(test.x.shape(), (Shape{2, 28, 28}));
+    EXPECT_EQ(test.x.shape(), (Extents{2, 28, 28}));
     EXPECT_EQ(test.x.at(0), 9);
     EXPECT_THAT(values_of(test.y), ElementsAre(4, 5));
   }
@@ -169,8 +169,8 @@ TEST_F(Data, CifarOfTheBinaryVersion) {
   };
   const fs::path two = put("two.bin", record(9, 1, 2, 3) + record(0, 4, 5, 6));
   const auto [x, y] = datasets::cifar10::load_batch(two);
-  EXPECT_EQ(x.shape(), (Shape{2, 32, 32, 3}));
-  EXPECT_EQ(y.shape(), (Shape{2, 1}));
+  EXPECT_EQ(x.shape(), (Extents{2, 32, 32, 3}));
+  EXPECT_EQ(y.shape(), (Extents{2, 1}));
   EXPECT_THAT(values_of(y), ElementsAre(9, 0));
   EXPECT_THAT(values_of(slice(reshape(x, {-1, 3}), 1022, 1025)), ElementsAre(1, 2, 3, 1, 'g', 3, 4, 5, 6));
   put("short.bin", record(1, 1, 1, 1).substr(1));
@@ -197,9 +197,9 @@ TEST_F(Data, CifarOfTheBinaryVersion) {
   EXPECT_THAT(error_of(load), HasSubstr("data_batch_5.bin.gz\": 1 records, expected 10000"));
   fs::create_symlink(into / "test_batch.bin", into / "data_batch_5.bin");
   const auto [train, test] = load();
-  EXPECT_EQ(train.x.shape(), (Shape{50000, 32, 32, 3}));
-  EXPECT_EQ(train.y.shape(), (Shape{50000, 1}));
-  EXPECT_EQ(test.x.shape(), (Shape{10000, 32, 32, 3}));
+  EXPECT_EQ(train.x.shape(), (Extents{50000, 32, 32, 3}));
+  EXPECT_EQ(train.y.shape(), (Extents{50000, 1}));
+  EXPECT_EQ(test.x.shape(), (Extents{10000, 32, 32, 3}));
   EXPECT_EQ(train.y.at(49999), 9);
   EXPECT_EQ(train.x.at(train.x.size() - 1), 9);
 }
@@ -244,7 +244,7 @@ TEST(IdxFiles, AllTypesTheHighestByteFirst) {
   EXPECT_THAT(values_of(*read(idx(12, {2, 1}, {0, 0, 1, 2, -1, -1, -1, -2}))), ElementsAre(258, -2));
   EXPECT_THAT(values_of(*read(idx(13, {1}, {0x40, 0x48, 0, 0}))), ElementsAre(3.125));
   EXPECT_THAT(values_of(*read(idx(14, {1}, {0x40, 0x09, 0, 0, 0, 0, 0, 0}))), ElementsAre(3.125));
-  EXPECT_EQ(read(idx(8, {}, "\7"))->shape(), Shape{});
+  EXPECT_EQ(read(idx(8, {}, "\7"))->shape(), Extents{});
 }
 
 TEST(IdxFiles, StrangersAreRefused) {
@@ -294,9 +294,9 @@ TEST(GzipFiles, MembersFollowEachOther) {
 
 TEST(Arrays, ReshapeCastAndDivide) {
   const Array x = array_of<int>(DType::u8, {2, 3}, {0, 1, 2, 127, 254, 255});
-  EXPECT_EQ(reshape(x, {3, -1}).shape(), (Shape{3, 2}));
-  EXPECT_EQ(reshape(x, {6}).shape(), Shape{6});
-  EXPECT_EQ(reshape(Array(DType::f32, {0, 4}), {2, -1}).shape(), (Shape{2, 0}));
+  EXPECT_EQ(reshape(x, {3, -1}).shape(), (Extents{3, 2}));
+  EXPECT_EQ(reshape(x, {6}).shape(), Extents{6});
+  EXPECT_EQ(reshape(Array(DType::f32, {0, 4}), {2, -1}).shape(), (Extents{2, 0}));
   const Array scaled = cast(x, DType::f32) / 255;
   EXPECT_EQ(scaled.dtype(), DType::f32);
   EXPECT_THAT(values_of(scaled), ElementsAre(0, 1.0F / 255.0F, 2.0F / 255.0F, 127.0F / 255.0F, 254.0F / 255.0F, 1));
@@ -321,10 +321,10 @@ TEST(Arrays, SlicesAreThoseOfPython) {
   EXPECT_THAT(values_of(slice(x, 1, 3)), ElementsAre(2, 3, 4, 5));
   EXPECT_THAT(values_of(slice(x, -1)), ElementsAre(6, 7));
   EXPECT_THAT(values_of(slice(x, 0, -3)), ElementsAre(0, 1));
-  EXPECT_EQ(slice(x, 3, 1).shape(), (Shape{0, 2}));
-  EXPECT_EQ(slice(x, -9, 99).shape(), (Shape{4, 2}));
-  EXPECT_EQ(slice(x, 9).shape(), (Shape{0, 2}));
-  EXPECT_EQ(slice(Array(DType::f32, {0, 3}), 0, 5).shape(), (Shape{0, 3}));
+  EXPECT_EQ(slice(x, 3, 1).shape(), (Extents{0, 2}));
+  EXPECT_EQ(slice(x, -9, 99).shape(), (Extents{4, 2}));
+  EXPECT_EQ(slice(x, 9).shape(), (Extents{0, 2}));
+  EXPECT_EQ(slice(Array(DType::f32, {0, 3}), 0, 5).shape(), (Extents{0, 3}));
   EXPECT_THAT(error_of([] { slice(Array(DType::f32, {}), 0); }), HasSubstr("[array-shape]"));
 
   EXPECT_THAT(values_of(concatenate({slice(x, 3), slice(x, 0, 1)})), ElementsAre(6, 7, 0, 1));
@@ -339,13 +339,13 @@ TEST(Arrays, SlicesAreThoseOfPython) {
 TEST(Arrays, Categories) {
   const Array labels = array_of<int>(DType::u8, {3, 1}, {2, 0, 1});
   const Array hot = to_categorical(labels);
-  EXPECT_EQ(hot.shape(), (Shape{3, 3}));
+  EXPECT_EQ(hot.shape(), (Extents{3, 3}));
   EXPECT_EQ(hot.dtype(), DType::f32);
   EXPECT_THAT(values_of(hot), ElementsAre(0, 0, 1, 1, 0, 0, 0, 1, 0));
-  EXPECT_EQ(to_categorical(labels, 10).shape(), (Shape{3, 10}));
-  EXPECT_EQ(to_categorical(reshape(labels, {1, 3})).shape(), (Shape{1, 3, 3}));
-  EXPECT_EQ(to_categorical(array_of<int>(DType::i32, {1}, {1})).shape(), (Shape{1, 2}));
-  EXPECT_EQ(one_hot(labels, 3).shape(), (Shape{3, 1, 3}));
+  EXPECT_EQ(to_categorical(labels, 10).shape(), (Extents{3, 10}));
+  EXPECT_EQ(to_categorical(reshape(labels, {1, 3})).shape(), (Extents{1, 3, 3}));
+  EXPECT_EQ(to_categorical(array_of<int>(DType::i32, {1}, {1})).shape(), (Extents{1, 2}));
+  EXPECT_EQ(one_hot(labels, 3).shape(), (Extents{3, 1, 3}));
   EXPECT_THAT(values_of(one_hot(array_of<int>(DType::i32, {3}, {-1, 1, 2}), 2)), ElementsAre(0, 0, 0, 1, 0, 0));
   EXPECT_THAT(error_of([&] { to_categorical(labels, 2); }),
               HasSubstr("label 0 is 2, outside of 0 .. 1 [array-labels]"));
@@ -367,7 +367,7 @@ TEST_F(Data, FilesOfArrays) {
   const Array y = array_of<int>(DType::boolean, {3}, {1, 0, 1});
   save_npy(folder_ / "x.npy", x);
   EXPECT_THAT(values_of(load_npy(folder_ / "x.npy")), ElementsAre(1.5, 0, 3, 1e300));
-  EXPECT_EQ(load_npy(folder_ / "x.npy").shape(), (Shape{2, 2}));
+  EXPECT_EQ(load_npy(folder_ / "x.npy").shape(), (Extents{2, 2}));
   // Zeros are not deflated: the reader would take more than 200 zeros out of a byte for an attack.
   const Array zeros(DType::f32, {6 << 20});
   save_npz(folder_ / "all.npz", {{"x", x}, {"in/y", y}, {"zeros", zeros}});
@@ -395,8 +395,8 @@ class RealData : public testing::Test {
 
 TEST_F(RealData, DigitsOfMnist) {
   auto [train, test] = datasets::mnist::load_data({.folder = folder_});
-  EXPECT_EQ(train.x.shape(), (Shape{60000, 28, 28}));
-  EXPECT_EQ(test.y.shape(), Shape{10000});
+  EXPECT_EQ(train.x.shape(), (Extents{60000, 28, 28}));
+  EXPECT_EQ(test.y.shape(), Extents{10000});
   std::vector<int> counts(10);
   for (const std::uint8_t label : train.y.as<std::uint8_t>()) ++counts[label];
   EXPECT_THAT(counts, ElementsAre(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949));
@@ -408,7 +408,7 @@ TEST_F(RealData, DigitsOfMnist) {
 
 TEST_F(RealData, PicturesOfCifar) {
   const auto [x, y] = datasets::cifar10::load_batch(folder_ / "cifar10_train_4000.bin");
-  EXPECT_EQ(x.shape(), (Shape{4000, 32, 32, 3}));
+  EXPECT_EQ(x.shape(), (Extents{4000, 32, 32, 3}));
   EXPECT_THAT(values_of(slice(y, 0, 10)), ElementsAre(6, 9, 9, 4, 1, 1, 2, 7, 8, 3));
   // The channels are the last axis: their means are those of the whole data set.
   std::vector<double> sums(3);

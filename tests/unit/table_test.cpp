@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-using Shape = std::vector<std::int64_t>;
+using Extents = std::vector<std::int64_t>;
 
 std::vector<double> numbers_of(const Array& array) {
   std::vector<double> out;
@@ -54,10 +54,10 @@ TEST_F(Tables, NumbersAndText) {
   EXPECT_EQ(table.rows(), 2);
   EXPECT_THAT(table.text("name"), ElementsAre("x \"1\"\n", "y"));
   EXPECT_THAT(numbers_of(table.column("c", DType::i64)), ElementsAre(3, 4));
-  EXPECT_EQ(table.column("c").shape(), Shape{2});
+  EXPECT_EQ(table.column("c").shape(), Extents{2});
   const Array both = table.numbers({"c", "a, b"});
   EXPECT_EQ(both.dtype(), DType::f32);
-  EXPECT_EQ(both.shape(), (Shape{2, 2}));
+  EXPECT_EQ(both.shape(), (Extents{2, 2}));
   EXPECT_THAT(numbers_of(both), ElementsAre(3, 1.5, 4, -0.2F));
   EXPECT_THAT(numbers_of(table.numbers_without({"name"}, DType::f64)), ElementsAre(1.5, 3, -0.2, 4));
 
@@ -70,7 +70,7 @@ TEST_F(Tables, NumbersAndText) {
       "\x00",
       28);
   EXPECT_THAT(read_csv(put("p.csv.gz", kPacked)).names(), ElementsAre("a", "b"));
-  EXPECT_EQ(read_csv(put("h.csv", "a,b\n")).numbers().shape(), (Shape{0, 2}));
+  EXPECT_EQ(read_csv(put("h.csv", "a,b\n")).numbers().shape(), (Extents{0, 2}));
   const Table open = read_csv(put("o.csv", "a,b\n,nan\ninf,\"\"\n"), {.missing = -1});
   EXPECT_EQ(open.numbers().at(0), -1);
   EXPECT_TRUE(std::isnan(open.numbers().at(1)));
@@ -138,8 +138,8 @@ TEST(RealTables, AreRead) {
   if (!fs::exists(folder)) GTEST_SKIP() << "left out: " << folder << " is not there";
 
   const Table iris = read_csv(folder / "iris.csv");
-  EXPECT_EQ(iris.numbers_without({"label"}).shape(), (Shape{150, 4}));
-  EXPECT_EQ(to_categorical(iris.column("label", DType::i32)).shape(), (Shape{150, 3}));
+  EXPECT_EQ(iris.numbers_without({"label"}).shape(), (Extents{150, 4}));
+  EXPECT_EQ(to_categorical(iris.column("label", DType::i32)).shape(), (Extents{150, 3}));
   int files = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     if (entry.path().extension() != ".csv") continue;
