@@ -108,7 +108,15 @@ bool GraphGenerator::rng_bits() {
 }
 
 bool GraphGenerator::map() {
-  const Row& row = rows()[static_cast<std::size_t>(rng_.below(static_cast<std::int64_t>(rows().size())))];
+  // All but philox, which came later and is no row of maps: the graphs of all seeds stay what they are.
+  static const std::vector<const Row*> known = [] {
+    std::vector<const Row*> out;
+    for (const Row& row : rows()) {
+      if (row.name != "philox") out.push_back(&row);
+    }
+    return out;
+  }();
+  const Row& row = *rng_.pick(known);
   std::optional<Operand> x;
   if (rng_.chance(75)) x = find([&](const Type& type) { return row_takes(row, type.dtype); });
   if (!x) {
