@@ -15,14 +15,6 @@ namespace {
 constexpr std::int64_t kMaxField = std::int64_t{1} << 26;
 constexpr std::int64_t kMaxWeight = std::int64_t{1} << 34;
 
-std::uint64_t seed_of(std::string_view layer, std::string_view weight) {
-  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a
-  for (const std::string_view part : {layer, std::string_view("/"), weight}) {
-    for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  }
-  return hash;
-}
-
 }  // namespace
 
 void LayerBase::set_identity(std::string_view class_name, std::string name) {
