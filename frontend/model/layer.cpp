@@ -153,6 +153,18 @@ std::vector<Variable> LayerBase::trainable_weights() const {
   return out;
 }
 
+std::vector<Variable> LayerBase::random_states() const {
+  std::vector<Variable> out = random_states_;
+  for (const Layer& child : children_) std::ranges::copy(child.base().random_states(), std::back_inserter(out));
+  return out;
+}
+
+SeedGenerator LayerBase::add_seed_generator(std::optional<std::int64_t> seed) {
+  const SeedGenerator out(seed, name_);
+  random_states_.push_back(out.state());
+  return out;
+}
+
 void LayerBase::set_trainable(bool trainable) {
   trainable_ = trainable;
   for (const Layer& child : children_) child.base().set_trainable(trainable);
