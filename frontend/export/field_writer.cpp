@@ -61,6 +61,7 @@ nlohmann::ordered_json FieldWriter::written(const Axes& value, std::string_view)
 }
 
 nlohmann::ordered_json FieldWriter::written(const std::vector<InputDim>& value, std::string_view) {
+  if (value.empty()) return {};
   Json list = Json::array();
   for (const InputDim& dim : value) list.push_back(dim.extent() ? Json(*dim.extent()) : Json());
   return list;
@@ -83,6 +84,31 @@ nlohmann::ordered_json FieldWriter::written(const Activation& value, std::string
       error("config-function", fmt::format("{} is a function of C++, which has no name in a file", field));
   problem.layer = layer_.name();
   throw Error(problem.note("write it as a layer, and make that known with register_layer"));
+}
+
+// The word where all arguments are defaults, else Keras' envelope.
+nlohmann::ordered_json FieldWriter::written(const Initializer& value, std::string_view) {
+  if (value.of == nullptr) return "zeros";  // the file has its values
+  if (value == Initializer(value.of)) return std::string(value.of->word);
+  Json config = Json::object();
+  if (value.of->has_seed()) config["seed"] = value.seed ? Json(*value.seed) : Json();
+  std::size_t next = 0;
+  for (const std::string_view argument : value.of->arguments()) config[std::string(argument)] = value.numbers[next++];
+  if (value.of->has_mode()) {
+    config["mode"] = std::string(kFanModes[static_cast<std::size_t>(value.mode)]);
+    config["distribution"] = std::string(kDistributions[static_cast<std::size_t>(value.distribution)]);
+  }
+  if (value.of->has_axes()) {
+    const auto list = [](const WeightAxes& axes) {
+      return axes.given() ? Json(std::vector<std::int64_t>(axes.begin(), axes.end())) : Json();
+    };
+    config["input_axes"] = list(value.input_axes);
+    config["output_axes"] = list(value.output_axes);
+  }
+  return {{"module", "keras.initializers"},
+          {"class_name", std::string(value.of->name)},
+          {"config", std::move(config)},
+          {"registered_name", nullptr}};
 }
 
 }  // namespace tusk

@@ -58,6 +58,7 @@ class FieldWriter {
   static Json written(const layers::OutputShape& value, std::string_view);
   static Json written(const Constraint& value, std::string_view);
   Json written(const Activation& value, std::string_view field) const;
+  static Json written(const Initializer& value, std::string_view);
   Json written(const Layer& value, std::string_view) const { return write_layer_(value); }
   template <FixedText... words>
   static Json written(const OneOf<words...>& value, std::string_view) {

@@ -1,10 +1,14 @@
 #include "frontend/import/fields.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
+#include <type_traits>
+#include <utility>
 
 #include "frontend/import/penalty_config.hpp"
 #include "frontend/training/confusion_metrics.hpp"
@@ -220,6 +224,39 @@ void FieldReader::read(const json& found, std::string_view field, Activation& va
   } catch (const Error& failure) {
     fail(fmt::format("{}: {}", field, failure.problem().message),
          "rewrite it with one of keras.activations, or register a layer of your own in its place");
+  }
+}
+
+// "he_normal", or an envelope {"class_name": "HeNormal", "config": {"seed": 3}}.
+void FieldReader::read(const json& found, std::string_view field, Initializer& value) const {
+  const bool is_envelope = found.is_object() && found.contains("class_name") && found["class_name"].is_string();
+  const json& name = is_envelope ? found["class_name"] : found;
+  value = Initializer(name.is_string() ? InitializerClass::named(name.get<std::string>()) : nullptr);
+  if (value.of == nullptr || !is_envelope || !found.contains("config") || !found["config"].is_object()) return;
+  FieldReader config(found["config"], layer_, value.of->name.data(), keras_major_);
+  std::size_t next = 0;
+  for (const std::string_view argument : value.of->arguments()) config(argument, value.numbers[next++]);
+  config("seed", value.seed);
+  if (value.of->has_mode()) {
+    const auto word = [&](std::string_view key, std::span<const std::string_view> words, auto& chosen) {
+      std::string given(words[static_cast<std::size_t>(chosen)]);
+      config(key, given);
+      if (key == "distribution" && given == "normal" && keras_major_ < 3) given = "truncated_normal";
+      const auto at = std::ranges::find(words, given);
+      if (at == words.end())
+        fail(fmt::format("{} of {} is `{}`, expected one of {}", key, field, given, fmt::join(words, ", ")));
+      chosen = static_cast<std::remove_reference_t<decltype(chosen)>>(at - words.begin());
+    };
+    word("mode", kFanModes, value.mode);
+    word("distribution", kDistributions, value.distribution);
+  }
+  for (auto [key, axes] : {std::pair("input_axes", &value.input_axes), std::pair("output_axes", &value.output_axes)}) {
+    const json* list = config.take(key);
+    if (list == nullptr) continue;
+    const std::vector<std::int64_t> given = integers(*list, key, "integers");
+    if (given.size() > WeightAxes::kMost) expected(*list, key, fmt::format("at most {} axes", WeightAxes::kMost));
+    *axes = WeightAxes({});
+    for (const std::int64_t axis : given) axes->add(axis);
   }
 }
 

@@ -118,8 +118,8 @@ class FieldReader {
   }
   void read(const nlohmann::json& found, std::string_view field, Regularizer& value);
   void read(const nlohmann::json& found, std::string_view field, Constraint& value);
-  // The file has the values that initializers gave.
-  void read(const nlohmann::json&, std::string_view, Initializer&) const {}
+  /// One that is not known is no error: most files have the values that it gave.
+  void read(const nlohmann::json& found, std::string_view field, Initializer& value) const;
   template <FixedText... words>
   void read(const nlohmann::json& found, std::string_view field, OneOf<words...>& value) const {
     if (!found.is_string()) expected(found, field, "a word");

@@ -15,6 +15,12 @@ Tensor LayerScaleImpl::call(Tensor input, const Call&) {
   return emit::map("mul", {x, emit::aligned(gamma_, x.shape())});
 }
 
+Tensor StochasticDepthImpl::trained(const Tensor& x) const {
+  Shape samples(x.shape().size(), Dim(1));
+  samples.front() = x.shape().front();
+  return dropout(x, config.drop_path_rate, samples, random_);
+}
+
 std::vector<Tensor> CustomScaleLayerImpl::call_all(const std::vector<Tensor>& inputs, const Call&) {
   const std::vector<Tensor> x = emit::broadcast_together({emit::to_float(inputs[0]), emit::to_float(inputs[1])});
   return {emit::map("add", {x[0], emit::map("mul", {x[1], config.scale})})};

@@ -33,7 +33,7 @@ struct LayerScaleImpl : LayerBase {
 };
 using LayerScale = LayerOf<LayerScaleImpl>;
 
-/// Drops whole samples of a branch in training.
+/// Drops whole samples of a branch in training, and divides the others by the share that is kept.
 struct StochasticDepthImpl : TrainingOnlyImpl {
   struct Config {
     double drop_path_rate = 0;
@@ -42,7 +42,12 @@ struct StochasticDepthImpl : TrainingOnlyImpl {
   } config;
   static constexpr std::tuple positional{&Config::drop_path_rate};
   static void fields(auto& f, Config& c) { f("drop_path_rate", c.drop_path_rate); }
+  void build(const Shape&) override { prepare("drop_path_rate", config.drop_path_rate, std::nullopt); }
   bool supports_masking() const override { return false; }
+
+ protected:
+  double strength() const override { return config.drop_path_rate; }
+  Tensor trained(const Tensor& x) const override;
 };
 using StochasticDepth = LayerOf<StochasticDepthImpl>;
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "frontend/layers/activation_layers.hpp"
+#include "frontend/layers/noise.hpp"
 #include "frontend/model/emit.hpp"
 
 namespace tusk::layers {
@@ -118,7 +119,8 @@ std::vector<Tensor> AttentionBase::call_all(const std::vector<Tensor>& inputs, c
     const double far = score.dtype() == DType::f16 ? kLargestHalf : -kMasked;
     score = emit::map("sub", {score, emit::map("mul", {masked, far})});
   }
-  const Tensor weights = softmax_of(score, {rank - 1});
+  Tensor weights = softmax_of(score, {rank - 1});
+  if (call.training && dropout_rate() > 0) weights = dropout(weights, dropout_rate(), weights.shape(), random_);
   graph::ContractSpec spec;
   for (std::int64_t i = 0; i < rank - 2; ++i) spec.a.push_back(fmt::format("n{}", i));
   spec.b = spec.y = spec.a;
@@ -133,6 +135,7 @@ std::vector<Tensor> AttentionBase::call_all(const std::vector<Tensor>& inputs, c
 }
 
 void AttentionImpl::build_all(const std::vector<Shape>&) {
+  random_ = add_seed_generator(config.seed);
   if (config.use_scale) scale_ = add_weight("scale", {}, {.initializer = "ones"});
   if (config.score_mode == "concat")
     concat_score_weight_ = add_weight("concat_score_weight", {}, {.initializer = "ones"});
@@ -156,6 +159,7 @@ Tensor AttentionImpl::scores(const Tensor& query, const Tensor& key) const {
 }
 
 void AdditiveAttentionImpl::build_all(const std::vector<Shape>& shapes) {
+  random_ = add_seed_generator(config.seed);
   if (config.use_scale) scale_ = add_weight("scale", {known_dim(shapes[0], -1)}, {.initializer = "glorot_uniform"});
 }
 
@@ -279,12 +283,15 @@ std::vector<Tensor> ProjectedAttentionBase::attend(const Tensor& query, const Te
   }
   scores = softmax_of(scores, over);
   if (mask) scores = emit::map("select", {*mask, scores, 0});
-  const Tensor y = emit::contract(scores, value, std::nullopt, combined);
+  const Tensor kept = call.training && dropout_ > 0 ? dropout(scores, dropout_, scores.shape(), random_) : scores;
+  const Tensor y = emit::contract(kept, value, std::nullopt, combined);
   if (call.return_attention_scores) return {y, scores};
   return {y};
 }
 
 void MultiHeadAttentionImpl::build_all(const std::vector<Shape>& shapes) {
+  dropout_ = config.dropout;
+  random_ = add_seed_generator(config.seed);
   check_field("num_heads", config.num_heads);
   check_field("key_dim", config.key_dim);
   const std::int64_t value_dim = config.value_dim.value_or(config.key_dim);
@@ -348,6 +355,8 @@ std::vector<Shape> MultiHeadAttentionImpl::written_shapes(const std::vector<Shap
 }
 
 void GroupQueryAttentionImpl::build_all(const std::vector<Shape>& shapes) {
+  dropout_ = config.dropout;
+  random_ = add_seed_generator(config.seed);
   check_field("head_dim", config.head_dim);
   check_field("num_query_heads", config.num_query_heads);
   check_field("num_key_value_heads", config.num_key_value_heads);

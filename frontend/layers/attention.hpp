@@ -29,8 +29,12 @@ struct AttentionBase : LayerBase {
 
  protected:
   virtual Tensor scores(const Tensor& query, const Tensor& key) const = 0;
+  /// The share of weights that training drops.
+  virtual double dropout_rate() const = 0;
   /// tanh(query_i + key_j), [..., queries, keys, features].
   static Tensor sums(const Tensor& query, const Tensor& key);
+
+  SeedGenerator random_;
 };
 
 /// The scores are products (dot), or w * sum(tanh(query_i + key_j)) (concat); with use_scale times a weight of one
@@ -55,6 +59,7 @@ struct AttentionImpl : AttentionBase {
 
  protected:
   Tensor scores(const Tensor& query, const Tensor& key) const override;
+  double dropout_rate() const override { return config.dropout; }
 
  private:
   Variable scale_, concat_score_weight_;
@@ -81,6 +86,7 @@ struct AdditiveAttentionImpl : AttentionBase {
 
  protected:
   Tensor scores(const Tensor& query, const Tensor& key) const override;
+  double dropout_rate() const override { return config.dropout; }
 
  private:
   Variable scale_;
@@ -122,6 +128,8 @@ struct ProjectedAttentionBase : LayerBase {
                                    const std::optional<std::int64_t>& sliding_window) const;
 
   std::optional<EinsumDense> query_, key_, value_, gate_, output_;
+  double dropout_ = 0;  // the share of scores that training drops
+  SeedGenerator random_;
 };
 
 struct MultiHeadAttentionImpl : ProjectedAttentionBase {

@@ -113,7 +113,7 @@ void EinsumDenseImpl::build(const Shape& in) {
     if (std::ranges::find(spec_.b, spec_.a[i]) != spec_.b.end()) weight_dim(in, static_cast<std::int64_t>(i));
   }
   kernel_ = add_weight("kernel", kernel,
-                       {.initializer = config.kernel_initializer,
+                       {.initializer = scaled_by_equation(),
                         .regularizer = config.kernel_regularizer,
                         .constraint = config.kernel_constraint});
   if (config.bias_axes.empty()) return;
@@ -134,6 +134,18 @@ void EinsumDenseImpl::build(const Shape& in) {
                      {.initializer = config.bias_initializer,
                       .regularizer = config.bias_regularizer,
                       .constraint = config.bias_constraint});
+}
+
+// Letters of the output are its outputs, all others its inputs.
+Initializer EinsumDenseImpl::scaled_by_equation() const {
+  Initializer out = config.kernel_initializer;
+  if (out.input_axes.given() && out.output_axes.given()) return out;
+  out.input_axes = out.output_axes = WeightAxes({});
+  for (std::size_t axis = 0; axis < spec_.b.size(); ++axis) {
+    const bool is_output = std::ranges::find(spec_.y, spec_.b[axis]) != spec_.y.end();
+    (is_output ? out.output_axes : out.input_axes).add(static_cast<std::int64_t>(axis));
+  }
+  return out;
 }
 
 Tensor EinsumDenseImpl::call(Tensor input, const Call&) {

@@ -99,6 +99,9 @@ struct EinsumDenseImpl : LayerBase {
   std::vector<Shape> written_shapes(const std::vector<Shape>& inputs, std::vector<Shape> results) const override;
 
  private:
+  /// The kernel's, told which axes are inputs and outputs.
+  Initializer scaled_by_equation() const;
+
   graph::ContractSpec spec_;
   Variable kernel_, bias_;
   std::vector<std::int64_t> bias_dims_;  // axes of y

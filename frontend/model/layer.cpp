@@ -15,14 +15,6 @@ namespace {
 constexpr std::int64_t kMaxField = std::int64_t{1} << 26;
 constexpr std::int64_t kMaxWeight = std::int64_t{1} << 34;
 
-std::uint64_t seed_of(std::string_view layer, std::string_view weight) {
-  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a
-  for (const std::string_view part : {layer, std::string_view("/"), weight}) {
-    for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  }
-  return hash;
-}
-
 }  // namespace
 
 void LayerBase::set_identity(std::string_view class_name, std::string name) {
@@ -158,6 +150,18 @@ std::vector<Variable> LayerBase::trainable_weights() const {
   for (const Layer& child : children_) {
     for (Variable& variable : child.base().trainable_weights()) out.push_back(std::move(variable));
   }
+  return out;
+}
+
+std::vector<Variable> LayerBase::random_states() const {
+  std::vector<Variable> out = random_states_;
+  for (const Layer& child : children_) std::ranges::copy(child.base().random_states(), std::back_inserter(out));
+  return out;
+}
+
+SeedGenerator LayerBase::add_seed_generator(std::optional<std::int64_t> seed) {
+  const SeedGenerator out(seed, name_);
+  random_states_.push_back(out.state());
   return out;
 }
 

@@ -17,6 +17,7 @@
 #include "frontend/model/error.hpp"
 #include "frontend/model/initializer.hpp"
 #include "frontend/model/names.hpp"
+#include "frontend/model/seed_generator.hpp"
 #include "frontend/model/tensor.hpp"
 
 namespace tusk {
@@ -97,6 +98,8 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   virtual std::vector<Variable> weights() const;
   /// Those that training changes: none if the layer is frozen.
   virtual std::vector<Variable> trainable_weights() const;
+  /// The states of its random numbers and of those of layers inside, which are no weights.
+  virtual std::vector<Variable> random_states() const;
   bool trainable() const { return trainable_; }
   /// Freezes the layer, or thaws it, with all layers inside.
   virtual void set_trainable(bool trainable);
@@ -137,6 +140,8 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   void set_identity(std::string_view class_name, std::string name);
 
  protected:
+  /// Random numbers for training, in `build`. Without a seed, it is one that the layer's name gives.
+  SeedGenerator add_seed_generator(std::optional<std::int64_t> seed);
   /// A layer inside of this one, built for inputs of these shapes. `call` may call it.
   void add_child(const Layer& layer, const std::vector<Shape>& shapes);
   /// An error at this layer.
@@ -171,6 +176,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   std::string source_config_;
   std::string_view activation_;
   std::vector<Variable> weights_;
+  std::vector<Variable> random_states_;
   std::vector<Layer> children_;  // layers inside, in the order in which they were added
   std::vector<std::weak_ptr<const Node>> nodes_;
 };

@@ -285,6 +285,17 @@ std::vector<Variable> FunctionalImpl::trainable_weights() const {
   return out;
 }
 
+std::vector<Variable> FunctionalImpl::random_states() const {
+  std::vector<Variable> out;
+  std::set<Variable> seen;
+  for (const Layer& layer : layers) {
+    for (Variable& variable : layer.base().random_states()) {
+      if (seen.insert(variable).second) out.push_back(std::move(variable));
+    }
+  }
+  return out;
+}
+
 void FunctionalImpl::set_trainable(bool trainable) {
   LayerBase::set_trainable(trainable);
   for (const Layer& layer : layers) layer.base().set_trainable(trainable);

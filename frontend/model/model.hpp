@@ -93,6 +93,7 @@ class FunctionalImpl : public LayerBase {
   bool is_model() const override { return true; }
   std::vector<Variable> weights() const override;
   std::vector<Variable> trainable_weights() const override;
+  std::vector<Variable> random_states() const override;
   void set_trainable(bool trainable) override;
 
   const std::vector<Tensor> inputs, outputs;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "frontend/files/bytes.hpp"
 #include "frontend/model/arrays.hpp"
@@ -115,9 +116,10 @@ void build(Program& program, const Model& model, const Optimizer& optimizer, con
   program.compiled = value_or_throw(graph::make_callable(std::move(module)));
   program.constants.clear();
   std::vector<Variable> variables = model.base().weights();
+  std::ranges::copy(model.base().random_states(), std::back_inserter(variables));
   variables.insert(variables.end(), optimizer.variables().begin(), optimizer.variables().end());
   for (const Variable& variable : variables) {
-    if (program.compiled->state(variable.path())) {
+    if (!variable.path().empty() && program.compiled->state(variable.path())) {
       variable.bind(program.compiled);
     } else {
       program.constants.emplace_back(variable, variable.value());

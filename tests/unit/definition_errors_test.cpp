@@ -238,7 +238,7 @@ TEST(DefinitionErrors, ActivationsAndNoise) {
        "the activation is layer `p_re_lu`, which has weights [layer-config]", "dense",
        "put it behind as a layer of its own"},
       {[] { layers::Dropout(1.5)(row(3)); }, "rate is 1.5, expected 0 to 1 [field-value]", "dropout"},
-      {[] { layers::GaussianNoise(-1.0)(row(3)); }, "stddev is -1, expected 0 or more [field-value]", "gaussian_noise"},
+      {[] { layers::GaussianNoise(-1.0)(row(3)); }, "stddev is -1, expected 0 to 1 [field-value]", "gaussian_noise"},
   });
 }
 
@@ -378,8 +378,18 @@ TEST(DefinitionErrors, WrappersAndCalls) {
       {[] { layers::TimeDistributed(Layer{})(series()); }, "layer is not given [field-value]", "time_distributed"},
       {[] { layers::SpectralNormalization(layers::Flatten{})(series()); },
        "layer `flatten` has no kernel [layer-wrapped]", "spectral_normalization"},
-      {[] { InTraining(layers::Dropout(0.5))(row(3)); },
-       "Dropout is called with training = true, which this release cannot compile [layer-training]", "dropout"},
+      {[] {
+         InTraining(layers::Dropout(0.5, {.noise_shape = {None, 2}}))(row(3));
+       },
+       "noise_shape is (None, 2), expected 1, None or the extent for each axis of (None, 3) [field-value]", "dropout"},
+      {[] { InTraining(layers::GaussianDropout(1.0))(row(3)); },
+       "rate is 1, expected less: what is left would vary without bounds [field-value]", "gaussian_dropout"},
+      {[] { InTraining(layers::AlphaDropout(1.0))(row(3)); },
+       "rate is 1, expected less: what is left would have no variance [field-value]", "alpha_dropout"},
+      {[] { InTraining(layers::Dropout(0.5))(Input({3}, {.dtype = "int32"})); },
+       "Dropout takes floats when it is trained, found int32 [layer-dtype]", "dropout"},
+      {[] { InTraining(layers::RandomFlip())(image()); },
+       "RandomFlip is called with training = true, which this release cannot compute [layer-training]", "random_flip"},
       {[] { InTraining(layers::RandomCrop(2, 2))(image()); },
        "RandomCrop is called with training = true, which this release cannot compute [layer-training]", "random_crop"},
       {[] { ops::add(image(), row(5)); },

@@ -80,7 +80,7 @@ TEST_F(Layers, RefuseWhatKerasRefuses) {
   EXPECT_THAT(error_of([&] { layers::PReLU({.shared_axes = {4}})(image); }),
               HasSubstr("shared_axes has 4, which is no axis of (None, 8, 7, 6) behind the batch"));
   EXPECT_THAT(error_of([&] { layers::ReLU(-1.0)(image); }), HasSubstr("max_value is -1, expected 0 or more"));
-  EXPECT_THAT(error_of([&] { layers::GaussianNoise(-1.0)(image); }), HasSubstr("stddev is -1, expected 0 or more"));
+  EXPECT_THAT(error_of([&] { layers::GaussianNoise(-1.0)(image); }), HasSubstr("stddev is -1, expected 0 to 1"));
   EXPECT_THAT(error_of([&] {
                 layers::dot({Input({3}), Input({4})}, {1});
               }),

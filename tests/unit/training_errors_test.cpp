@@ -111,6 +111,14 @@ TEST(TrainingErrors, Steps) {
        "trained/batch_normalization"},
       {[] {
          const Tensor x = Input({3});
+         const auto module = to_module(Model(x, Trained({.layer = layers::Dropout(0.5)})(x)));
+         if (!module) throw Error(module.problem());
+       },
+       "seed_generator_state changes when the layer is called with training = true, which only a training step can "
+       "keep [layer-training]",
+       "trained/dropout"},
+      {[] {
+         const Tensor x = Input({3});
          const auto module =
              to_training_module(Model(x, layers::Dense(2)(x)), {.optimizer = optimizers::SGD(), .losses = {}});
          if (!module) throw Error(module.problem());
