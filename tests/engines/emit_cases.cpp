@@ -1,11 +1,13 @@
 // Cases for the engine matrix (law 4): emitted C++ with what the loop interpreter computed.
 //
 //     emit_cases FOLDER [--profile fma|muladd] [--besides PROFILE] [--graphs N] [--kernels N] [--masks N] [--seed S]
+//                [--unlike FOLDER]
 //
 // Every sample of every op and its gradient, training steps, N random graphs, kernels, and formulas of truths. FOLDER
 // gets their files and all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that
 // fail. With
-// --besides, only cases whose code or expected values differ from those of PROFILE.
+// --besides, only cases whose code or expected values differ from those of PROFILE. With --unlike, only cases of which
+// that folder does not have the same files.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -200,6 +202,15 @@ std::vector<Case> all_cases(const std::string& profile, std::uint64_t seed, std:
   return cases;
 }
 
+bool has_all(const std::filesystem::path& folder, const Files& files) {
+  return std::ranges::all_of(files, [&](const auto& file) {
+    const bool is_source = file.first.ends_with(".cpp") || file.first.ends_with(".hpp") || file.first.ends_with(".h");
+    if (!is_source || file.first.ends_with("_self_test_main.cpp")) return true;
+    std::ifstream in(folder / file.first, std::ios::binary);
+    return in && std::string(std::istreambuf_iterator<char>(in), {}) == file.second;
+  });
+}
+
 void write(const std::filesystem::path& path, const std::string& text) {
   std::ofstream out(path, std::ios::binary);
   out << text;
@@ -211,6 +222,7 @@ int main(int argc, char** argv) {
   std::string folder;
   std::string profile = "fma";
   std::string besides;
+  std::string unlike;
   std::uint64_t graphs = 0;
   std::uint64_t kernels = 0;
   std::uint64_t masks = 0;
@@ -226,6 +238,8 @@ int main(int argc, char** argv) {
       profile = value;
     } else if (flag == "--besides") {
       besides = value;
+    } else if (flag == "--unlike") {
+      unlike = value;
     } else if (flag == "--graphs") {
       graphs = std::stoull(value);
     } else if (flag == "--kernels") {
@@ -248,6 +262,8 @@ int main(int argc, char** argv) {
       if (!same_code(files_of(cases[i]), files_of(others[i]))) different.push_back(std::move(cases[i]));
     cases = std::move(different);
   }
+
+  if (!unlike.empty()) std::erase_if(cases, [&](const Case& c) { return has_all(unlike, files_of(c)); });
 
   std::filesystem::create_directories(folder);
   write(std::filesystem::path(folder) / "tusk_runtime.hpp", std::string(cpp::runtime_text()));

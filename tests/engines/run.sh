@@ -7,6 +7,9 @@
 # all ops (ci: 200, full: 2000).
 # TUSK_ENGINES: a regular expression; only engines whose name has a match are run.
 #
+# TUSK_PASSED: a folder with fma/ and muladd/, the sources of a run that every engine has passed; only cases that are
+# not among them are run, and the report says which sum of sources that run had.
+#
 # full builds under profile muladd only the cases whose code is not the same under fma, and writes what each engine
 # gave into report.md beside this script.
 set -euo pipefail
@@ -27,11 +30,22 @@ wanted() { [[ $1 =~ ${TUSK_ENGINES:-.} ]]; }
 
 # cases PROFILE: emits them once
 cases() {
-  local besides=()
-  [[ $1 == fma ]] || besides=(--besides fma)
-  [[ -d $work/$1 ]] || "$emit" "$work/$1" --profile "$1" "${besides[@]}" --graphs "$count" --kernels "$count" \
-    --masks $((count / 2)) --seed "${TUSK_SEED:-1}" | tee "$work/$1.count"
+  [[ ! -d $work/$1 ]] || return 0
+  local flags=(--profile "$1" --graphs "$count" --kernels "$count" --masks $((count / 2)) --seed "${TUSK_SEED:-1}")
+  [[ $1 == fma ]] || flags+=(--besides fma)
+  "$emit" "$work/$1.all" "${flags[@]}" | tee "$work/$1.count"
+  sum_of "$work/$1.all" > "$work/$1.sum"
+  if [[ -n ${TUSK_PASSED:-} ]]; then
+    "$emit" "$work/$1" "${flags[@]}" --unlike "$TUSK_PASSED/$1" | tee "$work/$1.run"
+    sed -i "1s|.*|$(cut -d ' ' -f 1 "$work/$1.run") run, $(cut -d ' ' -f 1 "$work/$1.count") in all (the others as in $(sum_of "$TUSK_PASSED/$1"))|" \
+      "$work/$1.count"
+  else
+    mv "$work/$1.all" "$work/$1"
+    sed -i '1s/ .*//' "$work/$1.count"
+  fi
 }
+
+sum_of() { (cd "$1" && cat *.cpp *.hpp *.h | sha256sum | cut -c 1-12); }
 
 # report NAME PROFILE RESULT SECONDS COMPILER: a line of report.md, instead of the engine's former one. The sum is of
 # all sources of the profile: equal sums, equal programs.
@@ -51,9 +65,9 @@ END
   cpu=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
   commit=$(git -C "$here" rev-parse --short=8 HEAD)
   git -C "$here" diff --quiet HEAD -- ':(top,exclude)tests/engines/report.md' || commit+=-dirty
-  sum=$(cd "$work/$2" && cat *.cpp *.hpp *.h | sha256sum | cut -c 1-12)
+  sum=$(cat "$work/$2.sum")
   { sed "/^| $1 |/d" "$file"
-    echo "| $1 | $3 | $(cut -d ' ' -f 1 "$work/$2.count") | $sum | $4 | $($5 --version | head -n 1) | ${cpu:-$(uname -m)} | $commit |"
+    echo "| $1 | $3 | $(cat "$work/$2.count") | $sum | $4 | $($5 --version | head -n 1) | ${cpu:-$(uname -m)} | $commit |"
   } > "$work/report.md"
   mv "$work/report.md" "$file"
 }
