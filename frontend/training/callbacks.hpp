@@ -64,6 +64,7 @@ class Callback {
  public:
   explicit Callback(std::shared_ptr<CallbackBase> callback) : callback_(std::move(callback)) {}
   CallbackBase& base() const { return *callback_; }
+  operator const std::shared_ptr<CallbackBase>&() const { return callback_; }  // NOLINT: of PredictOptions
 
  private:
   std::shared_ptr<CallbackBase> callback_;
