@@ -16,6 +16,7 @@
 
 namespace tusk {
 
+class CallbackBase;
 class History;
 class Optimizer;
 class Scores;
@@ -135,6 +136,7 @@ class Verbose {
 struct PredictOptions {
   std::int64_t batch_size = 32;
   Verbose verbose = "auto";
+  std::vector<std::shared_ptr<CallbackBase>> callbacks = {};
 };
 
 /// A handle; copies share the model.

@@ -64,12 +64,14 @@ class Callback {
  public:
   explicit Callback(std::shared_ptr<CallbackBase> callback) : callback_(std::move(callback)) {}
   CallbackBase& base() const { return *callback_; }
+  operator const std::shared_ptr<CallbackBase>&() const { return callback_; }  // NOLINT: of PredictOptions
 
  private:
   std::shared_ptr<CallbackBase> callback_;
 };
 
-/// The handle of a callback `Impl`: callbacks::EarlyStopping({.patience = 3}).
+/// The handle of a callback `Impl`: callbacks::EarlyStopping({.patience = 3}). Impl has `struct Config {...} config`,
+/// and may have `void check() const`, which throws what is wrong in it.
 template <class Impl>
 class CallbackOf : public Callback {
  public:
@@ -82,7 +84,7 @@ class CallbackOf : public Callback {
   static std::shared_ptr<Impl> make(Config config) {
     auto callback = std::make_shared<Impl>();
     callback->config = std::move(config);
-    callback->check();
+    if constexpr (requires { callback->check(); }) callback->check();
     return callback;
   }
 };
@@ -116,7 +118,6 @@ struct EarlyStoppingImpl : CallbackBase {
     bool restore_best_weights = false;
     std::int64_t start_from_epoch = 0;
   } config;
-  void check() const {}
   void on_train_begin(Logs& logs) override;
   void on_epoch_end(std::int64_t epoch, Logs& logs) override;
   void on_train_end(Logs& logs) override;
@@ -216,7 +217,6 @@ struct CSVLoggerImpl : CallbackBase {
     std::string separator = ",";
     bool append = false;
   } config;
-  void check() const {}
   void on_train_begin(Logs& logs) override;
   void on_epoch_end(std::int64_t epoch, Logs& logs) override;
   void on_train_end(Logs& logs) override;
@@ -233,7 +233,6 @@ struct TerminateOnNaNImpl : CallbackBase {
   struct Config {
     bool raise_error = false;
   } config;
-  void check() const {}
   void on_train_batch_end(std::int64_t batch, Logs& logs) override;
 };
 using TerminateOnNaN = CallbackOf<TerminateOnNaNImpl>;
@@ -247,7 +246,6 @@ struct LambdaCallbackImpl : CallbackBase {
     OfLogs on_train_begin = {}, on_train_end = {};
     OfCount on_train_batch_begin = {}, on_train_batch_end = {};
   } config;
-  void check() const {}
   void on_epoch_begin(std::int64_t epoch, Logs& logs) override { call(config.on_epoch_begin, epoch, logs); }
   void on_epoch_end(std::int64_t epoch, Logs& logs) override { call(config.on_epoch_end, epoch, logs); }
   void on_train_begin(Logs& logs) override { call(config.on_train_begin, logs); }

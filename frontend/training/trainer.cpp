@@ -9,7 +9,6 @@
 #include "frontend/model/arrays.hpp"
 #include "frontend/model/error.hpp"
 #include "frontend/training/losses.hpp"
-#include "frontend/training/progress_bar.hpp"
 
 namespace tusk {
 namespace {
@@ -211,38 +210,13 @@ Logs logs_of(Program& program) {
 
 void reset_metrics(Program& program) { value_or_throw((*program.compiled)("reset_metrics", {})); }
 
-bool has_program(const Model& model) {
-  return model.functional().trainer && model.functional().trainer->program.has_value();
-}
-
-std::vector<Array> predict_by_program(const Model& model, const std::vector<Array>& inputs,
-                                      const PredictOptions& options) {
-  Trainer& trainer = *model.functional().trainer;
-  Program& program = *trainer.program;
-  const std::int64_t count = inputs[0].shape()[0];
-  for (const Array& input : inputs) {
-    if (input.shape()[0] != count)
-      throw Error(error("model-arrays", fmt::format("{}: inputs have different numbers of samples: {} and {}",
-                                                    model.name(), count, input.shape()[0])));
-  }
-  if (count == 0) throw Error(error("model-arrays", model.name() + ": there are no samples"));
-  if (!has_room(program, inputs, options.batch_size) || !are_constants_the_same(program))
-    build(program, model, trainer.optimizer, inputs, options.batch_size);
-  ProgressLogger progress(
-      {.verbose = options.verbose.level(), .steps = (count + options.batch_size - 1) / options.batch_size});
-  progress.begin();
-  std::vector<std::vector<Array>> parts(model.outputs().size());
-  for (std::int64_t begin = 0; begin < count; begin += options.batch_size) {
-    std::vector<Array> batch;
-    for (const Array& input : inputs) batch.push_back(rows(input, begin, std::min(count, begin + options.batch_size)));
-    std::vector<Array> results = value_or_throw((*program.compiled)("predict", batch));
-    for (std::size_t k = 0; k < results.size(); ++k) parts[k].push_back(std::move(results[k]));
-    progress.step(begin / options.batch_size);
-  }
-  progress.end();
-  std::vector<Array> out;
-  for (const std::vector<Array>& list : parts) out.push_back(joined(list));
-  return out;
+std::shared_ptr<graph::Callable> predictor_of(const Model& model, const std::vector<Array>& inputs,
+                                              std::int64_t batch) {
+  const std::shared_ptr<Trainer>& trainer = model.functional().trainer;
+  if (!trainer || !trainer->program) return nullptr;
+  if (!has_room(*trainer->program, inputs, batch) || !are_constants_the_same(*trainer->program))
+    build(*trainer->program, model, trainer->optimizer, inputs, batch);
+  return trainer->program->compiled;
 }
 
 }  // namespace tusk

@@ -67,9 +67,8 @@ void run(Program& program, std::string_view function, const Samples& batch);
 Logs logs_of(Program& program);
 void reset_metrics(Program& program);
 
-/// Whether there is a program, whose weights then are the newest.
-bool has_program(const Model& model);
-std::vector<Array> predict_by_program(const Model& model, const std::vector<Array>& inputs,
-                                      const PredictOptions& options);
+/// What has the function predict for these inputs in batches of at most this size: the program, whose weights are the
+/// newest. Null if there is none.
+std::shared_ptr<graph::Callable> predictor_of(const Model& model, const std::vector<Array>& inputs, std::int64_t batch);
 
 }  // namespace tusk

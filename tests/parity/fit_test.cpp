@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -223,6 +224,57 @@ TEST_F(Fit, WithAveragesOfWeights) {
                   .shuffle = false});
   expect_history(history, testing::internal::GetCapturedStdout());
   expect_after(model_.predict(data("x"), {.verbose = 0}));
+}
+
+struct CountImpl : CallbackBase {
+  struct Config {
+  } config;
+  void on_predict_batch_end(std::int64_t, Logs&) override { ++batches; }
+  int batches = 0;
+};
+using Count = CallbackOf<CountImpl>;
+
+// What one call gives another one, too; weights are what they are, whoever looks or writes.
+TEST_F(Fit, AgreesWithBatchesByHand) {
+  open("classes");
+  const auto compile = [&] {
+    model_.compile({.optimizer = optimizers::SGD({.learning_rate = 0.1}), .loss = "crossentropy", .metrics = {"acc"}});
+  };
+  const std::vector<Array> before = model_.get_weights();
+  compile();
+  std::vector<double> kernel;
+  const callbacks::LambdaCallback look(
+      {.on_train_batch_end = [&](std::int64_t, Logs&) { kernel.push_back(model_.weights()[0].value().at(0)); }});
+  const callbacks::LambdaCallback begin_again(
+      {.on_epoch_end = [&](std::int64_t, Logs&) { model_.set_weights(before); }});
+  const History shuffled =
+      model_.fit(data("x"), data("y"), {.batch_size = 23, .epochs = 2, .verbose = 0, .callbacks = {look, begin_again}});
+  EXPECT_NEAR(shuffled["loss"][0], shuffled["loss"][1], 1e-6);  // all rows, in two orders
+  ASSERT_EQ(kernel.size(), 2U);
+  EXPECT_NE(kernel[0], before[0].at(0));
+  EXPECT_NEAR(kernel[0], kernel[1], 1e-6);
+
+  model_.optimizer().set_learning_rate(0.2);
+  const Scores step = model_.train_on_batch(data("x"), data("y"));
+  EXPECT_NEAR(step["loss"], shuffled["loss"][0], 1e-6);
+  EXPECT_EQ(step["acc"], shuffled["acc"][0]);
+  EXPECT_EQ(model_.optimizer().variables()[0].value().int_at(0), 3);
+  const double moved = model_.get_weights()[0].at(0) - before[0].at(0);
+  EXPECT_NEAR(moved, 2 * (kernel[0] - before[0].at(0)), 1e-6);
+
+  const Scores test = model_.test_on_batch(data("x"), data("y"));
+  EXPECT_NEAR(test[0], model_.evaluate(data("x"), data("y"), {.batch_size = 7, .verbose = 0})["loss"], 1e-6);
+  expect_near(model_.predict_on_batch(data("x"))[0], model_.predict({data("x")}, {.batch_size = 4, .verbose = 0})[0],
+              "prediction");
+
+  const Count count;
+  (void)model_.predict(data("x"), {.batch_size = 4, .verbose = 0, .callbacks = {count}});
+  EXPECT_EQ(count.impl().batches, 6);
+
+  Array bad = data("x");
+  bad.set(0, NAN);
+  const History failed = model_.fit(bad, data("y"), {.verbose = 0});
+  EXPECT_TRUE(std::isnan(failed["loss"][0]));
 }
 
 }  // namespace
