@@ -30,8 +30,13 @@ Expected<LoadedModel> read_model(const std::filesystem::path& architecture, cons
 Expected<LoadedModel> read_architecture(const std::filesystem::path& path);
 Expected<LoadedModel> read_architecture(Bytes bytes, const std::string& name);
 
-Expected<Model> load_model_checked(const std::filesystem::path& path);
+struct LoadOptions {
+  /// As it was compiled when Keras 3 or Tusk saved it, with the optimizer's state: its training goes on.
+  bool compile = true;
+};
+
+Expected<Model> load_model_checked(const std::filesystem::path& path, const LoadOptions& options = {});
 /// The same; throws an Error.
-Model load_model(const std::filesystem::path& path);
+Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
 }  // namespace tusk

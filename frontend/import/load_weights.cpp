@@ -11,6 +11,7 @@
 #include "frontend/files/bytes.hpp"
 #include "frontend/import/saved_model.hpp"
 #include "frontend/import/weights.hpp"
+#include "frontend/training/optimizer_state.hpp"
 
 namespace tusk {
 namespace {
@@ -44,6 +45,13 @@ LayerWeights tree_of(const LayerBase& layer, bool frozen) {
     node.variables.push_back({variable.name(), variable.shape(), is_trained});
   }
   return node;
+}
+
+bool fits(const Model& model, const std::vector<Array>& values) {
+  const Optimizer optimizer = model.optimizer();
+  optimizer.base().build(trained_weights(model));
+  return std::ranges::equal(optimizer.variables(), values,
+                            [](const Variable& a, const Array& b) { return a.shape() == b.shape(); });
 }
 
 void assign(const LayerWeights& node, const Layer& layer) {
@@ -83,10 +91,22 @@ Status load_weights(const std::filesystem::path& path, const Model& model) {
     for (const std::string& array : unused) problem.note(in_quotes(array));
     return problem;
   }
+  std::vector<Array> optimizer;
+  if (model.functional().trainer) {
+    TRY(optimizer, weights.optimizer());
+  }
   return catch_errors([&] {
+    // As in Keras, an optimizer that is another one keeps its state.
+    if (!is_unbuilt_state(optimizer) && fits(model, optimizer))
+      set_optimizer_state(model.optimizer(), model, optimizer);
     assign(tree, model);
     return Done{};
   });
+}
+
+void Model::load_weights(const std::string& path) const {
+  const Status loaded = tusk::load_weights(path, *this);
+  if (!loaded) throw Error(loaded.problem());
 }
 
 }  // namespace tusk

@@ -176,6 +176,15 @@ class Model : public Layer {
   bool stop_training() const;
   void set_stop_training(bool stop) const;
 
+  // Files: frontend/export/save_model.hpp, frontend/import/load_weights.hpp. Each throws what is wrong.
+  /// NAME.keras: architecture, weights, and, if the model is compiled, how, with the optimizer's state: load_model
+  /// gives a model whose training goes on.
+  void save(const std::string& path) const;
+  /// NAME.weights.h5: the same without architecture.
+  void save_weights(const std::string& path) const;
+  /// Of `.weights.h5`, `.keras` or an older `.h5`.
+  void load_weights(const std::string& path) const;
+
   FunctionalImpl& functional() const { return static_cast<FunctionalImpl&>(base()); }
 };
 

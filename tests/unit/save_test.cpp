@@ -3,10 +3,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
+#include <random>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <vector>
 
 #include "frontend/export/save_model.hpp"
 #include "frontend/files/hdf5.hpp"
@@ -184,6 +192,52 @@ TEST_F(Save, NamesSayTheFormat) {
   EXPECT_THAT(problem_of(save_model(path("m"), model)), HasSubstr("[save-name]"));
   EXPECT_THAT(problem_of(save_weights(path("m.h5"), model)), HasSubstr("whose name ends in .weights.h5"));
   EXPECT_THAT(problem_of(save_model(fs::path("/no/such/folder/m.keras"), model)), HasSubstr("[file-access]"));
+}
+
+// A process that saves one model over the other, again and again, is killed 200 times.
+TEST_F(Save, AKillLeavesTheOldFileOrTheNewOne) {
+  const Tensor x = Input({256});
+  const Model model(x, layers::Dense(512, {.name = "d"})(x));
+  const fs::path file = path("killed.keras");
+  const fs::path part = file.string() + ".part";
+  std::vector<Bytes> versions;
+  for (const double value : {1, 2}) {
+    fill(model, value);
+    versions.push_back(*keras_bytes(model));
+  }
+  std::mt19937 random(7);
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(write_file(file, versions[0]));
+  const auto once = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start) / 5;
+  constexpr int kKills = 200;
+  int inside = 0;
+  std::vector<int> found(2);
+  for (int kill = 0; kill < kKills; ++kill) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    for (std::size_t i = 1; child == 0; ++i) {
+      if (!write_file(file, versions[i % 2])) _exit(1);
+    }
+    std::this_thread::sleep_for(once * std::uniform_int_distribution<>(0, 3000)(random) / 1000);
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the process ended by itself";
+    if (fs::exists(part)) ++inside;
+    const auto bytes = read_file(file);
+    ASSERT_TRUE(bytes) << bytes.problem().str();
+    const auto version = std::ranges::find(versions, *bytes);
+    ASSERT_NE(version, versions.end()) << "kill " << kill << " left " << bytes->size() << " bytes that nobody wrote";
+    ++found[static_cast<std::size_t>(version - versions.begin())];
+    ASSERT_TRUE(load_model_checked(file));
+  }
+  fmt::print("{} kills, {} inside of a write; {} and {} times the one and the other file\n", kKills, inside, found[0],
+             found[1]);
+  EXPECT_GE(inside, 50);
+  EXPECT_GT(found[0], 0);
+  EXPECT_GT(found[1], 0);
+  ASSERT_TRUE(write_file(file, versions[0]));
+  EXPECT_FALSE(fs::exists(part)) << "what a killed writer leaves is cleared away by the next";
 }
 
 }  // namespace
