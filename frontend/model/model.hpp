@@ -1,11 +1,13 @@
 // Input and Model: the functional API.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +25,7 @@ struct BatchOptions;
 struct CompileOptions;
 struct EvaluateOptions;
 struct FitOptions;
+struct StateOptions;
 struct Trainer;
 
 /// An extent of an input: a number, None, or a name; inputs that share a name have equal extents.
@@ -184,6 +187,10 @@ class Model : public Layer {
   void save_weights(const std::string& path) const;
   /// Of `.weights.h5`, `.keras` or an older `.h5`.
   void load_weights(const std::string& path) const;
+  /// The weights, and the optimizer's state, out of the bytes of a State of emitted code that has trained:
+  /// frontend/import/load_state.hpp.
+  void load_state(std::span<const std::byte> bytes) const;
+  void load_state(std::span<const std::byte> bytes, const StateOptions& options) const;
 
   FunctionalImpl& functional() const { return static_cast<FunctionalImpl&>(base()); }
 };

@@ -7,6 +7,7 @@ compares. Those in TRAININGS are saved in the middle of their training: Tusk goe
 goes on from Tusk's. FOLDER keeps the files. Without Keras it says so and ends with 77, which ctest takes for a skipped
 test.
 """
+import json
 import os
 import pathlib
 import subprocess
@@ -102,6 +103,7 @@ def main():
         model.save(folder / "keras" / f"{model.name}.keras")
         np.savez(folder / "keras" / f"{model.name}.npz", x=batches[0], y=batches[1])
     run(program, folder)
+    check_configs(json.loads((folder / "tusk" / "configs.json").read_text()))
     for name in [model.name for model in trainings]:
         check_training(folder, name)
     compared = 0
@@ -118,6 +120,15 @@ def main():
         for a, b in zip(outputs_of(again, inputs), outputs_of(model, inputs)):
             assert np.array_equal(a, b), name
     print(f"{len(models)} models: {compared} weights are the same")
+
+
+def check_configs(configs):
+    for config in configs:
+        theirs = keras.saving.serialize_keras_object(keras.saving.deserialize_keras_object(config))
+        assert theirs["class_name"] == config["class_name"], theirs
+        for key, value in config["config"].items():
+            assert theirs["config"].get(key, value) == value, (config["class_name"], key, value, theirs["config"][key])
+    print(f"{len(configs)} losses, metrics and optimizers are what Keras makes of their configurations")
 
 
 def losses_of(model, batches, third):

@@ -11,13 +11,19 @@
 #include <string>
 #include <vector>
 
+#include "frontend/export/compile_config.hpp"
 #include "frontend/export/config.hpp"
 #include "frontend/export/save_model.hpp"
 #include "frontend/files/hdf5.hpp"
+#include "frontend/files/json.hpp"
 #include "frontend/files/npy.hpp"
 #include "frontend/files/zip.hpp"
+#include "frontend/import/compile_config.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/training/fit.hpp"
+#include "frontend/training/loss_list.hpp"
+#include "frontend/training/metric_list.hpp"
+#include "frontend/training/optimizer_list.hpp"
 
 namespace tusk {
 namespace {
@@ -95,6 +101,65 @@ TEST(Save, WritesWhatKerasWrites) {
   fmt::print("{} models are saved as Keras saved them; {} cannot be read\n", cases, refused.size());
 }
 
+// What Keras wrote of an object, and what we write of the one that was made from it.
+void expect_same_config(const nlohmann::json& ours, const nlohmann::json& theirs, const std::string& what) {
+  for (const char* key : {"module", "class_name", "registered_name"}) EXPECT_EQ(ours[key], theirs[key]) << what;
+  for (const auto& [key, value] : theirs["config"].items()) {
+    if (key == "dtype") continue;  // Keras' own default
+    const bool is_array = value.is_object() && value.contains("config") && value["config"].contains("value");
+    if (value.is_object() && value.contains("class_name") && !is_array) {
+      expect_same_config(ours["config"][key], value, what + "/" + key);
+    } else {
+      EXPECT_EQ(ours["config"][key], is_array ? value["config"]["value"] : value) << what << ": " << key;
+    }
+  }
+}
+
+void expect_same_choices(const nlohmann::json& ours, const nlohmann::json& theirs, const std::string& what) {
+  if (theirs.is_object() && theirs.contains("class_name")) return expect_same_config(ours, theirs, what);
+  if (!theirs.is_structured()) {
+    EXPECT_EQ(ours, theirs) << what;
+    return;
+  }
+  ASSERT_EQ(ours.size(), theirs.size()) << what;
+  for (const auto& [key, value] : theirs.items())
+    expect_same_choices(theirs.is_array() ? ours[std::stoul(key)] : ours[key], value, what + "/" + key);
+}
+
+TEST(Save, ConfigurationsAreThoseOfKeras) {
+  const fs::path folder = shared() / "goldens";
+  if (!fs::exists(folder / "manifest.json")) GTEST_SKIP() << "left out: the configurations in " << folder;
+  const nlohmann::json manifest =
+      value_or_throw(parse_json(text_of(value_or_throw(read_file(folder / "manifest.json"))), "manifest.json"));
+  std::map<std::string, int> counts;
+  for (const nlohmann::json& entry : manifest["goldens"]) {
+    const auto name = entry["name"].get<std::string>();
+    const std::string kind = entry.value("kind", "");
+    const nlohmann::json config = entry.value("config", nlohmann::json());
+    if (kind == "loss" && config.is_object()) {
+      expect_same_config(loss_config(loss_from_config(config)), config, name);
+    } else if (kind == "metric" && config.is_object()) {
+      expect_same_config(metric_config(metric_from_config(config)), config, name);
+    } else if (kind == "schedule" && config.is_object()) {
+      expect_same_config(schedule_config(schedule_from_config(config)), config, name);
+    } else if (entry.contains("compile_config")) {
+      const CompileOptions options = compile_options_from(entry["compile_config"]);
+      const nlohmann::json ours = compile_config(options, optimizer_of(options));
+      for (const auto& [key, value] : entry["compile_config"].items()) {
+        if (key != "jit_compile") expect_same_choices(ours[key], value, name + "/" + key);
+      }
+    } else {
+      continue;
+    }
+    ++counts[kind];
+  }
+  EXPECT_GE(counts["loss"], 30);
+  EXPECT_GE(counts["metric"], 60);
+  EXPECT_GE(counts["schedule"], 10);
+  EXPECT_GE(counts["training"], 70);
+  fmt::print("configurations as Keras writes them: {}\n", counts);
+}
+
 std::vector<double> losses_of(const Model& model, const Array& x, const Array& y, std::int64_t first,
                               std::int64_t count) {
   std::vector<double> out;
@@ -121,6 +186,16 @@ TEST(Save, Exchange) {
   const char* given = std::getenv("TUSK_EXCHANGE");
   if (given == nullptr) GTEST_SKIP() << "a part of tests/parity/exchange.py";
   const fs::path folder = given;
+  std::vector<std::string> configs;
+  const auto add = [&](auto make) {
+    // Some have no defaults.
+    if (const auto made = catch_errors([&] { return python_json(make()); })) configs.push_back(*made);
+  };
+  for (const std::string_view name : loss_classes()) add([&] { return loss_config(loss_named(name)); });
+  for (const std::string_view name : optimizer_classes()) add([&] { return optimizer_config(optimizer_named(name)); });
+  for (const std::string_view name : metric_classes())
+    add([&] { return metric_config(metric_from_config({{"class_name", name}})); });
+  ASSERT_TRUE(write_file(folder / "tusk" / "configs.json", bytes_of(fmt::format("[{}]", fmt::join(configs, ",")))));
   for (const fs::directory_entry& entry : fs::directory_iterator(folder / "keras")) {
     if (entry.path().extension() != ".keras") continue;
     const std::string name = entry.path().stem().string();
