@@ -9,6 +9,10 @@ namespace tusk {
 
 using Json = nlohmann::ordered_json;
 
+Json ObjectWriter::written(const Axes& value) {
+  return value.list().size() == 1 ? Json(value.list().front()) : Json(value.list());
+}
+
 // Keras keeps a rate in f32 and writes what that holds.
 Json ObjectWriter::written(const LearningRate& value) {
   if (value.schedule() != nullptr) return schedule_config(*value.schedule());

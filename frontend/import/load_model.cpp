@@ -98,10 +98,14 @@ Expected<T> naming(const std::filesystem::path& path, Expected<T> expected) {
 
 }  // namespace
 
-Expected<LoadedModel> read_model(const std::filesystem::path& path) {
+Expected<LoadedModel> read_model(const std::filesystem::path& path, const LoadOptions& options) {
   Expected<SavedModel> saved = read_saved_model(path);
   if (!saved) return naming<LoadedModel>(path, saved.problem());
-  return naming(path, interpreted(*saved));
+  Expected<LoadedModel> loaded = interpreted(*saved);
+  const Status compiled = loaded && options.compile ? compile_as_saved(loaded->model, *saved) : done();
+  if (compiled) return naming(path, std::move(loaded));
+  Diagnostic problem = compiled.problem();
+  return naming<LoadedModel>(path, problem.note("load_model(path, {.compile = false}) leaves out how it was compiled"));
 }
 
 Expected<LoadedModel> read_model(Bytes bytes, const std::string& name) {
@@ -144,18 +148,8 @@ Expected<LoadedModel> read_architecture(Bytes bytes, const std::string& name) {
 }
 
 Expected<Model> load_model_checked(const std::filesystem::path& path, const LoadOptions& options) {
-  Expected<SavedModel> saved = read_saved_model(path);
-  if (!saved) return naming<Model>(path, saved.problem());
-  Expected<LoadedModel> loaded = interpreted(*saved);
-  if (!loaded) return naming<Model>(path, loaded.problem());
-  if (options.compile) {
-    const Status compiled = compile_as_saved(loaded->model, *saved);
-    if (!compiled) {
-      Diagnostic problem = compiled.problem();
-      return naming<Model>(path, problem.note("load_model(path, {.compile = false}) leaves out how it was compiled"));
-    }
-  }
-  return std::move(loaded->model);
+  TRY(LoadedModel loaded, read_model(path, options));
+  return std::move(loaded.model);
 }
 
 Model load_model(const std::filesystem::path& path, const LoadOptions& options) {
