@@ -83,7 +83,10 @@ Status compile_as_saved(const Model& model, const SavedModel& saved) {
   TRY(const std::vector<Array> state, saved.weights.optimizer());
   return catch_errors([&] {
     model.compile(compile_options_from(config));
-    if (!is_unbuilt_state(state)) set_optimizer_state(model.optimizer(), model, state);
+    if (state.empty()) return Done{};
+    // Saved before its first step, an optimizer may not have had all of its variables.
+    if (!fits_optimizer(model.optimizer(), model, state) && is_unbuilt_state(state)) return Done{};
+    set_optimizer_state(model.optimizer(), model, state);
     return Done{};
   });
 }

@@ -47,13 +47,6 @@ LayerWeights tree_of(const LayerBase& layer, bool frozen) {
   return node;
 }
 
-bool fits(const Model& model, const std::vector<Array>& values) {
-  const Optimizer optimizer = model.optimizer();
-  optimizer.base().build(trained_weights(model));
-  return std::ranges::equal(optimizer.variables(), values,
-                            [](const Variable& a, const Array& b) { return a.shape() == b.shape(); });
-}
-
 void assign(const LayerWeights& node, const Layer& layer) {
   const auto* model = dynamic_cast<const FunctionalImpl*>(&layer.base());
   if (model == nullptr) return layer.set_weights(node.arrays);
@@ -97,7 +90,7 @@ Status load_weights(const std::filesystem::path& path, const Model& model) {
   }
   return catch_errors([&] {
     // As in Keras, an optimizer that is another one keeps its state.
-    if (!is_unbuilt_state(optimizer) && fits(model, optimizer))
+    if (!optimizer.empty() && fits_optimizer(model.optimizer(), model, optimizer))
       set_optimizer_state(model.optimizer(), model, optimizer);
     assign(tree, model);
     return Done{};

@@ -37,7 +37,7 @@ struct ValidationFreq {
 /// All rows in another order in each epoch, as they are, or those of each batch ("batch").
 class Shuffle {
  public:
-  Shuffle(std::same_as<bool> auto all) : rows_(all) {}  // NOLINT: Keras takes either
+  Shuffle(std::same_as<bool> auto on) : rows_(on) {}  // NOLINT: Keras takes either
   template <std::size_t size>
   consteval Shuffle(const char (&word)[size]) : batches_(true) {  // NOLINT
     if (std::string_view(word, size - 1) != "batch") throw "shuffle is true, false or \"batch\"";

@@ -27,8 +27,13 @@ bool is_unbuilt_state(const std::vector<Array>& values) {
   return values.size() <= 2 && std::ranges::all_of(values, [](const Array& value) { return value.shape().empty(); });
 }
 
+bool fits_optimizer(const Optimizer& optimizer, const Model& model, const std::vector<Array>& values) {
+  if (optimizer.variables().empty()) optimizer.base().build(trained_weights(model));
+  return std::ranges::equal(optimizer.variables(), values, {}, &Variable::shape, &Array::shape);
+}
+
 void set_optimizer_state(const Optimizer& optimizer, const Model& model, const std::vector<Array>& values) {
-  optimizer.base().build(trained_weights(model));
+  if (optimizer.variables().empty()) optimizer.base().build(trained_weights(model));
   std::vector<Variable> variables = optimizer.variables();
   if (variables.size() != values.size())
     throw Error(error("optimizer-state", fmt::format("{} of the model {} has {} variables, {} are given",
