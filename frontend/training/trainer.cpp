@@ -47,14 +47,15 @@ bool serves_targets(const Program& program, const Samples& samples) {
   return true;
 }
 
-// What each symbol has to be at most for arrays like these, in batches.
-std::vector<graph::Symbol> with_room(std::vector<graph::Symbol> symbols, const std::vector<Shape>& params,
-                                     const std::vector<Array>& inputs, std::int64_t batch) {
+// What each symbol of a program has to be at most for arrays like these, in batches.
+std::vector<graph::Symbol> with_room(const Program& program, const std::vector<Array>& inputs, std::int64_t batch) {
+  std::vector<graph::Symbol> symbols = program.symbols;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
-    for (std::size_t axis = 0; axis < params[k].size(); ++axis) {
+    const Shape& shape = program.input_shapes[k];
+    for (std::size_t axis = program.has_fixed_batch ? 1 : 0; axis < shape.size(); ++axis) {
       for (graph::Symbol& symbol : symbols) {
-        if (params[k][axis].as_symbol() != std::optional<std::string>(symbol.name)) continue;
-        if (symbol.low != symbol.high) symbol.high = std::max(symbol.high, axis == 0 ? batch : inputs[k].shape()[axis]);
+        if (shape[axis].as_symbol() == std::optional<std::string>(symbol.name))
+          symbol.high = std::max(symbol.high, axis == 0 ? batch : inputs[k].shape()[axis]);
       }
     }
   }
@@ -62,7 +63,7 @@ std::vector<graph::Symbol> with_room(std::vector<graph::Symbol> symbols, const s
 }
 
 bool has_room(const Program& program, const std::vector<Array>& inputs, std::int64_t batch) {
-  const auto wanted = with_room(program.symbols, program.input_shapes, inputs, batch);
+  const auto wanted = with_room(program, inputs, batch);
   return std::ranges::equal(wanted, program.symbols, {}, &graph::Symbol::high, &graph::Symbol::high);
 }
 
@@ -99,17 +100,17 @@ void build(Program& program, const Model& model, const Optimizer& optimizer, con
   }
   graph::Module module = *std::move(traced);
   const graph::Function& first = module.functions.front();
-  std::vector<Shape> params;
+  program.input_shapes.clear();
   for (std::size_t k = 0; k < inputs.size(); ++k)
-    params.push_back(first.values[static_cast<std::size_t>(first.params[k])].type.shape);
+    program.input_shapes.push_back(first.values[static_cast<std::size_t>(first.params[k])].type.shape);
   for (graph::Symbol& symbol : module.symbols) {
-    if (symbol.name == kBatch && symbol.low != symbol.high) symbol.high = symbol.low;
+    if (symbol.name == kBatch) program.has_fixed_batch = symbol.low == symbol.high;
+    if (symbol.name == kBatch) symbol.high = symbol.low;
     const auto before = std::ranges::find(program.symbols, symbol.name, &graph::Symbol::name);
     if (before != program.symbols.end()) symbol.high = std::max(symbol.high, before->high);
   }
-  module.symbols = with_room(module.symbols, params, inputs, batch);
-  program.symbols = module.symbols;
-  program.input_shapes = std::move(params);
+  program.symbols = std::move(module.symbols);
+  program.symbols = module.symbols = with_room(program, inputs, batch);
   program.log_names = module.function("metrics")->result_names;
   program.compiled = value_or_throw(graph::make_callable(std::move(module)));
   program.constants.clear();

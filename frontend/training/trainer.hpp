@@ -41,6 +41,7 @@ struct Program {
   std::shared_ptr<graph::Callable> compiled;
   std::vector<std::string> log_names;  // of what the function metrics gives
   std::vector<graph::Symbol> symbols;
+  bool has_fixed_batch = false;                       // by an input
   std::vector<Shape> input_shapes;                    // over the symbols
   std::vector<std::pair<Variable, Array>> constants;  // weights that no function changes, as they were
 };

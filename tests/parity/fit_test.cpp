@@ -166,7 +166,7 @@ TEST_F(Fit, OfTwoOutputsByName) {
   const History history =
       model_.fit({{"title", data("title")}, {"body", data("body")}},
                  {{"priority", data("priority")}, {"department", data("department")}},
-                 {.batch_size = 7, .epochs = 3, .verbose = 2, .validation_split = 0.3, .shuffle = false});
+                 {.batch_size = 6, .epochs = 3, .verbose = 2, .validation_split = 0.3, .shuffle = false});
   expect_history(history, testing::internal::GetCapturedStdout());
   expect_scores(model_.evaluate({{"body", data("body")}, {"title", data("title")}},
                                 {{"priority", data("priority")}, {"department", data("department")}}, {.verbose = 0}));
