@@ -10,7 +10,7 @@ namespace tusk {
 using Json = nlohmann::ordered_json;
 
 Json ObjectWriter::written(const Axes& value) {
-  return value.list().size() == 1 ? Json(value.list().front()) : Json(value.list());
+  return value.list().size() == 1 ? Json(value.list().front()) : written(value.list());
 }
 
 // Keras keeps a rate in f32 and writes what that holds.

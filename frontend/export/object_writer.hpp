@@ -43,7 +43,7 @@ class ObjectWriter {
   static Json written(std::int64_t value) { return value; }
   static Json written(double value) { return value; }
   static Json written(const std::string& value) { return value; }
-  static Json written(const std::vector<std::int64_t>& value) { return value; }
+  static Json written(const std::vector<std::int64_t>& value) { return value.empty() ? Json() : Json(value); }
   static Json written(const std::vector<double>& value) { return value.empty() ? Json() : Json(value); }
   static Json written(const Axes& value);
   static Json written(const LearningRate& value);

@@ -106,6 +106,8 @@ void expect_same_config(const nlohmann::json& ours, const nlohmann::json& theirs
   for (const char* key : {"module", "class_name", "registered_name"}) EXPECT_EQ(ours[key], theirs[key]) << what;
   for (const auto& [key, value] : theirs["config"].items()) {
     if (key == "dtype") continue;  // Keras' own default
+    EXPECT_TRUE(ours["config"].contains(key)) << what << ": " << key;
+    if (!ours["config"].contains(key)) continue;
     const bool is_array = value.is_object() && value.contains("config") && value["config"].contains("value");
     if (value.is_object() && value.contains("class_name") && !is_array) {
       expect_same_config(ours["config"][key], value, what + "/" + key);
