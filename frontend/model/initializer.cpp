@@ -183,14 +183,42 @@ std::uint64_t seed_of(std::string_view layer, std::string_view weight) {
   return hash;
 }
 
-Array initial_value(const Initializer& initializer, const std::vector<std::int64_t>& shape, std::uint64_t given) {
+std::optional<Draws> draws_of(const Initializer& initializer, const std::vector<std::int64_t>& shape) {
   using Kind = InitializerClass::Kind;
   using Distribution = InitializerClass::Distribution;
+  const auto [first, second] = initializer.numbers;
+  switch (initializer.kind) {
+    case Kind::random_uniform:
+      return Draws{Draws::Kind::uniform, first, second};
+    case Kind::random_normal:
+      return Draws{Draws::Kind::normal, first, second};
+    case Kind::truncated_normal:
+      return Draws{Draws::Kind::truncated_normal, first, second};
+    case Kind::variance_scaling:
+      break;
+    default:
+      return std::nullopt;
+  }
+  const Fans fans = fans_of(initializer, shape);
+  const double fan = initializer.mode == InitializerClass::Mode::fan_in    ? fans.in
+                     : initializer.mode == InitializerClass::Mode::fan_out ? fans.out
+                                                                           : (fans.in + fans.out) / 2;
+  const double variance = first / std::max(1.0, fan);
+  const double limit = std::sqrt(3 * variance);
+  if (initializer.distribution == Distribution::uniform) return Draws{Draws::Kind::uniform, -limit, limit};
+  const double deviation = std::sqrt(variance);
+  if (initializer.distribution == Distribution::untruncated_normal) return Draws{Draws::Kind::normal, 0, deviation};
+  // The constant is the standard deviation of a standard normal that is cut at two.
+  return Draws{Draws::Kind::truncated_normal, 0, deviation / 0.87962566103423978};
+}
+
+Array initial_value(const Initializer& initializer, const std::vector<std::int64_t>& shape, std::uint64_t given) {
+  using Kind = InitializerClass::Kind;
   const auto refuse = [&](std::string_view wanted) {
     throw Error(error("initializer-shape", fmt::format("{} is for weights of {}, found shape ({})",
                                                        initializer.of->word, wanted, fmt::join(shape, ", "))));
   };
-  const auto [first, second] = initializer.numbers;
+  const double first = initializer.numbers[0];
   if (initializer.kind == Kind::constant) return Array::splat(DType::f32, shape, first);
   Random random(initializer.seed ? static_cast<std::uint64_t>(*initializer.seed) : given);
   if (initializer.kind == Kind::orthogonal) {
@@ -198,41 +226,24 @@ Array initial_value(const Initializer& initializer, const std::vector<std::int64
     return orthogonal(first, shape, random);
   }
   Array out(DType::f32, shape);
-  const auto fill = [&](auto draw) {
-    for (float& value : out.as_writable<float>()) value = static_cast<float>(draw());
+  if (initializer.kind == Kind::identity) {
+    if (shape.size() != 2) refuse("two axes");
+    for (std::int64_t i = 0; i < std::min(shape[0], shape[1]); ++i) out.set(i * shape[1] + i, first);
     return out;
-  };
-  switch (initializer.kind) {
-    case Kind::identity:
-      if (shape.size() != 2) refuse("two axes");
-      for (std::int64_t i = 0; i < std::min(shape[0], shape[1]); ++i) out.set(i * shape[1] + i, first);
-      return out;
-    case Kind::random_normal:
-      return fill([&] { return first + second * random.normal(); });
-    case Kind::truncated_normal:
-      return fill([&] { return first + second * random.truncated_normal(); });
-    case Kind::random_uniform:
-      return fill([&] { return (second - first) * random.uniform() + first; });
-    case Kind::variance_scaling:
-      break;
-    default:
-      throw Error(error("initializer-unknown", "the file names an initializer that is not supported in this release")
-                      .note("load the weights of the model, or assign them"));
   }
-  const Fans fans = fans_of(initializer, shape);
-  const double fan = initializer.mode == InitializerClass::Mode::fan_in    ? fans.in
-                     : initializer.mode == InitializerClass::Mode::fan_out ? fans.out
-                                                                           : (fans.in + fans.out) / 2;
-  const double variance = first / std::max(1.0, fan);
-  if (initializer.distribution == Distribution::uniform) {
-    const double limit = std::sqrt(3 * variance);
-    return fill([&] { return limit * (2 * random.uniform() - 1); });
+  const std::optional<Draws> draws = draws_of(initializer, shape);
+  if (!draws) {
+    throw Error(error("initializer-unknown", "the file names an initializer that is not supported in this release")
+                    .note("load the weights of the model, or assign them"));
   }
-  const double deviation = std::sqrt(variance);
-  if (initializer.distribution == Distribution::untruncated_normal)
-    return fill([&] { return deviation * random.normal(); });
-  // The constant is the standard deviation of a standard normal that is cut at two.
-  return fill([&] { return deviation / 0.87962566103423978 * random.truncated_normal(); });
+  for (float& value : out.as_writable<float>()) {
+    const double drawn =
+        draws->kind == Draws::Kind::uniform  ? draws->first + (draws->second - draws->first) * random.uniform()
+        : draws->kind == Draws::Kind::normal ? draws->first + draws->second * random.normal()
+                                             : draws->first + draws->second * random.truncated_normal();
+    value = static_cast<float>(drawn);
+  }
+  return out;
 }
 
 }  // namespace tusk

@@ -207,6 +207,15 @@ Initializer LecunNormal(ScalingOptions options = {});
 
 }  // namespace initializers
 
+/// What an initializer draws for a weight of a shape: numbers between two limits, or of a normal distribution, mean and
+/// deviation, that may be cut at two deviations. Nothing where nothing is drawn by element: constants, identities and
+/// orthogonal matrices.
+struct Draws {
+  enum class Kind : std::uint8_t { uniform, normal, truncated_normal } kind;
+  double first, second;
+};
+std::optional<Draws> draws_of(const Initializer& initializer, const std::vector<std::int64_t>& shape);
+
 /// The seed of a weight without one.
 std::uint64_t seed_of(std::string_view layer, std::string_view weight);
 

@@ -39,6 +39,7 @@ class Variable {
   const std::vector<std::int64_t>& shape() const { return state_->shape; }
   const graph::Type& type() const { return state_->type; }
   bool trainable() const { return state_->trainable; }
+  const Initializer& initializer() const { return state_->initializer; }
   /// Whether a layer reads it in its compute dtype.
   bool autocast() const { return state_->autocast; }
   /// What training adds to the loss for it, and what it meets after each step.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "frontend/ops/ops.hpp"
+#include "frontend/training/first_value.hpp"
 #include "frontend/training/penalties.hpp"
 #include "ir/text/suggest.hpp"
 
@@ -54,7 +55,7 @@ class Tracer {
     bool has_inputs;  // the model's
     void (Tracer::*trace)(const Inputs&);
   };
-  static const std::array<Entry, 8> kFunctions;
+  static const std::array<Entry, 9> kFunctions;
 
  private:
   struct Forward {
@@ -70,6 +71,7 @@ class Tracer {
   void apply(const Inputs& inputs);
   void evaluate(const Inputs& inputs);
   void input_gradients(const Inputs& inputs);
+  void initialize(const Inputs& inputs);
   void metrics(const Inputs& inputs);
   void reset_metrics(const Inputs& inputs);
 
@@ -93,12 +95,13 @@ class Tracer {
   Trace* trace_ = nullptr;
 };
 
-const std::array<Tracer::Entry, 8> Tracer::kFunctions{{{"predict", true, &Tracer::predict},
+const std::array<Tracer::Entry, 9> Tracer::kFunctions{{{"predict", true, &Tracer::predict},
                                                        {"train_step", true, &Tracer::train_step},
                                                        {"gradients", true, &Tracer::gradients},
                                                        {"apply", false, &Tracer::apply},
                                                        {"evaluate", true, &Tracer::evaluate},
                                                        {"input_gradients", true, &Tracer::input_gradients},
+                                                       {"initialize", false, &Tracer::initialize},
                                                        {"metrics", false, &Tracer::metrics},
                                                        {"reset_metrics", false, &Tracer::reset_metrics}}};
 
@@ -158,6 +161,8 @@ void Tracer::check() const {
     refuse("apply takes what gradients gives, which is not among the functions");
   if ((wants("metrics") || wants("reset_metrics")) && !counts)
     refuse("no function counts for the metrics: train_step, gradients and evaluate do");
+  if (wants("initialize") && !counts && !wants("predict") && !wants("input_gradients"))
+    refuse("initialize makes weights, and no function has any");
   if (model_.inputs().empty() || model_.inputs().front().rank() == 0) refuse("the first input has no batch");
 
   if (plan_.losses.size() != outputs)
@@ -337,6 +342,15 @@ void Tracer::input_gradients(const Inputs& inputs) {
   std::size_t next = 0;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (is_float(inputs[i].dtype())) give("gradient_" + model_.input_names()[i], gradients[next++]);
+  }
+}
+
+void Tracer::initialize(const Inputs&) {
+  const Tensor seed = trace_->parameter("seed", {DType::u32, {Dim(2)}});
+  std::uint32_t number = 0;
+  for (const Variable& variable : model_.base().weights()) {
+    const Tensor value = first_value(variable, seed, number++);
+    if (value) trace_->assign(variable, value);
   }
 }
 

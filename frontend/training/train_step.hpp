@@ -45,6 +45,8 @@ struct TrainingPlan {
 ///   apply(gradient)                          the optimizer's part: gradients and apply give the bits of train_step
 ///   evaluate(inputs, TARGETS) -> loss        forward as predict does it, and loss; it counts for the metrics
 ///   input_gradients(inputs, TARGETS) -> loss, gradient_INPUT...    of the loss that evaluate has
+///   initialize(seed: u32[2])                 weights as their initializers draw them; orthogonal matrices and
+///                                            identities, and what the optimizer keeps, stay what they are
 ///   metrics() -> loss, ...                   what has been counted, by the names of Keras' logs
 ///   reset_metrics()
 std::vector<std::string_view> training_functions();

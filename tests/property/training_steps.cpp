@@ -76,7 +76,8 @@ void add_convolutional(std::vector<TrainingStep>& steps) {
   plan.losses = {losses::SparseCategoricalCrossentropy({.from_logits = true})};
   plan.metrics = {{metrics::SparseCategoricalAccuracy()}};
   plan.targets = {{DType::i32, {}}};
-  plan.functions = {"predict", "train_step", "gradients", "apply", "evaluate", "input_gradients", "metrics"};
+  plan.functions = {"predict",  "train_step",      "gradients",  "apply",
+                    "evaluate", "input_gradients", "initialize", "metrics"};
   const Model model(x, layers::Dense(4, {.name = "out"})(h), {.name = "convolutional_model"});
   steps.push_back({"convolutional", module_of(model, plan)});
 }

@@ -10,12 +10,44 @@
 #include "frontend/export/config.hpp"
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/initializer.hpp"
+#include "frontend/model/trace.hpp"
+#include "frontend/training/first_value.hpp"
+#include "ir/graph/interpret.hpp"
 #include "tests/unit/moments.hpp"
 
 namespace tusk {
 namespace {
 
 using testing::HasSubstr;
+
+// What an emitted module would draw.
+Array drawn(const Initializer& initializer, const std::vector<std::int64_t>& shape, std::uint32_t seed,
+            std::uint32_t number = 3) {
+  Trace trace("draw", Trace::Weights::states);
+  const Variable weight("w", {DType::f32, Shape(shape.begin(), shape.end())}, initializer, true, true, 0);
+  const Tensor words = trace.parameter("seed", {DType::u32, {Dim(2)}});
+  trace.function.results = {trace.operand(first_value(weight, words, number))};
+  trace.function.result_names = {"value"};
+  trace.module.functions.push_back(std::move(trace.function));
+  Array given(DType::u32, {2});
+  given.set_int(0, seed);
+  const auto result = graph::interpret(trace.module, "draw", {given}, {});
+  if (!result) throw Error(result.problem());
+  return result->front();
+}
+
+TEST(Initializers, AreDrawnOnADevice) {
+  const std::vector<std::int64_t> shape = {7, 5};
+  const auto bytes = [](const Array& x) { return std::vector<std::byte>(x.bytes().begin(), x.bytes().end()); };
+  for (const Initializer& initializer :
+       {Initializer("glorot_uniform"), Initializer("he_normal"), Initializer("normal")}) {
+    const Array first = drawn(initializer, shape, 1);
+    EXPECT_EQ(bytes(first), bytes(drawn(initializer, shape, 1)));
+    EXPECT_NE(bytes(first), bytes(drawn(initializer, shape, 2)));
+    EXPECT_NE(bytes(first), bytes(drawn(initializer, shape, 1, 4)));
+  }
+  EXPECT_EQ(drawn(initializers::Constant(2.5), shape, 1).at(34), 2.5);
+}
 
 TEST(Initializers, Distributions) {
   using namespace initializers;
@@ -49,13 +81,14 @@ TEST(Initializers, Distributions) {
       {"uniform word", "uniform", dense, 0, 0.1 / std::sqrt(12.0), 0.05},
   };
   for (const Case& each : cases) {
-    const Array x = initial_value(each.initializer, each.shape, 11);
-    const Moments found = moments_of(x);
-    const auto count = static_cast<double>(x.size());
-    EXPECT_NEAR(found.mean, each.mean, 5 * each.deviation / std::sqrt(count)) << each.name;
-    EXPECT_NEAR(found.deviation, each.deviation, 5 * each.deviation / std::sqrt(count)) << each.name;
-    EXPECT_LE(std::max(found.largest - each.mean, each.mean - found.least), each.bound * 1.000001) << each.name;
-    EXPECT_GE(found.largest - each.mean, each.bound * (each.bound > 3.5 * each.deviation ? 0.5 : 0.98)) << each.name;
+    for (const Array& x : {initial_value(each.initializer, each.shape, 11), drawn(each.initializer, each.shape, 11)}) {
+      const Moments found = moments_of(x);
+      const auto count = static_cast<double>(x.size());
+      EXPECT_NEAR(found.mean, each.mean, 5 * each.deviation / std::sqrt(count)) << each.name;
+      EXPECT_NEAR(found.deviation, each.deviation, 5 * each.deviation / std::sqrt(count)) << each.name;
+      EXPECT_LE(std::max(found.largest - each.mean, each.mean - found.least), each.bound * 1.000001) << each.name;
+      EXPECT_GE(found.largest - each.mean, each.bound * (each.bound > 3.5 * each.deviation ? 0.5 : 0.98)) << each.name;
+    }
   }
 }
 

@@ -166,6 +166,25 @@ TEST(TrainingFunctions, GradientsByInputsAreDifferences) {
   }
 }
 
+TEST(TrainingFunctions, InitializeDrawsWeights) {
+  Loops loops(plan_of({"predict", "train_step", "initialize"}));
+  const std::vector<Array> batch = batch_of(4);
+  const auto predicted = [&] { return bytes_of(loops("predict", {batch[0]})[0]); };
+  const auto seed = [](std::int64_t word) {
+    Array out(DType::u32, {2});
+    out.set_int(0, word);
+    return out;
+  };
+  loops("initialize", {seed(1)});
+  const auto first = predicted();
+  loops("train_step", batch);
+  EXPECT_NE(predicted(), first);
+  loops("initialize", {seed(2)});
+  EXPECT_NE(predicted(), first);
+  loops("initialize", {seed(1)});
+  EXPECT_EQ(predicted(), first);
+}
+
 TEST(TrainingFunctions, CompiledOnesGiveTheBitsOfTheLoops) {
   const TrainingPlan plan = plan_of(
       {"predict", "train_step", "gradients", "apply", "evaluate", "input_gradients", "metrics", "reset_metrics"});
