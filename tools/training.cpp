@@ -10,6 +10,7 @@
 #include "frontend/training/compile_options.hpp"
 #include "frontend/training/optimizer_list.hpp"
 #include "frontend/training/train_step.hpp"
+#include "frontend/training/trainer.hpp"
 
 namespace tusk {
 namespace {
@@ -174,18 +175,33 @@ Expected<TrainingModule> training_module(const LoadedModel& loaded, const Traini
           .note("as in --functions predict,train_step");
     }
     TRY(graph::Module module, to_module(model, options));
-    return TrainingModule{std::move(module), ""};
+    return TrainingModule{std::move(module), "", {}, {}};
   }
   const Names& outputs = model.output_names();
+  const Trainer* saved = model.functional().trainer.get();
   CompileOptions compiled;
-  TRY(compiled.loss, losses_of(flags, outputs));
-  TRY(compiled.metrics, metrics_of(flags.metrics, outputs));
-  TRY(compiled.weighted_metrics, metrics_of(flags.weighted_metrics, outputs));
+  if (saved != nullptr) compiled = saved->options;
+  if (!flags.losses.empty()) {
+    TRY(compiled.loss, losses_of(flags, outputs));
+    compiled.loss_weights = {};
+  }
+  if (!flags.metrics.empty()) {
+    TRY(compiled.metrics, metrics_of(flags.metrics, outputs));
+  }
+  if (!flags.weighted_metrics.empty()) {
+    TRY(compiled.weighted_metrics, metrics_of(flags.weighted_metrics, outputs));
+  }
   if (!flags.loss_weights.empty()) {
     compiled.loss_weights.form = Form::list;
     compiled.loss_weights.items = flags.loss_weights;
   }
-  TRY(Optimizer optimizer, optimizer_for(flags));
+  Optimizer optimizer;
+  if (saved != nullptr && !flags.optimizer && !flags.learning_rate) {
+    optimizer = saved->optimizer;
+  } else {
+    TRY(optimizer, optimizer_for(flags));
+  }
+  compiled.optimizer = optimizer;
   std::map<std::string, Target> given;
   for (const std::string& text : flags.targets) {
     TRY(ForOutput one, for_output(text, outputs));
@@ -219,7 +235,7 @@ Expected<TrainingModule> training_module(const LoadedModel& loaded, const Traini
     if (!module) throw Error(module.problem());
     const std::string rate = optimizer.name() + "/learning_rate";
     const bool has_rate = module->global_named(rate) >= 0;
-    return TrainingModule{*std::move(module), has_rate ? rate : ""};
+    return TrainingModule{*std::move(module), has_rate ? rate : "", compiled, optimizer};
   });
 }
 

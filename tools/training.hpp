@@ -9,6 +9,7 @@
 
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
+#include "frontend/training/compile_options.hpp"
 #include "ir/graph/graph.hpp"
 
 namespace tusk {
@@ -30,6 +31,8 @@ void add_training_options(CLI::App& command, TrainingFlags& flags);
 struct TrainingModule {
   graph::Module module;
   std::string learning_rate;
+  CompileOptions compiled = {};  // what it was made with
+  Optimizer optimizer = {};
 };
 Expected<TrainingModule> training_module(const LoadedModel& loaded, const TrainingFlags& flags,
                                          const ModuleOptions& options);

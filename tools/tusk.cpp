@@ -14,8 +14,10 @@
 #include "driver/budget.hpp"
 #include "driver/compile.hpp"
 #include "driver/package_folder.hpp"
+#include "frontend/export/save_model.hpp"
 #include "frontend/import/layer_list.hpp"
 #include "frontend/import/load_model.hpp"
+#include "frontend/import/load_state.hpp"
 #include "frontend/model/plot_model.hpp"
 #include "frontend/model/summary.hpp"
 #include "frontend/model/to_module.hpp"
@@ -107,8 +109,9 @@ Status run_compile(const CompileFlags& flags) {
     TRY(DimRange range, dim_range(text));
     module_options.dims.push_back(std::move(range));
   }
+  const LoadOptions load{.compile = !flags.training.functions.empty()};
   TRY(const LoadedModel loaded,
-      flags.files.size() == 1 ? read_model(flags.files[0]) : read_model(flags.files[0], flags.files[1]));
+      flags.files.size() == 1 ? read_model(flags.files[0], load) : read_model(flags.files[0], flags.files[1]));
   TRY(TrainingModule traced, training_module(loaded, flags.training, module_options));
   options.learning_rate = traced.learning_rate;
   const std::filesystem::path path(flags.files[0]);
@@ -204,6 +207,28 @@ Status run_check(const CompileFlags& flags) {
   return done();
 }
 
+struct ImportFlags {
+  std::string state, model, to;
+  TrainingFlags training;
+};
+
+// The State of an emitted module, back into a file of Keras'.
+Status run_import_state(ImportFlags flags) {
+  if (flags.training.functions.empty()) flags.training.functions = {"predict", "train_step"};
+  TRY(const Bytes bytes, read_file(flags.state));
+  TRY(const LoadedModel loaded, read_model(flags.model, {.compile = true}));
+  TRY(TrainingModule traced, training_module(loaded, flags.training, {}));
+  if (const Status taken = take_state(loaded.model, traced.optimizer, std::move(traced.module), bytes); !taken) {
+    Diagnostic problem = taken.problem();
+    return problem.note(fmt::format("in file {}", in_quotes(flags.state)));
+  }
+  CHECK(catch_errors([&] {
+    loaded.model.compile(traced.compiled);
+    return Done{};
+  }));
+  return save_model(flags.to, loaded.model);
+}
+
 Status run_layers() {
   for (const std::string& name : supported_classes()) fmt::print("{}\n", name);
   return done();
@@ -285,6 +310,15 @@ int main(int argc, char** argv) {
   check_command->add_option("file", check_flags.files, ".keras, .h5 or .hdf5; or a .json and the file of its weights")
       ->required()
       ->expected(1, 2);
+  ImportFlags import_flags;
+  CLI::App* import_command = app.add_subcommand(
+      "import-state",
+      "the bytes of the State that emitted code has trained become a .keras file; the model and the flags "
+      "are those that it was emitted with");
+  import_command->add_option("state", import_flags.state, "the bytes of the struct State")->required();
+  import_command->add_option("file", import_flags.model, ".keras or .h5: the model that was compiled")->required();
+  import_command->add_option("-o,--output", import_flags.to, "the .keras to write")->required();
+  add_training_options(*import_command, import_flags.training);
   CLI::App* layers_command = app.add_subcommand("layers", "lists the layers that are supported");
   CLI::App* operations_command =
       app.add_subcommand("operations", "lists the operations of keras.ops that are supported, by their classes");
@@ -295,6 +329,7 @@ int main(int argc, char** argv) {
     if (summary_command->parsed()) return run_summary(summary_flags);
     if (plot_command->parsed()) return run_plot(plot_flags);
     if (budget_command->parsed()) return run_budget(budget_flags);
+    if (import_command->parsed()) return run_import_state(import_flags);
     if (check_command->parsed()) return run_check(check_flags);
     return verify_command->parsed() ? verify_folder(verify) : run_compile(flags);
   });

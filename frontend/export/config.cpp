@@ -223,7 +223,11 @@ std::string text_of(const Json& value) {
 
 std::string get_config(const Layer& layer) { return text_of(config_of(layer, shared_ids(layer))); }
 
-std::string config_json(const Model& model) { return text_of(layer_envelope(model, shared_ids(model))); }
+std::string config_json(const Model& model, std::string_view compile_config) {
+  Json out = layer_envelope(model, shared_ids(model));
+  out["compile_config"] = Json(value_or_throw(parse_json(compile_config, "what compile was given")));
+  return text_of(out);
+}
 
 std::string to_json(const Model& model) {
   Json out = layer_envelope(model, shared_ids(model));

@@ -20,8 +20,8 @@ Layer layer_from_config(std::string_view class_name, std::string_view config);
 /// model.to_json(): architecture without weights. Layers that were read from a file of Keras 3 keep what it says of
 /// training (regularizers, constraints, seeds).
 std::string to_json(const Model& model);
-/// The config.json of a `.keras`.
-std::string config_json(const Model& model);
+/// The config.json of a `.keras`; compile_config is JSON, too.
+std::string config_json(const Model& model, std::string_view compile_config);
 /// keras.models.model_from_json: a model with the values that initializers give. Throws what is wrong in the text.
 Model model_from_json(std::string_view text);
 

@@ -5,10 +5,15 @@
 #include <string>
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
+#include "frontend/export/compile_config.hpp"
 #include "frontend/export/config.hpp"
 #include "frontend/export/weight_tree.hpp"
 #include "frontend/files/hdf5_writer.hpp"
+#include "frontend/files/json.hpp"
 #include "frontend/files/zip.hpp"
+#include "frontend/training/trainer.hpp"
 
 namespace tusk {
 namespace {
@@ -29,16 +34,25 @@ Status check_name(const std::filesystem::path& path, std::string_view ending, st
   return problem;
 }
 
+const Trainer* trainer_or_null(const Model& model) { return model.functional().trainer.get(); }
+
+std::string compile_text(const Model& model) {
+  const Trainer* trainer = trainer_or_null(model);
+  return trainer == nullptr ? "{}" : python_json(compile_config(trainer->options, trainer->optimizer));
+}
+
 }  // namespace
 
 Expected<Bytes> weights_bytes(const Model& model) {
-  TRY(const Hdf5Tree tree, catch_errors([&] { return weight_tree(model); }));
+  const Trainer* trainer = trainer_or_null(model);
+  TRY(const Hdf5Tree tree,
+      catch_errors([&] { return weight_tree(model, trainer == nullptr ? Optimizer() : trainer->optimizer); }));
   return hdf5_bytes(tree);
 }
 
 Expected<Bytes> keras_bytes(const Model& model) {
   // Without the date: a file says what the model is, not when it was written.
-  TRY(const std::string config, catch_errors([&] { return config_json(model); }));
+  TRY(const std::string config, catch_errors([&] { return config_json(model, compile_text(model)); }));
   TRY(Bytes weights, weights_bytes(model));
   std::vector<ZipEntry> entries;
   entries.push_back({"metadata.json", copied(fmt::format(R"({{"keras_version": "{}"}})", kKerasVersion))});
@@ -57,6 +71,16 @@ Status save_weights(const std::filesystem::path& path, const Model& model) {
   CHECK(check_name(path, ".weights.h5", "a model's weights"));
   TRY(const Bytes bytes, weights_bytes(model));
   return write_file(path, bytes);
+}
+
+void Model::save(const std::string& path) const {
+  const Status saved = save_model(path, *this);
+  if (!saved) throw Error(saved.problem());
+}
+
+void Model::save_weights(const std::string& path) const {
+  const Status saved = tusk::save_weights(path, *this);
+  if (!saved) throw Error(saved.problem());
 }
 
 }  // namespace tusk

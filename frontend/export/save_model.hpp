@@ -5,13 +5,13 @@
 
 #include "frontend/files/bytes.hpp"
 #include "frontend/model/model.hpp"
-#include "frontend/training/optimizer.hpp"
 
 namespace tusk {
 
-/// A `.keras` archive: architecture, weights. The same bytes for the same model.
+/// A `.keras` archive: architecture, weights, and of a compiled model what compile was given and the optimizer's state.
+/// The same bytes for the same model.
 Expected<Bytes> keras_bytes(const Model& model);
-/// A `.weights.h5`: weights.
+/// A `.weights.h5`: weights, and the optimizer's state of a compiled model.
 Expected<Bytes> weights_bytes(const Model& model);
 
 /// model.save(): a name that ends in `.keras`. The file is the old one or the new one, whatever happens meanwhile.

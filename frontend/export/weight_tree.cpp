@@ -7,6 +7,7 @@
 #include <set>
 
 #include "frontend/import/weights.hpp"
+#include "frontend/training/optimizers.hpp"
 
 namespace tusk {
 namespace {
@@ -27,6 +28,14 @@ std::vector<Variable> own_variables(const LayerBase& layer) {
     if (!inner.empty()) out.insert(out.begin(), inner.front());
   }
   return out;
+}
+
+void put_optimizer(Hdf5Tree& root, const std::string& at, const Optimizer& optimizer) {
+  if (!optimizer || optimizer.variables().empty()) return;
+  put_variables(root.at(at), optimizer.name(), optimizer.variables());
+  // The variables of one inside of another stand in both.
+  if (const auto* outer = dynamic_cast<const optimizers::LossScaleOptimizerImpl*>(&optimizer.base()))
+    put_optimizer(root, at + "/inner_optimizer", outer->config.inner_optimizer);
 }
 
 class Tree {
@@ -77,8 +86,7 @@ std::string part_name(const LayerBase& layer, std::size_t child) {
 Hdf5Tree weight_tree(const Model& model, const Optimizer& optimizer) {
   Hdf5Tree root;
   Tree().put(root, model);
-  if (optimizer && !optimizer.variables().empty())
-    put_variables(root.at("optimizer"), optimizer.name(), optimizer.variables());
+  put_optimizer(root, "optimizer", optimizer);
   return root;
 }
 

@@ -7,11 +7,14 @@
 #include <vector>
 
 #include "frontend/files/bytes.hpp"
+#include "frontend/files/json.hpp"
+#include "frontend/import/compile_config.hpp"
 #include "frontend/import/keras1.hpp"
 #include "frontend/import/load_weights.hpp"
 #include "frontend/import/model_config.hpp"
 #include "frontend/import/saved_model.hpp"
 #include "frontend/import/weights.hpp"
+#include "frontend/training/optimizer_state.hpp"
 
 namespace tusk {
 namespace {
@@ -62,11 +65,30 @@ Status fill(SavedModel& saved, const ConfiguredModel& configured) {
   return problem;
 }
 
-Expected<LoadedModel> interpreted(SavedModel saved) {
+Expected<LoadedModel> interpreted(SavedModel& saved) {
   if (saved.keras_major() == 1) modernize_keras1(saved.config);
   TRY(ConfiguredModel configured, catch_errors([&] { return model_from_config(saved.config, saved.keras_major()); }));
   CHECK(fill(saved, configured));
   return LoadedModel{std::move(configured.model), saved.file, saved.sha256, saved.keras_version, {}};
+}
+
+/// How it was compiled, and the optimizer's state. Before Keras 3 names and defaults meant other things.
+Status compile_as_saved(const Model& model, const SavedModel& saved) {
+  if (saved.keras_major() < 3) return done();
+  nlohmann::json config = saved.config.value("compile_config", nlohmann::json());
+  if (!saved.training_config.empty()) {
+    TRY(config, parse_json(saved.training_config, "training_config"));
+  }
+  if (config.empty()) return done();
+  TRY(const std::vector<Array> state, saved.weights.optimizer());
+  return catch_errors([&] {
+    model.compile(compile_options_from(config));
+    if (state.empty()) return Done{};
+    // Saved before its first step, an optimizer may not have had all of its variables.
+    if (!fits_optimizer(model.optimizer(), model, state) && is_unbuilt_state(state)) return Done{};
+    set_optimizer_state(model.optimizer(), model, state);
+    return Done{};
+  });
 }
 
 template <class T>
@@ -79,16 +101,20 @@ Expected<T> naming(const std::filesystem::path& path, Expected<T> expected) {
 
 }  // namespace
 
-Expected<LoadedModel> read_model(const std::filesystem::path& path) {
+Expected<LoadedModel> read_model(const std::filesystem::path& path, const LoadOptions& options) {
   Expected<SavedModel> saved = read_saved_model(path);
   if (!saved) return naming<LoadedModel>(path, saved.problem());
-  return naming(path, interpreted(*std::move(saved)));
+  Expected<LoadedModel> loaded = interpreted(*saved);
+  const Status compiled = loaded && options.compile ? compile_as_saved(loaded->model, *saved) : done();
+  if (compiled) return naming(path, std::move(loaded));
+  Diagnostic problem = compiled.problem();
+  return naming<LoadedModel>(path, problem.note("load_model(path, {.compile = false}) leaves out how it was compiled"));
 }
 
 Expected<LoadedModel> read_model(Bytes bytes, const std::string& name) {
   Expected<SavedModel> saved = read_saved_model(std::move(bytes), name);
   if (!saved) return naming<LoadedModel>(name, saved.problem());
-  return naming(name, interpreted(*std::move(saved)));
+  return naming(name, interpreted(*saved));
 }
 
 Expected<LoadedModel> read_model(const std::filesystem::path& architecture, const std::filesystem::path& weights) {
@@ -97,7 +123,7 @@ Expected<LoadedModel> read_model(const std::filesystem::path& architecture, cons
     const bool names_it = saved.problem().message.find(architecture.string()) != std::string::npos;
     return naming<LoadedModel>(names_it ? architecture : weights, saved.problem());
   }
-  return naming(architecture, interpreted(*std::move(saved)));
+  return naming(architecture, interpreted(*saved));
 }
 
 namespace {
@@ -124,11 +150,13 @@ Expected<LoadedModel> read_architecture(Bytes bytes, const std::string& name) {
   return without_weights(name, read_saved_architecture(std::move(bytes), name));
 }
 
-Expected<Model> load_model_checked(const std::filesystem::path& path) {
-  TRY(LoadedModel loaded, read_model(path));
+Expected<Model> load_model_checked(const std::filesystem::path& path, const LoadOptions& options) {
+  TRY(LoadedModel loaded, read_model(path, options));
   return std::move(loaded.model);
 }
 
-Model load_model(const std::filesystem::path& path) { return value_or_throw(load_model_checked(path)); }
+Model load_model(const std::filesystem::path& path, const LoadOptions& options) {
+  return value_or_throw(load_model_checked(path, options));
+}
 
 }  // namespace tusk

@@ -19,8 +19,13 @@ struct LoadedModel {
   std::vector<Array> optimizer;  // its variables, if the model was compiled; only read_architecture reads them
 };
 
+struct LoadOptions {
+  /// As it was compiled when Keras 3 or Tusk saved it, with the optimizer's state: its training goes on.
+  bool compile = true;
+};
+
 /// `.keras` of Keras 2.12 and later, whole models in `.h5` of Keras 1 to 3.
-Expected<LoadedModel> read_model(const std::filesystem::path& path);
+Expected<LoadedModel> read_model(const std::filesystem::path& path, const LoadOptions& options = {.compile = false});
 /// The bytes of such a file; `name` stands for it in messages.
 Expected<LoadedModel> read_model(Bytes bytes, const std::string& name);
 /// An architecture (`model.to_json()`) and a weights file beside it.
@@ -30,8 +35,8 @@ Expected<LoadedModel> read_model(const std::filesystem::path& architecture, cons
 Expected<LoadedModel> read_architecture(const std::filesystem::path& path);
 Expected<LoadedModel> read_architecture(Bytes bytes, const std::string& name);
 
-Expected<Model> load_model_checked(const std::filesystem::path& path);
+Expected<Model> load_model_checked(const std::filesystem::path& path, const LoadOptions& options = {});
 /// The same; throws an Error.
-Model load_model(const std::filesystem::path& path);
+Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
 }  // namespace tusk

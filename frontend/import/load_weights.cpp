@@ -11,6 +11,7 @@
 #include "frontend/files/bytes.hpp"
 #include "frontend/import/saved_model.hpp"
 #include "frontend/import/weights.hpp"
+#include "frontend/training/optimizer_state.hpp"
 
 namespace tusk {
 namespace {
@@ -83,10 +84,22 @@ Status load_weights(const std::filesystem::path& path, const Model& model) {
     for (const std::string& array : unused) problem.note(in_quotes(array));
     return problem;
   }
+  std::vector<Array> optimizer;
+  if (model.functional().trainer) {
+    TRY(optimizer, weights.optimizer());
+  }
   return catch_errors([&] {
+    // As in Keras, an optimizer that is another one keeps its state.
+    if (!optimizer.empty() && fits_optimizer(model.optimizer(), model, optimizer))
+      set_optimizer_state(model.optimizer(), model, optimizer);
     assign(tree, model);
     return Done{};
   });
+}
+
+void Model::load_weights(const std::string& path) const {
+  const Status loaded = tusk::load_weights(path, *this);
+  if (!loaded) throw Error(loaded.problem());
 }
 
 }  // namespace tusk

@@ -132,6 +132,9 @@ Expected<SavedModel> read_hdf5_model(const Hdf5File& file) {
   const std::string where = fmt::format("model_config of {}", in_quotes(file.name()));
   TRY(model.config, parse_json(*config, where));
   CHECK(check_config(model.config, where));
+  // Who only runs the model does without it.
+  if (auto training = file.string_attribute("", "training_config"); training && *training)
+    model.training_config = **std::move(training);
   TRY(auto version, file.string_attribute("", "keras_version"));
   model.keras_version = version ? *std::move(version) : text_member(model.config, "keras_version");
   if (!file.has("model_weights")) {

@@ -12,10 +12,11 @@
 namespace tusk {
 
 struct SavedModel {
-  std::string file;           // the path as it was given
-  std::string keras_version;  // "3.15.1", "2.2.4-tf"; empty where the file does not say (Keras 1)
-  std::string sha256;         // of the whole file, hexadecimal
-  nlohmann::json config;      // {"class_name", "config", ...} of the model; with compile_config in a .keras
+  std::string file;             // the path as it was given
+  std::string keras_version;    // "3.15.1", "2.2.4-tf"; empty where the file does not say (Keras 1)
+  std::string sha256;           // of the whole file, hexadecimal
+  nlohmann::json config;        // {"class_name", "config", ...} of the model; with compile_config in a .keras
+  std::string training_config;  // of a .h5 whose model was compiled: what compile was given, as JSON
   Weights weights;
 
   /// 1, 2 or 3: some names mean another function in each (hard_sigmoid).

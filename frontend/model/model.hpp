@@ -1,11 +1,13 @@
 // Input and Model: the functional API.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +25,7 @@ struct BatchOptions;
 struct CompileOptions;
 struct EvaluateOptions;
 struct FitOptions;
+struct StateOptions;
 struct Trainer;
 
 /// An extent of an input: a number, None, or a name; inputs that share a name have equal extents.
@@ -176,6 +179,19 @@ class Model : public Layer {
   /// Set by callbacks: fit ends behind this batch and epoch.
   bool stop_training() const;
   void set_stop_training(bool stop) const;
+
+  // Files: frontend/export/save_model.hpp, frontend/import/load_weights.hpp. Each throws what is wrong.
+  /// NAME.keras: architecture, weights, and, if the model is compiled, how, with the optimizer's state: load_model
+  /// gives a model whose training goes on.
+  void save(const std::string& path) const;
+  /// NAME.weights.h5: the same without architecture.
+  void save_weights(const std::string& path) const;
+  /// Of `.weights.h5`, `.keras` or an older `.h5`.
+  void load_weights(const std::string& path) const;
+  /// The weights, and the optimizer's state, out of the bytes of a State of emitted code that has trained:
+  /// frontend/import/load_state.hpp.
+  void load_state(std::span<const std::byte> bytes) const;
+  void load_state(std::span<const std::byte> bytes, const StateOptions& options) const;
 
   FunctionalImpl& functional() const { return static_cast<FunctionalImpl&>(base()); }
 };

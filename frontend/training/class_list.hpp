@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "frontend/export/object_writer.hpp"
 #include "frontend/files/bytes.hpp"
 #include "frontend/import/fields.hpp"
 #include "frontend/model/error.hpp"
@@ -28,18 +29,30 @@ struct ImplOf<Of<Impl>> {
   using type = Impl;
 };
 
-/// A class by its name, and how a configuration makes one.
+/// A class by its name, and how a configuration makes one, and one a configuration.
 template <class Handle>
 struct Known {
   std::string_view class_name;
   Handle (*make)(const nlohmann::json& config);
+  nlohmann::ordered_json (*write)(const Handle& handle) = nullptr;
 };
+
+/// The fields of a handle's config, with the name that it has.
+template <class Impl, class Base>
+nlohmann::ordered_json written(const Base& handle) {
+  typename Impl::Config config = static_cast<const Impl&>(handle.base()).config;
+  if constexpr (requires { handle.name(); }) config.name = handle.name();
+  ObjectWriter writer;
+  Impl::fields(writer, config);
+  return std::move(writer.json);
+}
 
 /// A handle, read field by field.
 template <class Base, class Handle>
 constexpr Known<Base> known() {
   using Impl = typename ImplOf<Handle>::type;
-  return {class_name_of<Impl>(), [](const nlohmann::json& given) -> Base {
+  return {class_name_of<Impl>(),
+          [](const nlohmann::json& given) -> Base {
             typename Impl::Config config;
             const auto name = given.find("name");
             FieldReader fields(given,
@@ -50,7 +63,8 @@ constexpr Known<Base> known() {
             if constexpr (requires { config.inner_optimizer; }) fields.ignore_rest();
             fields.finish();
             return Handle(std::move(config));
-          }};
+          },
+          written<Impl, Base>};
 }
 
 inline bool equal_in_any_case(std::string_view a, std::string_view b) {
@@ -70,6 +84,16 @@ inline std::string class_of(const nlohmann::json& envelope, std::string_view wha
     return envelope["class_name"].get<std::string>();
   throw Error(
       error("training-config", fmt::format("expected a configuration of {}, found {}", what, json_text(envelope))));
+}
+
+/// The envelope of a handle; throws [config-class].
+nlohmann::ordered_json envelope_of(const auto& all, const auto& handle, std::string_view module) {
+  const std::string_view name = handle.base().class_name();
+  const auto found = std::ranges::find_if(all, [&](const auto& each) { return each.class_name == name; });
+  if (found == all.end() || found->write == nullptr)
+    throw Error(error("config-class", fmt::format("class {} has no name in files", name))
+                    .note("a file can hold Keras' own losses, metrics, optimizers and schedules"));
+  return object_envelope(module, name, found->write(handle));
 }
 
 /// The class of this name, in any case; throws [training-name].

@@ -17,12 +17,15 @@ struct KnownLoss {
   std::string_view shorter;  // this one in capitals, too
   Loss (*make)(const json& config);
   Loss (*make_named)(std::string_view name);
+  nlohmann::ordered_json (*write)(const Loss& loss);
 };
 
 template <class Handle>
 constexpr KnownLoss known(std::string_view function, std::string_view shorter = {}) {
   using Impl = typename class_list::ImplOf<Handle>::type;
-  return {class_name_of<Impl>(), function, shorter,
+  return {class_name_of<Impl>(),
+          function,
+          shorter,
           [](const json& given) -> Loss {
             typename Impl::Config config;
             FieldReader fields(given, "loss", std::string(class_name_of<Impl>()), 3);
@@ -35,7 +38,8 @@ constexpr KnownLoss known(std::string_view function, std::string_view shorter = 
             typename Impl::Config config;
             if (name != class_name_of<Impl>()) config.name = name;
             return Handle(std::move(config));
-          }};
+          },
+          class_list::written<Impl, Loss>};
 }
 
 constexpr auto kLosses = std::to_array<KnownLoss>({
@@ -101,5 +105,7 @@ Loss loss_from_config(const json& config) {
   if (found == kLosses.end()) return loss_named(name);
   return found->make(class_list::config_of(config));
 }
+
+nlohmann::ordered_json loss_config(const Loss& loss) { return class_list::envelope_of(kLosses, loss, "keras.losses"); }
 
 }  // namespace tusk

@@ -16,6 +16,9 @@ Loss loss_named(std::string_view name);
 /// A loss from {"class_name": ..., "config": {...}}, as files have it, or from a name. Throws what is wrong in it.
 Loss loss_from_config(const nlohmann::json& config);
 
+/// The other way: {"module", "class_name", "config", ...}. Throws [config-class].
+nlohmann::ordered_json loss_config(const Loss& loss);
+
 /// The classes, in alphabetical order.
 std::vector<std::string_view> loss_classes();
 

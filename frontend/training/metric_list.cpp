@@ -165,4 +165,8 @@ Metric metric_from_config(const nlohmann::json& config) {
   return class_list::named(kMetrics, name, "metric").make(class_list::config_of(config));
 }
 
+nlohmann::ordered_json metric_config(const Metric& metric) {
+  return class_list::envelope_of(kMetrics, metric, "keras.metrics");
+}
+
 }  // namespace tusk

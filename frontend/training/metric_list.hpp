@@ -16,6 +16,9 @@ Metric metric_from_config(const nlohmann::json& config);
 /// [training-name] for a name that Keras does not have. ("accuracy" depends on shapes: compile knows them.)
 Metric metric_named(std::string_view name);
 
+/// The other way: {"module", "class_name", "config", ...}. Throws [config-class].
+nlohmann::ordered_json metric_config(const Metric& metric);
+
 /// The classes, in alphabetical order.
 std::vector<std::string_view> metric_classes();
 

@@ -71,4 +71,17 @@ Schedule schedule_from_config(const json& config) {
   return named(kSchedules, class_of(config, "a schedule"), "schedule").make(config_of(config));
 }
 
+nlohmann::ordered_json optimizer_config(const Optimizer& optimizer) {
+  nlohmann::ordered_json out = class_list::envelope_of(kOptimizers, optimizer, "keras.optimizers");
+  // What callbacks have made of it.
+  nlohmann::ordered_json& config = out["config"];
+  if (config.contains("learning_rate") && config["learning_rate"].is_number())
+    config["learning_rate"] = optimizer.learning_rate();
+  return out;
+}
+
+nlohmann::ordered_json schedule_config(const Schedule& schedule) {
+  return class_list::envelope_of(kSchedules, schedule, "keras.optimizers.schedules");
+}
+
 }  // namespace tusk

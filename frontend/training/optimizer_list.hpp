@@ -20,6 +20,10 @@ Optimizer optimizer_from_config(const nlohmann::json& config);
 /// The same for a schedule.
 Schedule schedule_from_config(const nlohmann::json& config);
 
+/// The other way: {"module", "class_name", "config", ...}, with the learning rate of now. Throws [config-class].
+nlohmann::ordered_json optimizer_config(const Optimizer& optimizer);
+nlohmann::ordered_json schedule_config(const Schedule& schedule);
+
 /// The classes, in alphabetical order.
 std::vector<std::string_view> optimizer_classes();
 

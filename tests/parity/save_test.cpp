@@ -6,15 +6,24 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "frontend/export/compile_config.hpp"
 #include "frontend/export/config.hpp"
 #include "frontend/export/save_model.hpp"
 #include "frontend/files/hdf5.hpp"
+#include "frontend/files/json.hpp"
+#include "frontend/files/npy.hpp"
 #include "frontend/files/zip.hpp"
+#include "frontend/import/compile_config.hpp"
 #include "frontend/import/load_model.hpp"
+#include "frontend/training/fit.hpp"
+#include "frontend/training/loss_list.hpp"
+#include "frontend/training/metric_list.hpp"
+#include "frontend/training/optimizer_list.hpp"
 #include "tests/parity/recorded.hpp"
 
 namespace tusk {
@@ -88,17 +97,125 @@ TEST(Save, WritesWhatKerasWrites) {
   fmt::print("{} models are saved as Keras saved them; {} cannot be read\n", cases, refused.size());
 }
 
-// The part of exchange.py that is ours: reads what Keras has saved in a folder and saves it anew beside it.
+// What Keras wrote of an object, and what we write of the one that was made from it.
+void expect_same_config(const nlohmann::json& ours, const nlohmann::json& theirs, const std::string& what) {
+  for (const char* key : {"module", "class_name", "registered_name"}) EXPECT_EQ(ours[key], theirs[key]) << what;
+  for (const auto& [key, value] : theirs["config"].items()) {
+    if (key == "dtype" || key == "exclude_layers") continue;  // Keras' own defaults: nothing else is read
+    EXPECT_TRUE(ours["config"].contains(key)) << what << ": " << key;
+    if (!ours["config"].contains(key)) continue;
+    const bool is_array = value.is_object() && value.contains("config") && value["config"].contains("value");
+    if (value.is_object() && value.contains("class_name") && !is_array) {
+      expect_same_config(ours["config"][key], value, what + "/" + key);
+    } else {
+      EXPECT_EQ(ours["config"][key], is_array ? value["config"]["value"] : value) << what << ": " << key;
+    }
+  }
+}
+
+void expect_same_choices(const nlohmann::json& ours, const nlohmann::json& theirs, const std::string& what) {
+  if (theirs.is_object() && theirs.contains("class_name")) return expect_same_config(ours, theirs, what);
+  if (!theirs.is_structured()) {
+    EXPECT_EQ(ours, theirs) << what;
+    return;
+  }
+  ASSERT_EQ(ours.size(), theirs.size()) << what;
+  for (const auto& [key, value] : theirs.items())
+    expect_same_choices(theirs.is_array() ? ours[std::stoul(key)] : ours[key], value, what + "/" + key);
+}
+
+TEST(Save, ConfigurationsAreThoseOfKeras) {
+  const fs::path folder = shared() / "goldens";
+  if (!fs::exists(folder / "manifest.json")) GTEST_SKIP() << "left out: the configurations in " << folder;
+  const nlohmann::json manifest =
+      value_or_throw(parse_json(text_of(value_or_throw(read_file(folder / "manifest.json"))), "manifest.json"));
+  std::map<std::string, int> counts;
+  for (const nlohmann::json& entry : manifest["goldens"]) {
+    const auto name = entry["name"].get<std::string>();
+    const std::string kind = entry.value("kind", "");
+    const nlohmann::json config = entry.value("config", nlohmann::json());
+    if (kind == "loss" && config.is_object()) {
+      expect_same_config(loss_config(loss_from_config(config)), config, name);
+    } else if (kind == "metric" && config.is_object()) {
+      expect_same_config(metric_config(metric_from_config(config)), config, name);
+    } else if (kind == "schedule" && config.is_object()) {
+      expect_same_config(schedule_config(schedule_from_config(config)), config, name);
+    } else if (entry.contains("compile_config")) {
+      const CompileOptions options = compile_options_from(entry["compile_config"]);
+      const nlohmann::json ours = compile_config(options, optimizer_of(options));
+      for (const auto& [key, value] : entry["compile_config"].items()) {
+        if (key != "jit_compile") expect_same_choices(ours[key], value, name + "/" + key);
+      }
+    } else {
+      continue;
+    }
+    ++counts[kind];
+  }
+  EXPECT_GE(counts["loss"], 30);
+  EXPECT_GE(counts["metric"], 60);
+  EXPECT_GE(counts["schedule"], 10);
+  EXPECT_GE(counts["training"], 70);
+  fmt::print("configurations as Keras writes them: {}\n", counts);
+}
+
+std::vector<double> losses_of(const Model& model, const Array& x, const Array& y, std::int64_t first,
+                              std::int64_t count) {
+  std::vector<double> out;
+  for (std::int64_t step = first; step < first + count; ++step) {
+    const auto batch = [&](const Array& all) {
+      std::vector<std::int64_t> shape(all.shape().begin() + 1, all.shape().end());
+      const std::size_t size = all.bytes().size() / static_cast<std::size_t>(all.shape()[0]);
+      return Array::of_bytes(all.dtype(), shape, all.bytes().subspan(static_cast<std::size_t>(step) * size, size));
+    };
+    const Array inputs = batch(x);
+    const FitOptions options{.batch_size = inputs.shape()[0], .verbose = 0, .shuffle = false};
+    out.push_back(model.fit(inputs, batch(y), options)["loss"].back());
+  }
+  return out;
+}
+
+void add_values(std::map<std::string, Array>& arrays, const std::string& name, const std::vector<Variable>& variables) {
+  for (std::size_t i = 0; i < variables.size(); ++i) arrays[fmt::format("{}/{}", name, i)] = variables[i].value();
+}
+
+// The part of exchange.py that is ours: reads what Keras has saved in a folder and saves it anew beside it. Where there
+// are batches, it trains on the second third of them, saves, and trains on the last.
 TEST(Save, Exchange) {
-  const char* folder = std::getenv("TUSK_EXCHANGE");
-  if (folder == nullptr) GTEST_SKIP() << "a part of tests/parity/exchange.py";
-  for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(folder) / "keras")) {
+  const char* given = std::getenv("TUSK_EXCHANGE");
+  if (given == nullptr) GTEST_SKIP() << "a part of tests/parity/exchange.py";
+  const fs::path folder = given;
+  std::vector<std::string> configs;
+  const auto add = [&](auto make) {
+    // Some have no defaults.
+    if (const auto made = catch_errors([&] { return python_json(make()); })) configs.push_back(*made);
+  };
+  for (const std::string_view name : loss_classes()) add([&] { return loss_config(loss_named(name)); });
+  for (const std::string_view name : optimizer_classes()) add([&] { return optimizer_config(optimizer_named(name)); });
+  for (const std::string_view name : metric_classes())
+    add([&] { return metric_config(metric_from_config({{"class_name", name}})); });
+  ASSERT_TRUE(write_file(folder / "tusk" / "configs.json", bytes_of(fmt::format("[{}]", fmt::join(configs, ",")))));
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder / "keras")) {
+    if (entry.path().extension() != ".keras") continue;
+    const std::string name = entry.path().stem().string();
     const Model model = load_model(entry.path());
-    const fs::path out = fs::path(folder) / "tusk" / entry.path().filename();
-    const Status saved = save_model(out, model);
-    ASSERT_TRUE(saved) << saved.problem().str();
-    const Status weights = save_weights(fs::path(out).replace_extension(".weights.h5"), model);
-    ASSERT_TRUE(weights) << weights.problem().str();
+    model.save((folder / "tusk" / (name + ".keras")).string());
+    model.save_weights((folder / "tusk" / (name + ".weights.h5")).string());
+    const fs::path batches = folder / "keras" / (name + ".npz");
+    if (!fs::exists(batches)) continue;
+    const auto data = value_or_throw(read_npz(batches));
+    const std::int64_t steps = data.at("x").shape()[0] / 3;
+    std::map<std::string, Array> results;
+    for (const int third : {1, 2}) {
+      const std::vector<double> losses = losses_of(model, data.at("x"), data.at("y"), third * steps, steps);
+      Array& out = results[fmt::format("losses/{}", third)] = Array(DType::f64, {steps});
+      std::ranges::copy(losses, out.as_writable<double>().begin());
+      if (third == 2) continue;
+      model.save((folder / "tusk" / (name + "_trained.keras")).string());
+      add_values(results, "weights", model.weights());
+      add_values(results, "optimizer", model.optimizer().variables());
+    }
+    const Status written = write_npz(folder / "tusk" / (name + ".npz"), results);
+    ASSERT_TRUE(written) << written.problem().str();
   }
 }
 

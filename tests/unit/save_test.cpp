@@ -3,19 +3,37 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <span>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <vector>
 
+#include "driver/compile.hpp"
+#include "driver/compiled.hpp"
 #include "frontend/export/save_model.hpp"
 #include "frontend/files/hdf5.hpp"
 #include "frontend/files/hdf5_writer.hpp"
 #include "frontend/import/layer_list.hpp"
 #include "frontend/import/load_model.hpp"
+#include "frontend/import/load_state.hpp"
 #include "frontend/import/load_weights.hpp"
 #include "frontend/layers/layers.hpp"
 #include "frontend/ops/ops.hpp"
+#include "frontend/training/fit.hpp"
+#include "frontend/training/trainer.hpp"
+#include "tests/unit/error_of.hpp"
 
 namespace tusk {
 namespace {
@@ -184,6 +202,145 @@ TEST_F(Save, NamesSayTheFormat) {
   EXPECT_THAT(problem_of(save_model(path("m"), model)), HasSubstr("[save-name]"));
   EXPECT_THAT(problem_of(save_weights(path("m.h5"), model)), HasSubstr("whose name ends in .weights.h5"));
   EXPECT_THAT(problem_of(save_model(fs::path("/no/such/folder/m.keras"), model)), HasSubstr("[file-access]"));
+}
+
+// A process that saves one model over the other, again and again, is killed 200 times.
+TEST_F(Save, AKillLeavesTheOldFileOrTheNewOne) {
+  const Tensor x = Input({256});
+  const Model model(x, layers::Dense(512, {.name = "d"})(x));
+  const fs::path file = path("killed.keras");
+  const fs::path part = file.string() + ".part";
+  std::vector<Bytes> versions;
+  for (const double value : {1, 2}) {
+    fill(model, value);
+    versions.push_back(*keras_bytes(model));
+  }
+  std::mt19937 random(7);
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(write_file(file, versions[0]));
+  const auto once = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start) / 5;
+  constexpr int kKills = 200;
+  int inside = 0;
+  std::vector<int> found(2);
+  for (int kill = 0; kill < kKills; ++kill) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    for (std::size_t i = 1; child == 0; ++i) {
+      if (!write_file(file, versions[i % 2])) _exit(1);
+    }
+    std::this_thread::sleep_for(once * std::uniform_int_distribution<>(0, 3000)(random) / 1000);
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the process ended by itself";
+    if (fs::exists(part)) ++inside;
+    const auto bytes = read_file(file);
+    ASSERT_TRUE(bytes) << bytes.problem().str();
+    const auto version = std::ranges::find(versions, *bytes);
+    ASSERT_NE(version, versions.end()) << "kill " << kill << " left " << bytes->size() << " bytes that nobody wrote";
+    ++found[static_cast<std::size_t>(version - versions.begin())];
+    ASSERT_TRUE(load_model_checked(file));
+  }
+  fmt::print("{} kills, {} inside of a write; {} and {} times the one and the other file\n", kKills, inside, found[0],
+             found[1]);
+  EXPECT_GE(inside, 50);
+  EXPECT_GT(found[0], 0);
+  EXPECT_GT(found[1], 0);
+  ASSERT_TRUE(write_file(file, versions[0]));
+  EXPECT_FALSE(fs::exists(part)) << "what a killed writer leaves is cleared away by the next";
+}
+
+// Code that was emitted for a model trains on a device; its State comes back.
+class State : public Save {
+ protected:
+  static Model made(const std::string& optimizer = "adam") {
+    const Tensor x = Input({3}, {.name = "x"});
+    Tensor y = layers::BatchNormalization()(layers::Dense(4, {.activation = "relu"})(x));
+    const Model model(x, layers::Dense(2)(y), {.name = "net"});
+    fill(model, 0.25);
+    model.compile({.optimizer = optimizer, .loss = "mse", .metrics = {"mae"}});
+    return model;
+  }
+  static graph::Module module_of(const Model& model, const std::vector<std::string>& functions = {"train_step"}) {
+    const Target target{DType::f32, {Dim(2)}};
+    const Trainer& trainer = *model.functional().trainer;
+    TrainingPlan plan = plan_of(trainer.options, trainer.optimizer, model, {target}, {});
+    plan.functions = functions;
+    return value_or_throw(to_training_module(model, plan));
+  }
+  static std::vector<Variable> variables_of(const Model& model) {
+    std::vector<Variable> out = model.weights();
+    out.insert(out.end(), model.optimizer().variables().begin(), model.optimizer().variables().end());
+    return out;
+  }
+
+  const Array x_ = numbers(DType::f32, {4, 3}), y_ = numbers(DType::f32, {4, 2});
+};
+
+TEST_F(State, ComesBackFromEmittedCode) {
+  const fs::path folder = path("net");
+  const Model emitted = made();
+  const auto files = compile(module_of(emitted), {.name = "net", .self_test = false});
+  ASSERT_TRUE(files) << files.problem().str();
+  ASSERT_TRUE(write_files(folder.string(), *files));
+  const auto loaded = CompiledModel::load(folder.string(), "-O1");
+  ASSERT_TRUE(loaded) << loaded.problem().str();
+  const std::unique_ptr<void, decltype(&std::free)> state(std::aligned_alloc(64, loaded->state_bytes()), &std::free);
+  loaded->init_state(state.get());
+  for (int step = 0; step < 3; ++step) ASSERT_TRUE(loaded->call("train_step", {x_, y_}, state.get()));
+  const std::span bytes(static_cast<const std::byte*>(state.get()), loaded->state_bytes());
+
+  clear_session();
+  const Model fitted = made();
+  fitted.fit(x_, y_, {.epochs = 3, .verbose = 0, .shuffle = false});
+  clear_session();
+  const Model model = made();
+  model.load_state(bytes);
+  const auto mine = variables_of(model);
+  const auto wanted = variables_of(fitted);
+  ASSERT_EQ(mine.size(), wanted.size());
+  for (std::size_t i = 0; i < mine.size(); ++i) EXPECT_TRUE(same(mine[i].value(), wanted[i].value())) << mine[i].name();
+  EXPECT_EQ(model.optimizer().variables()[0].value().int_at(0), 3) << "iterations";
+
+  model.save(path("trained.keras").string());
+  const Model again = load_model(path("trained.keras"));
+  const auto reread = variables_of(again);
+  ASSERT_EQ(reread.size(), wanted.size());
+  for (std::size_t i = 0; i < reread.size(); ++i)
+    EXPECT_TRUE(same(reread[i].value(), wanted[i].value())) << reread[i].name();
+}
+
+TEST_F(State, WhatIsNoStateIsRefused) {
+  const Model model = made();
+  const auto problem = [&](const Bytes& bytes, const StateOptions& options = {}) {
+    return error_of([&] { model.load_state(bytes, options); });
+  };
+  const auto files = compile(module_of(model), {.self_test = false});
+  ASSERT_TRUE(files);
+  const auto manifest = nlohmann::json::parse(files->at("manifest.json"))["state"];
+  Bytes state(manifest["bytes"].get<std::size_t>());
+  EXPECT_THAT(problem({}), HasSubstr("0 bytes are no state: its header alone has 40 [state-bytes]"));
+  EXPECT_THAT(problem(state), HasSubstr("the state was never initialised"));
+  std::ranges::copy(bytes_of("TUSKST1"), state.begin());
+  EXPECT_THAT(problem(state), HasSubstr("the state has another layout: 0000000000000000..., expected "));
+  const auto digest = manifest["layout_sha256"].get<std::string>();
+  for (std::size_t i = 0; i < 32; ++i)
+    state[8 + i] = static_cast<std::byte>(std::stoi(digest.substr(2 * i, 2), nullptr, 16));
+  EXPECT_THAT(problem({state.begin(), state.end() - 64}), HasSubstr("cut short"));
+  Bytes longer = state;
+  longer.resize(state.size() + 1);
+  EXPECT_THAT(problem(longer), HasSubstr(fmt::format("has {} bytes, expected {}", longer.size(), state.size())));
+  EXPECT_THAT(problem(state, {.functions = {"evaluate"}}), HasSubstr("the state has another layout"));
+  EXPECT_THAT(problem(state, {.functions = {"predict"}}), HasSubstr("state"));
+  Bytes other = state;
+  other[6] = std::byte{'2'};
+  EXPECT_THAT(problem(other), HasSubstr("the state has version 2, this Tusk reads version 1"));
+  other[0] = std::byte{'X'};
+  EXPECT_THAT(problem(other), HasSubstr("they do not begin with TUSKST"));
+  const Array before = model.weights()[0].value();
+  EXPECT_NE(before.at(0), 0);
+  EXPECT_EQ(problem(state), "no error");
+  EXPECT_EQ(model.weights()[0].value().at(0), 0);
 }
 
 }  // namespace
