@@ -19,7 +19,7 @@ Json ObjectWriter::written(const LearningRate& value) {
   return static_cast<double>(static_cast<float>(value.number()));
 }
 
-Json ObjectWriter::written(const Optimizer& value) { return optimizer_config(value); }
+Json ObjectWriter::written(const Optimizer& value) { return value ? optimizer_config(value) : Json(); }
 
 Json ObjectWriter::written(const metrics::Thresholds& value) {
   return value.list().size() == 1 ? Json(value.list().front()) : written(value.list());
