@@ -190,7 +190,10 @@ TEST(Save, Exchange) {
     if (const auto made = catch_errors([&] { return python_json(make()); })) configs.push_back(*made);
   };
   for (const std::string_view name : loss_classes()) add([&] { return loss_config(loss_named(name)); });
-  for (const std::string_view name : optimizer_classes()) add([&] { return optimizer_config(optimizer_named(name)); });
+  for (const std::string_view name : optimizer_classes()) {
+    if (name == "LossScaleOptimizer") continue;  // wants another one
+    add([&] { return optimizer_config(optimizer_named(name)); });
+  }
   for (const std::string_view name : metric_classes())
     add([&] { return metric_config(metric_from_config({{"class_name", name}})); });
   ASSERT_TRUE(write_file(folder / "tusk" / "configs.json", bytes_of(fmt::format("[{}]", fmt::join(configs, ",")))));

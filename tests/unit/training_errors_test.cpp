@@ -10,6 +10,7 @@
 #include "frontend/training/loss_list.hpp"
 #include "frontend/training/losses.hpp"
 #include "frontend/training/optimizer_list.hpp"
+#include "frontend/training/optimizer_state.hpp"
 #include "frontend/training/optimizers.hpp"
 #include "frontend/training/train_step.hpp"
 #include "tests/unit/wrong_definition.hpp"
@@ -101,6 +102,16 @@ using Trained = LayerOf<TrainedImpl>;
 
 TEST(TrainingErrors, Steps) {
   expect({
+      {[] {
+         const Tensor x = Input({3});
+         set_optimizer_state(optimizers::SGD({.name = "s"}), Model(x, layers::Dense(2)(x), {.name = "m"}), {Array()});
+       },
+       "s of the model m has 2 variables, 1 are given [optimizer-state]", ""},
+      {[] {
+         const Tensor x = Input({3});
+         set_optimizer_state(optimizers::SGD({.name = "s"}), Model(x, layers::Dense(2)(x)), {Array(), Array()});
+       },
+       "s/iteration has shape (), (0) is given [optimizer-state]", ""},
       {[] {
          const Tensor x = Input({3});
          const auto module = to_module(Model(x, Trained({.layer = layers::BatchNormalization()})(x)));
