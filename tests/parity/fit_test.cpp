@@ -154,6 +154,13 @@ TEST_F(Fit, WithWeightsOfSamples) {
   expect_history(history, testing::internal::GetCapturedStdout());
   expect_scores(model_.evaluate(data("vx"), data("vy"), {.verbose = 0, .sample_weight = data("vw")}));
   expect_after(model_.predict(data("x"), {.verbose = 0}));
+
+  // A loss that is no number stops nothing.
+  Array bad = data("y");
+  bad.set(0, NAN);
+  const History failed = model_.fit(data("x"), bad, {.epochs = 2, .verbose = 0, .sample_weight = data("w")});
+  ASSERT_EQ(failed["loss"].size(), 2U);
+  EXPECT_TRUE(std::isnan(failed["loss"][0]) && std::isnan(failed["loss"][1]));
 }
 
 TEST_F(Fit, OfTwoOutputsByName) {
@@ -270,11 +277,6 @@ TEST_F(Fit, AgreesWithBatchesByHand) {
   const Count count;
   (void)model_.predict(data("x"), {.batch_size = 4, .verbose = 0, .callbacks = {count}});
   EXPECT_EQ(count.impl().batches, 6);
-
-  Array bad = data("x");
-  bad.set(0, NAN);
-  const History failed = model_.fit(bad, data("y"), {.verbose = 0});
-  EXPECT_TRUE(std::isnan(failed["loss"][0]));
 }
 
 }  // namespace
