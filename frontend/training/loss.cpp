@@ -53,6 +53,8 @@ bool fits(const Tensor& weight, const Tensor& values) {
 
 }  // namespace
 
+Tensor keep_nan(const Tensor& x, const Tensor& limited) { return ops::where(ops::isnan(x), x, limited); }
+
 std::pair<Tensor, Tensor> with_one_rank(const Tensor& a, const Tensor& b) {
   if (a.rank() == b.rank() + 1) return without_last(a, b);
   if (b.rank() == a.rank() + 1) {

@@ -80,6 +80,9 @@ class LossOf : public Loss {
   }
 };
 
+/// Limited, but where x is no number: the larger of two would lose it (N6), and the loss would hide it.
+Tensor keep_nan(const Tensor& x, const Tensor& limited);
+
 /// Ranks that differ by a last axis of 1 are made equal, as Keras' squeeze_or_expand_to_same_rank does.
 std::pair<Tensor, Tensor> with_one_rank(const Tensor& a, const Tensor& b);
 

@@ -5,7 +5,9 @@
 namespace tusk::losses {
 namespace {
 
-Tensor clipped(const Tensor& probabilities) { return ops::clip(probabilities, emit::kEpsilon, 1 - emit::kEpsilon); }
+Tensor clipped(const Tensor& probabilities) {
+  return keep_nan(probabilities, ops::clip(probabilities, emit::kEpsilon, 1 - emit::kEpsilon));
+}
 
 // -t log p - (1 - t) log(1 - p)
 Tensor binary(const Tensor& t, const Tensor& p) { return -(t * ops::log(p) + (1 - t) * ops::log(1 - p)); }

@@ -17,7 +17,10 @@ Tensor signs(const Tensor& y_true) {
   return ops::where(is_binary, 2 * y_true - 1, y_true);
 }
 
-Tensor hinge(const Tensor& y_true, const Tensor& y_pred) { return ops::maximum(1 - signs(y_true) * y_pred, 0); }
+Tensor hinge(const Tensor& y_true, const Tensor& y_pred) {
+  const Tensor x = 1 - signs(y_true) * y_pred;
+  return keep_nan(x, ops::maximum(x, 0));
+}
 
 }  // namespace
 
@@ -34,7 +37,7 @@ Tensor MeanAbsolutePercentageErrorImpl::values(const Tensor& y_true, const Tenso
 }
 
 Tensor MeanSquaredLogarithmicErrorImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
-  const auto logarithm = [](const Tensor& x) { return ops::log(ops::maximum(x, emit::kEpsilon) + 1); };
+  const auto logarithm = [](const Tensor& x) { return ops::log(keep_nan(x, ops::maximum(x, emit::kEpsilon)) + 1); };
   return mean(ops::square(logarithm(y_pred) - logarithm(y_true)));
 }
 
@@ -49,7 +52,7 @@ Tensor PoissonImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
 
 Tensor KLDivergenceImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
   const Tensor t = ops::clip(y_true, emit::kEpsilon, 1);
-  const Tensor p = ops::clip(y_pred, emit::kEpsilon, 1);
+  const Tensor p = keep_nan(y_pred, ops::clip(y_pred, emit::kEpsilon, 1));
   return sum(t * ops::log(t / p));
 }
 
@@ -61,7 +64,8 @@ Tensor SquaredHingeImpl::values(const Tensor& y_true, const Tensor& y_pred) cons
 
 Tensor CategoricalHingeImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
   const Tensor wrong = ops::max((1 - y_true) * y_pred, {.axis = {-1}});
-  return ops::maximum(wrong - sum(y_true * y_pred) + 1, 0);
+  const Tensor x = wrong - sum(y_true * y_pred) + 1;
+  return keep_nan(x, ops::maximum(x, 0));
 }
 
 Tensor HuberImpl::values(const Tensor& y_true, const Tensor& y_pred) const {

@@ -31,7 +31,8 @@ Tensor CircleImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
   }
   const Tensor ids = y_true.rank() == 2 ? ops::squeeze(y_true, -1) : y_true;
   const Dim rows = y_pred.shape()[0];
-  const Tensor distance = ops::maximum(1 - ops::matmul(y_pred, ops::transpose(y_pred)), 0);
+  const Tensor x = 1 - ops::matmul(y_pred, ops::transpose(y_pred));
+  const Tensor distance = keep_nan(x, ops::maximum(x, 0));
   const Tensor same = ops::equal(ops::expand_dims(ids, 1), ops::expand_dims(ids, 0));
   Tensor positive = same;
   if (config.remove_diagonal) {

@@ -90,7 +90,7 @@ class Tracer {
   const Model& model_;
   const TrainingPlan& plan_;
   const std::vector<Variable> trainable_;
-  std::vector<LossTracker> trackers_;  // of the whole loss, and of each output's if there are several
+  std::vector<LossTracker> trackers_;  // of the whole loss, and of each if there are several
   std::vector<LoggedMetric> metrics_;
   Trace* trace_ = nullptr;
 };
@@ -131,7 +131,8 @@ Tracer::Tracer(const Model& model, const TrainingPlan& plan)
   check();
   const std::size_t outputs = model.outputs().size();
   trackers_.push_back(tracker("loss"));
-  for (std::size_t i = 0; outputs > 1 && i < outputs; ++i) {
+  const auto losses = std::ranges::count_if(plan.losses, [](const Loss& loss) { return static_cast<bool>(loss); });
+  for (std::size_t i = 0; losses > 1 && i < outputs; ++i) {
     if (plan.losses[i]) trackers_.push_back(tracker(model.output_names()[i] + "_loss"));
   }
   metrics_ = logged_metrics(model, plan);

@@ -5,12 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
 #include "frontend/training/loss_list.hpp"
+#include "ir/graph/interpret.hpp"
 #include "ir/graph/print.hpp"
 #include "ir/graph/rewrite.hpp"
 #include "tests/property/random_laws.hpp"
@@ -105,6 +107,12 @@ TEST(TrainingLaws, GradientsOfLossesAreDifferences) {
     const GraphCase loss = case_of(std::move(trace.module), "loss", 4 * ++seed + 1);
     if (const auto broken = broken_gradient(loss, true))
       ADD_FAILURE() << name << ": " << broken->law << "\n" << broken->what;
+    // Predictions that are no numbers are not hidden.
+    std::vector<Array> inputs = inputs_of(loss);
+    for (std::int64_t i = 0; i < inputs[1].size(); ++i) inputs[1].set(i, NAN);
+    const auto none = graph::interpret(loss.module, "loss", inputs, loss.symbols);
+    ASSERT_TRUE(none) << name << none.problem().str();
+    EXPECT_TRUE(std::isnan(none->front().at(0))) << name << " is " << none->front().at(0);
   }
 }
 
