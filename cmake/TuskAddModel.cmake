@@ -1,6 +1,8 @@
-# tusk_add_model(NAME SOURCE FILE [DIMS ...] [WEIGHTS embed|file] [MAX_ARENA SIZE] [PROFILE fma|muladd])
+# tusk_add_model(NAME SOURCE FILE [DIMS ...] [WEIGHTS embed|file] [MAX_ARENA SIZE] [PROFILE fma|muladd]
+#   [FUNCTIONS predict train_step ...] [OPTIMIZER O] [LEARNING_RATE R] [LOSS ...] [METRICS ...])
 #
-# Compiles a model at build time, again whenever FILE or the compiler changes. Gives
+# Compiles a model at build time, again whenever FILE or the compiler changes; with functions that train, if they are
+# asked for. Gives
 #   the static library NAME, which brings NAME.hpp;
 #   the test NAME.self_test, where testing is enabled;
 #   with WEIGHTS file: the path of the weights as property TUSK_WEIGHTS of NAME.
@@ -8,7 +10,8 @@
 include_guard(GLOBAL)
 
 function(tusk_add_model name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SOURCE;WEIGHTS;MAX_ARENA;PROFILE" "DIMS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SOURCE;WEIGHTS;MAX_ARENA;PROFILE;OPTIMIZER;LEARNING_RATE"
+    "DIMS;FUNCTIONS;LOSS;METRICS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "tusk_add_model(${name}): unknown argument ${arg_UNPARSED_ARGUMENTS}")
   elseif(NOT name MATCHES "^[A-Za-z][A-Za-z0-9_]*$")
@@ -29,11 +32,12 @@ function(tusk_add_model name)
   foreach(dim IN LISTS arg_DIMS)
     list(APPEND options --dim ${dim})
   endforeach()
-  foreach(keyword WEIGHTS MAX_ARENA PROFILE)
+  foreach(keyword WEIGHTS MAX_ARENA PROFILE FUNCTIONS OPTIMIZER LEARNING_RATE LOSS METRICS)
     if(arg_${keyword})
       string(TOLOWER ${keyword} option)
       string(REPLACE "_" "-" option ${option})
-      list(APPEND options --${option} ${arg_${keyword}})
+      string(REPLACE ";" "," words "${arg_${keyword}}")
+      list(APPEND options --${option} ${words})
     endif()
   endforeach()
 

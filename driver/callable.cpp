@@ -67,7 +67,7 @@ Expected<std::shared_ptr<Callable>> make_callable(Module module) {
   TRY(const auto files, compile(std::move(module), options));
   TRY(const TemporaryFolder folder, TemporaryFolder::make());
   CHECK(write_files(folder.path().string(), files));
-  TRY(CompiledModel model, CompiledModel::load_cached(folder.path().string(), "-O2"));
+  TRY(CompiledModel model, CompiledModel::load_cached(folder.path().string(), "-O2 -march=native"));
   auto compiled = std::make_shared<Compiled>(std::move(model));
   for (const Global& global : globals) {
     if (compiled->has_state(global.path)) CHECK(compiled->set_state(global.path, global.value));

@@ -85,9 +85,19 @@ fs::path cache_folder() {
   return fs::is_directory(folder, problem) ? folder : fs::path();
 }
 
+/// What decides the code of -march=native: machines may share the folder.
+std::string processor() {
+  std::string out;
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line) && !line.empty();) {
+    if (line.starts_with("model name") || line.starts_with("flags") || line.starts_with("Features")) out += line + '\n';
+  }
+  return out;
+}
+
 /// The name of a library: of everything that decides its code.
 std::string key_of(const std::string& command, const std::vector<fs::path>& sources) {
-  std::string text = fmt::format("tusk {}\n{}\n", TUSK_VERSION, command);
+  std::string text = fmt::format("tusk {}\n{}\n{}", TUSK_VERSION, command, processor());
   const fs::path compiler = command.substr(0, command.find(' '));
   std::error_code ignored;
   // Another version of the compiler has another size.

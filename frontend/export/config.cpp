@@ -92,7 +92,8 @@ class CallWriter {
     for (const Layer& layer : model.operations) {
       for (const std::weak_ptr<const Node>& held : layer.base().nodes()) {
         const std::shared_ptr<const Node> node = held.lock();
-        if (node != nullptr && model.depths.contains(node.get())) calls_[&layer.base()].push_back(node.get());
+        const bool is_call = node != nullptr && !node->inputs.empty();  // what an InputLayer has is none
+        if (is_call && model.depths.contains(node.get())) calls_[&layer.base()].push_back(node.get());
       }
     }
   }

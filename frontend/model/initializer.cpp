@@ -9,6 +9,8 @@
 #include <span>
 #include <utility>
 
+#include "frontend/model/random_seed.hpp"
+
 namespace tusk {
 namespace {
 
@@ -176,7 +178,7 @@ Initializer LecunNormal(ScalingOptions options) { return with_options("lecun_nor
 }  // namespace initializers
 
 std::uint64_t seed_of(std::string_view layer, std::string_view weight) {
-  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a
+  std::uint64_t hash = 0xcbf29ce484222325U + random_seed();  // FNV-1a
   for (const std::string_view part : {layer, std::string_view("/"), weight}) {
     for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
   }

@@ -214,7 +214,7 @@ std::vector<Tensor> LayerBase::apply(std::vector<Tensor> inputs, const Call& how
     return types;
   });
   for (const graph::Type& output : node->outputs) check_elements(output.shape);
-  nodes_.push_back(node);
+  add_node(node);
   std::vector<Tensor> results;
   for (std::size_t i = 0; i < node->outputs.size(); ++i) {
     results.push_back(Tensor(Tensor::Result{node, static_cast<int>(i)}));
@@ -275,6 +275,7 @@ Tensor Layer::output() const {
 
 Tensor Layer::input() const {
   const std::shared_ptr<const Node> node = first_call(*layer_);
+  if (node->positional == 0) return output();  // of an InputLayer
   if (node->positional == 1) return node->inputs.front();
   throw Error(error("tensor-several", fmt::format("layer `{}` has {} inputs", name(), node->positional)));
 }

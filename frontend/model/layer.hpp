@@ -140,6 +140,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   void set_identity(std::string_view class_name, std::string name);
 
  protected:
+  void add_node(const std::shared_ptr<const Node>& node) { nodes_.push_back(node); }
   /// Random numbers for training, in `build`. Without a seed, it is one that the layer's name gives.
   SeedGenerator add_seed_generator(std::optional<std::int64_t> seed);
   /// A layer inside of this one, built for inputs of these shapes. `call` may call it.

@@ -71,6 +71,7 @@ Tensor InputLayerImpl::make() {
   }
   const std::vector<graph::Type> outputs{{dtype_of(config.dtype), shape}};
   auto node = std::make_shared<Node>(shared_from_this(), std::vector<Tensor>(), 0, outputs, Call{});
+  add_node(node);
   return Tensor(Tensor::Result{std::move(node), 0});
 }
 

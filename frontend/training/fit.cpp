@@ -11,6 +11,7 @@
 #include "frontend/files/bytes.hpp"
 #include "frontend/model/arrays.hpp"
 #include "frontend/model/error.hpp"
+#include "frontend/model/random_seed.hpp"
 #include "frontend/training/progress_bar.hpp"
 #include "frontend/training/trainer.hpp"
 
@@ -229,7 +230,8 @@ class Fit {
   }
 
   void shuffle_rows(std::span<std::int64_t> order) {
-    std::mt19937_64 random(++trainer_.shuffles);
+    std::seed_seq seeds{random_seed() & 0xffffffffU, random_seed() >> 32, ++trainer_.shuffles};
+    std::mt19937_64 random(seeds);
     if (options_.shuffle.rows()) shuffle(order, random);
     for (std::size_t at = 0; options_.shuffle.in_batches() && at < order.size();) {
       const std::size_t size = std::min(static_cast<std::size_t>(options_.batch_size), order.size() - at);

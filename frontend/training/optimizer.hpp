@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -125,15 +126,23 @@ class Optimizer {
   std::shared_ptr<OptimizerBase> optimizer_;
 };
 
-/// The handle of an optimizer `Impl`: optimizers::Adam({.learning_rate = 0.01}).
+/// The handle of an optimizer `Impl`: optimizers::Adam({.learning_rate = 0.01}), or the rate alone, Adam(0.01).
 template <class Impl>
 class OptimizerOf : public Optimizer {
  public:
   using Config = typename Impl::Config;
   OptimizerOf() : OptimizerOf(Config{}) {}
   OptimizerOf(Config config) : Optimizer(make(std::move(config))) {}  // NOLINT: braces are Python's keyword arguments
+  // A rate is deduced, which braces are not.
+  template <class Rate>
+  requires(std::is_convertible_v<Rate, LearningRate>) explicit OptimizerOf(Rate rate, Config config = {})
+      : Optimizer(make(with(std::move(rate), std::move(config)))) {}
 
  private:
+  static Config with(LearningRate rate, Config config) {
+    config.learning_rate = std::move(rate);
+    return config;
+  }
   static std::shared_ptr<Impl> make(Config config) {
     auto optimizer = std::make_shared<Impl>();
     OptimizerOptions options;

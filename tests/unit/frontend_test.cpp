@@ -190,6 +190,10 @@ TEST_F(Frontend, ErrorsNameTheLayer) {
               HasSubstr("output_padding is 2, expected less than strides"));
   EXPECT_THAT(error_of([&] { Activation::named("rleu"); }), HasSubstr("did you mean `relu`"));
   EXPECT_THAT(error_of([&] { layers::Dense(3).output(); }), HasSubstr("has never been called"));
+  const Tensor image = Input({3});
+  const Model model(image, layers::Dense(2)(image));
+  EXPECT_EQ(model.layers().front().output().result()->node, image.result()->node);  // of the InputLayer
+  EXPECT_EQ(model.layers().front().input().result()->node, image.result()->node);
 }
 
 TEST_F(Frontend, ModelsAreChecked) {

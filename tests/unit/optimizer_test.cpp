@@ -54,6 +54,13 @@ void check(const Steps& given) {
   }
 }
 
+TEST(Optimizers, TakeTheRateByPosition) {
+  const optimizers::SGD with_rate(0.5, {.momentum = 0.9});
+  EXPECT_EQ(with_rate.base().learning_rate(), 0.5);
+  EXPECT_EQ(optimizers::RMSprop(1).base().learning_rate(), 1);
+  EXPECT_EQ(optimizers::Adam().base().learning_rate(), 0.001F);
+}
+
 TEST(Optimizers, StepByStep) {
   using namespace optimizers;
   const Steps cases[] = {
