@@ -58,6 +58,7 @@ class Lowering {
       symbol_names_.insert(symbol.name);
     }
     kernel_names_ = symbol_names_;
+    for (const graph::Function& function : module.functions) kernel_names_.insert(function.name);
   }
 
   Expected<kernel::Program> run() {

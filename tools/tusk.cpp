@@ -109,7 +109,9 @@ Status run_compile(const CompileFlags& flags) {
     TRY(DimRange range, dim_range(text));
     module_options.dims.push_back(std::move(range));
   }
-  const LoadOptions load{.compile = !flags.training.functions.empty()};
+  // Flags for both take the place of what the file says, which may be nothing that can be read.
+  const bool says_all = flags.training.optimizer && !flags.training.losses.empty();
+  const LoadOptions load{.compile = !flags.training.functions.empty() && !says_all};
   TRY(const LoadedModel loaded,
       flags.files.size() == 1 ? read_model(flags.files[0], load) : read_model(flags.files[0], flags.files[1]));
   TRY(TrainingModule traced, training_module(loaded, flags.training, module_options));

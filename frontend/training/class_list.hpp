@@ -75,7 +75,10 @@ inline bool equal_in_any_case(std::string_view a, std::string_view b) {
 inline const nlohmann::json& config_of(const nlohmann::json& envelope) {
   static const nlohmann::json kNothing = nlohmann::json::object();
   const auto inner = envelope.find("config");
-  return inner != envelope.end() && inner->is_object() ? *inner : kNothing;
+  if (inner == envelope.end() || inner->is_null()) return kNothing;
+  if (!inner->is_object())
+    throw Error(error("training-config", fmt::format("expected an object as the config, found {}", json_text(*inner))));
+  return *inner;
 }
 
 /// The "class_name" of an envelope; throws [training-config].

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "frontend/ops/ops.hpp"
 #include "ir/graph/interpret.hpp"
@@ -23,6 +24,15 @@ void OptimizerBase::set_identity(std::string_view class_name, std::string name, 
   class_name_ = class_name;
   name_ = name.empty() ? automatic_name(class_name) : std::move(name);
   options_ = std::move(options);
+  // As in Keras, what is not above zero clips nothing.
+  for (std::optional<double>* clip : {&options_.clipnorm, &options_.clipvalue, &options_.global_clipnorm}) {
+    if (*clip && !(**clip > 0)) clip->reset();
+  }
+  if (options_.learning_rate.schedule() == nullptr &&
+      !std::isfinite(static_cast<float>(options_.learning_rate.number()))) {
+    throw Error(error("optimizer-option", fmt::format("{}: learning_rate is {}, expected a number", name_,
+                                                      options_.learning_rate.number())));
+  }
   const int clips = (options_.clipnorm ? 1 : 0) + (options_.clipvalue ? 1 : 0) + (options_.global_clipnorm ? 1 : 0);
   if (clips > 1) {
     throw Error(error("optimizer-clip",

@@ -24,7 +24,7 @@ std::vector<TrainedWeight> trained_weights(const Model& model) {
 }
 
 bool is_unbuilt_state(const std::vector<Array>& values) {
-  return values.size() <= 2 && std::ranges::all_of(values, [](const Array& value) { return value.shape().empty(); });
+  return values.size() <= 4 && std::ranges::all_of(values, [](const Array& value) { return value.shape().empty(); });
 }
 
 bool fits_optimizer(const Optimizer& optimizer, const Model& model, const std::vector<Array>& values) {

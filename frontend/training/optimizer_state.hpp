@@ -18,7 +18,8 @@ bool fits_optimizer(const Optimizer& optimizer, const Model& model, const std::v
 /// it keeps what it has.
 void set_optimizer_state(const Optimizer& optimizer, const Model& model, const std::vector<Array>& values);
 
-/// Whether these can be of an optimizer that has not been built yet: the iteration and the learning rate at most.
+/// Whether these can be of an optimizer that has not been built yet: its iteration and learning rate, and those of a
+/// scale of the loss, at most.
 bool is_unbuilt_state(const std::vector<Array>& values);
 
 }  // namespace tusk

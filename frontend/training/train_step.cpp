@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -78,7 +79,7 @@ class Tracer {
   void check() const;
   bool wants(std::string_view function) const;
   bool has_target(std::size_t output) const;
-  Targets parameters(const Dim& batch);
+  Targets parameters(const Dim& batch, const std::vector<Tensor>& results);
   Forward forward(const Inputs& inputs, bool training);
   void add_losses(Forward& forward) const;
   void count(const Forward& forward, const Dim& batch);
@@ -170,6 +171,8 @@ void Tracer::check() const {
     refuse(fmt::format("{} losses for {} outputs; an empty loss leaves an output out", plan_.losses.size(), outputs));
   if (!plan_.loss_weights.empty() && plan_.loss_weights.size() != outputs)
     refuse(fmt::format("{} loss_weights for {} outputs", plan_.loss_weights.size(), outputs));
+  if (!std::ranges::all_of(plan_.loss_weights, [](double weight) { return std::isfinite(weight); }))
+    refuse(fmt::format("the loss_weights are {}, expected numbers", fmt::join(plan_.loss_weights, ", ")));
   for (const auto* lists : {&plan_.metrics, &plan_.weighted_metrics}) {
     if (!lists->empty() && lists->size() != outputs)
       refuse(fmt::format("{} lists of metrics for {} outputs", lists->size(), outputs));
@@ -192,25 +195,32 @@ bool Tracer::has_target(std::size_t output) const {
          (output < plan_.weighted_metrics.size() && !plan_.weighted_metrics[output].empty());
 }
 
-Targets Tracer::parameters(const Dim& batch) {
-  const auto parameter = [&](std::string name, const Target& target) {
+// Extents that are those of the declared output (None, a name) are those of what was traced.
+Targets Tracer::parameters(const Dim& batch, const std::vector<Tensor>& results) {
+  const auto parameter = [&](std::string name, const Target& target, std::size_t output) {
+    const Shape& declared = model_.outputs()[output].shape();
+    const Shape& traced = results[output].shape();
     graph::Type type{target.dtype, {batch}};
-    type.shape.insert(type.shape.end(), target.shape.begin(), target.shape.end());
+    for (std::size_t i = 0; i < target.shape.size(); ++i) {
+      const bool is_own = i + 1 < declared.size() && i + 1 < traced.size() && !target.shape[i].is_constant() &&
+                          target.shape[i] == declared[i + 1];
+      type.shape.push_back(is_own ? traced[i + 1] : target.shape[i]);
+    }
     return trace_->parameter(std::move(name), std::move(type));
   };
   const std::size_t outputs = model_.outputs().size();
   Targets out{std::vector<Tensor>(outputs), std::vector<Tensor>(outputs)};
   std::size_t next = 0;
   for (std::size_t i = 0; i < outputs; ++i) {
-    if (has_target(i)) out.truths[i] = parameter("y_" + model_.output_names()[i], plan_.targets[next++]);
+    if (has_target(i)) out.truths[i] = parameter("y_" + model_.output_names()[i], plan_.targets[next++], i);
   }
   if (plan_.sample_weights.size() == 1) {
-    out.weights.assign(outputs, parameter("sample_weight", plan_.sample_weights[0]));
+    out.weights.assign(outputs, parameter("sample_weight", plan_.sample_weights[0], 0));
   } else if (!plan_.sample_weights.empty()) {
     next = 0;
     for (std::size_t i = 0; i < outputs; ++i) {
       if (has_target(i))
-        out.weights[i] = parameter("sample_weight_" + model_.output_names()[i], plan_.sample_weights[next++]);
+        out.weights[i] = parameter("sample_weight_" + model_.output_names()[i], plan_.sample_weights[next++], i);
     }
   }
   return out;
@@ -226,7 +236,7 @@ Tracer::Forward Tracer::forward(const Inputs& inputs, bool training) {
   };
   out.outputs = model_.functional().call_all(inputs, {.training = training});
   trace_->observer = {};
-  out.targets = parameters(inputs.front().shape().front());
+  out.targets = parameters(inputs.front().shape().front(), out.outputs);
   add_losses(out);
   for (const Variable& variable : trainable_) {
     if (variable.regularizer()) penalties.push_back(penalty_of(variable.regularizer(), variable));

@@ -1,6 +1,7 @@
 // What a user reads whose training is described wrongly. Each error once, as a whole text.
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "frontend/layers/layers.hpp"
@@ -85,6 +86,12 @@ TEST(TrainingErrors, Optimizers) {
        "s: gradient_accumulation_steps is 1, expected at least 2 [optimizer-option]", ""},
       {[] { (void)optimizers::SGD({.use_ema = true, .ema_momentum = 2, .name = "s"}); },
        "s: ema_momentum is 2, expected a number in [0, 1] [optimizer-option]", ""},
+      {[] { (void)optimizers::SGD({.learning_rate = std::numeric_limits<double>::quiet_NaN(), .name = "s"}); },
+       "s: learning_rate is nan, expected a number [optimizer-option]", ""},
+      {[] {
+         (void)optimizer_from_config({{"class_name", "SGD"}, {"config", "x"}});
+       },
+       "expected an object as the config, found \"x\" [training-config]", ""},
   });
 }
 

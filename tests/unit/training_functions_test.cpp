@@ -217,6 +217,26 @@ std::string refusal(const TrainingPlan& plan) {
   return module ? "" : module.problem().str();
 }
 
+// The extent that a model leaves open is that of its labels too; layers may be called as functions are.
+TEST(TrainingFunctions, OfOpenTimeAndCommonNames) {
+  const Tensor x = Input({None, 3}, {.name = "x"});
+  const Tensor h = layers::Conv1D(4, 3, {.padding = "same", .name = "metrics"})(x);
+  const Model model(x, layers::Dense(2, {.name = "train_step"})(h));
+  TrainingPlan plan;
+  plan.optimizer = optimizers::SGD({.clipnorm = 0, .name = "sgd"});
+  plan.losses = {losses::MeanSquaredError()};
+  const Shape& y = model.outputs()[0].shape();
+  plan.targets = {{DType::f32, {y.begin() + 1, y.end()}}};
+  plan.functions = {"predict", "train_step", "metrics"};
+  Loops loops(plan, model);
+  for (const std::int64_t time : {4, 7}) {
+    const Array given = ramp({2, time, 3}, 0.1);
+    const Array before = loops("predict", {given})[0];
+    loops("train_step", {given, ramp({2, time, 2}, 0.2)});
+    EXPECT_NE(bytes_of(loops("predict", {given})[0]), bytes_of(before));
+  }
+}
+
 TEST(TrainingFunctions, RefusePlansThatDoNotFit) {
   EXPECT_THAT(refusal(plan_of({"tran_step"})), testing::HasSubstr("there is no function `tran_step`"));
   EXPECT_THAT(refusal(plan_of({})), testing::HasSubstr("the plan has no function"));
