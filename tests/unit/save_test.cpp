@@ -52,7 +52,7 @@ class Save : public testing::Test {
   }
 
  private:
-  fs::path folder_ = fs::path(testing::TempDir()) / "tusk_save";
+  fs::path folder_ = fs::path(testing::TempDir()) / fmt::format("tusk_save_{}", getpid());
 };
 
 std::string problem_of(const Status& status) { return status ? "no problem" : status.problem().str(); }
