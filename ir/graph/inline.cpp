@@ -9,7 +9,7 @@
 namespace tusk::graph {
 namespace {
 
-bool is_tensor(const Operand& operand) {
+bool names_a_tensor(const Operand& operand) {
   return operand.kind == Operand::Kind::value || operand.kind == Operand::Kind::global;
 }
 
@@ -221,7 +221,7 @@ class Copier {
 
 std::vector<Operand> tensors_of(const Op& op) {
   std::vector<Operand> out;
-  std::ranges::copy_if(op.operands, std::back_inserter(out), is_tensor);
+  std::ranges::copy_if(op.operands, std::back_inserter(out), names_a_tensor);
   return out;
 }
 

@@ -28,7 +28,7 @@ using nlohmann::json;
 
 const fs::path kFolder = fs::path(TUSK_SOURCE_DIR) / "tests/parity/goldens/fit";
 
-std::string text_of(const fs::path& path) {
+std::string text_of_file(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
@@ -52,7 +52,7 @@ class Fit : public testing::Test {
   void open(const std::string& name) {
     clear_session();
     name_ = name;
-    record_ = json::parse(text_of(kFolder / "fit.json"))[name];
+    record_ = json::parse(text_of_file(kFolder / "fit.json"))[name];
     model_ = value_or_throw(read_model(kFolder / (name + ".keras"))).model;
     arrays_ = value_or_throw(read_npz(kFolder / (name + ".npz")));
   }
@@ -212,7 +212,7 @@ TEST_F(Fit, WithCallbacks) {
   const auto shape = [](const std::string& text) {
     return std::regex_replace(text, std::regex("[0-9]+[.]([0-9]{3})[0-9]*"), "$1");
   };
-  EXPECT_EQ(shape(text_of(log)), shape(record_["csv"].get<std::string>()));
+  EXPECT_EQ(shape(text_of_file(log)), shape(record_["csv"].get<std::string>()));
   fs::remove(log);
 }
 
