@@ -162,6 +162,12 @@ class Layouts {
     return true;
   }
 
+  // Whether a kernel of one operand only copies it, element by element as they lie: fusing may have put more into it.
+  bool keeps_order(const Step& step, int like) {
+    const std::optional<Map> map = map_of(step);
+    return map && map->offset == Dim(0) && map->strides == tensor(like).strides;
+  }
+
   // A copy `state = from`, where each of two branches writes `from`: they write into the state, and the one that keeps
   // it has nothing to do.
   bool choose_in_place(std::vector<Step>& steps, std::size_t at) {
@@ -170,7 +176,7 @@ class Layouts {
     const int state = steps[at].results[0];
     if (tensor(state).place != Tensor::Place::state || tensor(from).place != Tensor::Place::arena) return false;
     if (tensor(from).type != tensor(state).type || tensor(from).shape != tensor(state).shape) return false;
-    if (writes(from) != 2 || count(function_.steps, state, true) != 1) return false;
+    if (writes(from) != 2 || count(function_.steps, state, true) != 1 || !keeps_order(steps[at], state)) return false;
     std::size_t then = 0;
     while (then < at && writers_in(steps[then], from).empty()) ++then;
     const std::size_t other = then + 1;
@@ -190,9 +196,8 @@ class Layouts {
     }
     for (const std::size_t i : {then, other}) {
       std::erase_if(steps[i].body, [&](const Step& step) {
-        if (step.args != std::vector<int>{state} || step.results != std::vector<int>{from}) return false;
-        const std::optional<Map> map = map_of(step);
-        return map && map->offset == Dim(0) && map->strides == tensor(state).strides;
+        return step.args == std::vector<int>{state} && step.results == std::vector<int>{from} &&
+               keeps_order(step, state);
       });
     }
     retarget(from, state, Dim(0), tensor(state).strides);

@@ -10,6 +10,7 @@
 #include "frontend/files/gzip.hpp"
 #include "frontend/files/idx.hpp"
 #include "frontend/files/npy.hpp"
+#include "frontend/model/arrays.hpp"
 #include "frontend/model/error.hpp"
 
 namespace tusk::datasets {
@@ -193,16 +194,6 @@ Expected<Samples> read_records(const fs::path& path, const Records& records, std
     }
   }
   return samples;
-}
-
-Array joined(const std::vector<Array>& parts) {
-  std::vector<std::int64_t> shape = parts[0].shape();
-  shape[0] = 0;
-  for (const Array& part : parts) shape[0] += part.shape()[0];
-  Array out(parts[0].dtype(), shape);
-  std::byte* to = out.writable_bytes().data();
-  for (const Array& part : parts) to = std::ranges::copy(part.bytes(), to).out;
-  return out;
 }
 
 /// How a data set is spread over files.

@@ -110,20 +110,6 @@ Metric wrapper(const nlohmann::json& config) {
                                      .name = name.is_string() ? name.get<std::string>() : std::string()});
 }
 
-// The function that Keras has for a class: words of the class' name, as CosineSimilarity and KLDivergence have them.
-std::string in_snake_case(std::string_view name) {
-  const auto is_upper = [&](std::size_t i) { return std::isupper(static_cast<unsigned char>(name[i])) != 0; };
-  const auto is_lower = [&](std::size_t i) {
-    return i < name.size() && std::islower(static_cast<unsigned char>(name[i])) != 0;
-  };
-  std::string out;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    if (i > 0 && is_upper(i) && (is_lower(i - 1) || is_lower(i + 1))) out += '_';
-    out += static_cast<char>(std::tolower(static_cast<unsigned char>(name[i])));
-  }
-  return out;
-}
-
 constexpr std::pair<std::string_view, std::string_view> kShort[] = {
     {"bce", "BinaryCrossentropy"},
     {"BCE", "BinaryCrossentropy"},
@@ -142,11 +128,11 @@ constexpr std::pair<std::string_view, std::string_view> kShort[] = {
 Metric metric_named(std::string_view name) {
   for (const auto& each : kMetrics) {
     const bool is_short = std::ranges::find(kShort, std::pair(name, each.class_name)) != std::end(kShort);
-    if (name == each.class_name || name == in_snake_case(each.class_name) || is_short)
+    if (name == each.class_name || name == snake_case(each.class_name) || is_short)
       return each.make({{"name", std::string(name)}});
   }
   std::vector<std::string> names;
-  for (const auto& each : kMetrics) names.push_back(in_snake_case(each.class_name));
+  for (const auto& each : kMetrics) names.push_back(snake_case(each.class_name));
   std::vector<std::string_view> known(names.begin(), names.end());
   for (const auto& [shorter, class_name] : kShort) known.push_back(shorter);
   throw Error(
