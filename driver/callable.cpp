@@ -63,6 +63,7 @@ Expected<std::shared_ptr<Callable>> make_callable(Module module) {
   options.self_test = false;
   options.embed_weights = false;  // the code does not depend on them, so it is found again
   options.initial_states = false;
+  TRY(options.passes.target, target_named("native"));
   const std::vector<Global> globals = module.globals;
   TRY(const auto files, compile(std::move(module), options));
   TRY(const TemporaryFolder folder, TemporaryFolder::make());

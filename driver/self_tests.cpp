@@ -124,11 +124,11 @@ Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module
 }
 
 // The arena holds the largest sizes of the ranges. For these symbols alone it is smaller; kernels stay what they are.
-Lowered planned_for(const Lowered& lowered, const Symbols& symbols) {
+Expected<Lowered> planned_for(const Lowered& lowered, const Symbols& symbols) {
   Lowered out{lowered.program, {}};
   for (kernel::Symbol& symbol : out.program.symbols) symbol.low = symbol.high = symbols.at(symbol.name);
   out.program = plan_memory(std::move(out.program));
-  out.loops = lower_program(out.program);
+  TRY(out.loops, lower_program(out.program));
   return out;
 }
 
@@ -172,8 +172,11 @@ Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, con
     }
     if (!outputs) {
       const bool is_small = function.arena_bytes <= kMostArena;
-      const Lowered own = is_small ? Lowered{} : planned_for(lowered, test.symbols);
-      const Lowered& used = is_small ? lowered : own;
+      std::optional<Lowered> own;
+      if (!is_small) {
+        TRY(own, planned_for(lowered, test.symbols));
+      }
+      const Lowered& used = own ? *own : lowered;
       TRY(outputs, run_loops(used.program, used.loops, function.name, inputs, test.symbols, kPoison, &test.states));
       test.how = "loop interpreter";
     }

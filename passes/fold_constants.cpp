@@ -30,7 +30,8 @@ Expected<std::vector<Array>> run(const graph::Module& module) {
   const kernel::Program program = plan_memory(std::move(lowered));
   Symbols symbols;
   for (const kernel::Symbol& symbol : program.symbols) symbols[symbol.name] = symbol.low;
-  return run_loops(program, lower_program(program), program.functions[0].name, {}, symbols);
+  TRY(const loop::Module loops, lower_program(program));
+  return run_loops(program, loops, program.functions[0].name, {}, symbols);
 }
 
 Status fold_function(graph::Module& module, graph::Function& function) {

@@ -24,10 +24,6 @@ using kernel::Stage;
 using loop::Stmt;
 using loop::ValueRef;
 
-bool is_inline(const kernel::Schedule& schedule, std::string_view stage) {
-  return std::find(schedule.inline_stages.begin(), schedule.inline_stages.end(), stage) != schedule.inline_stages.end();
-}
-
 const loop::Type kIndex{DType::index, 1};
 
 // Whether partial results may be rounded to the stage's type: 16-bit floats would lose digits at every addition, and
@@ -54,14 +50,21 @@ loop::Func KernelLowering::run(std::string name) {
     const Stage& stage = *kernel_.stage(result);
     if (kernel_.param(result) == nullptr) add(result, stage.type, shape_of(stage), false);
   }
-  for (const Stage* stage : scratch_stages(kernel_, schedule_)) add(stage->name, stage->type, shape_of(*stage), false);
+  for (const Stage* stage : scratch_stages(kernel_, schedule_)) {
+    add(stage->name, stage->type, kernel::buffer_shape(kernel_, schedule_, *stage), false);
+    Tensor& tensor = tensors_.at(stage->name);
+    tensor.shape = shape_of(*stage);
+    if (const auto axis = kernel::axis_at(kernel_, schedule_, *stage)) tensor.strides[*axis] = Dim(0);
+  }
   for (std::string& symbol : symbols_of(kernel_, layout_)) {
     scope_.insert(symbol);
     func.scalars.push_back({std::move(symbol), kIndex});
   }
   out_ = &func.body;
   for (const Stage& stage : kernel_.stages) {
-    if (!is_inline(schedule_, stage.name)) root(stage);
+    const kernel::StageSchedule* how = schedule_.of(stage.name);
+    const bool waits = how != nullptr && !how->consumer.empty();
+    if (!schedule_.is_inline(stage.name) && !waits) root(stage);
   }
   return func;
 }
@@ -69,21 +72,20 @@ loop::Func KernelLowering::run(std::string name) {
 // --- names and blocks
 
 std::string KernelLowering::fresh(const std::string& hint) {
-  std::string name = hint;
-  for (int i = 1; loop::is_reserved(name) || !scope_.insert(name).second; ++i) name = fmt::format("{}_{}", hint, i);
+  int& count = names_[hint];  // all names with smaller numbers are taken
+  std::string name = count == 0 ? hint : fmt::format("{}_{}", hint, count);
+  while (loop::is_reserved(name) || !scope_.insert(name).second) name = fmt::format("{}_{}", hint, ++count);
   return name;
 }
 
 void KernelLowering::within(loop::Block& block, const std::function<void()>& fill) {
   loop::Block* outer = std::exchange(out_, &block);
-  const auto env = env_;
+  const auto points = points_;
   const auto computed = computed_;
-  const auto shared = shared_;
   fill();
   out_ = outer;
-  env_ = env;
+  points_ = points;
   computed_ = computed;
-  shared_ = shared;
 }
 
 ValueRef KernelLowering::let(const std::string& hint, ValueRef value) {
@@ -94,13 +96,35 @@ ValueRef KernelLowering::let(const std::string& hint, ValueRef value) {
   stmt.type = value->type;
   stmt.value = std::move(value);
   ValueRef name = loop::name(stmt.name, stmt.type);
+  if (tile_ != nullptr && out_ != tile_) inner_.insert(stmt.name);
   out_->push_back(std::move(stmt));
   return name;
 }
 
 void KernelLowering::bind(const std::string& index, ValueRef value) {
-  env_[index] = std::move(value);
-  shared_.clear();
+  for (Point& point : points_) {
+    point.at[index] = {value};
+    point.shared.clear();
+  }
+}
+
+// Runs the body for registers of another stage.
+void KernelLowering::at_points(std::vector<Point> points, const std::function<void()>& body) {
+  const auto outer = std::exchange(points_, std::move(points));
+  const std::size_t here = std::exchange(here_, 0);
+  const auto bounds = bounds_;
+  const auto uses = uses_;
+  body();
+  points_ = outer;
+  here_ = here;
+  bounds_ = bounds;
+  uses_ = uses;
+}
+
+void KernelLowering::at_each_point(const std::function<void(std::size_t)>& body) {
+  const std::size_t outer = here_;
+  for (here_ = 0; here_ < points_.size(); ++here_) body(here_);
+  here_ = outer;
 }
 
 Values KernelLowering::results_of(Stmt& stmt, const std::vector<std::string>& hints, const Values& like) {
@@ -127,6 +151,7 @@ Values KernelLowering::loop_over(const std::string& index, const ValueRef& low, 
   for (std::size_t k = 0; k < init.size(); ++k) stmt.carries[k].init = init[k];
   within(stmt.body, [&] {
     stmt.name = fresh(index);
+    if (tile_ != nullptr) inner_.insert(stmt.name);
     Values carried;
     for (loop::Carry& carry : stmt.carries) {
       carry.name = fresh(carry.result);
@@ -145,7 +170,9 @@ Values KernelLowering::branch(const ValueRef& condition, const std::vector<std::
   Stmt stmt;
   stmt.kind = Stmt::Kind::branch;
   stmt.value = condition;
+  ++conditions_;
   within(stmt.body, [&] { stmt.yields = taken(); });
+  --conditions_;
   stmt.other_yields = other;
   Values results = results_of(stmt, hints, other);
   out_->push_back(std::move(stmt));
@@ -162,143 +189,81 @@ void KernelLowering::loops(const std::vector<kernel::Index>& indices, std::size_
             });
 }
 
-// --- expressions
-
-ValueRef KernelLowering::address_of(const Tensor& tensor, const Values& at) {
-  ValueRef address = loop::index_literal(0);
-  for (std::size_t i = 0; i < at.size(); ++i) {
-    address = integer("add", address, integer("mul", at[i], loop::dim_value(tensor.strides[i])));
-  }
-  return address;
-}
-
-// The condition that an `else` load reads inside; null if it always does.
-ValueRef KernelLowering::inside(const Shape& shape, const std::vector<ExprRef>& indices, const Values& at) {
-  ValueRef all;
-  const auto require = [&](ValueRef condition) { all = all ? loop::apply("and", {all, condition}) : condition; };
-  for (std::size_t i = 0; i < at.size(); ++i) {
-    const auto [low, high] = kernel::bounds_of(indices[i], bounds_, layout_.range_of);
-    const bool above = low && kernel::at_least_zero(*low, layout_.range_of);
-    const bool below = high && kernel::at_least_zero(shape[i] - Dim(1) - *high, layout_.range_of);
-    if (!above) require(loop::apply("ge", {at[i], loop::index_literal(0)}));
-    if (!below) require(loop::apply("lt", {at[i], loop::dim_value(shape[i])}));
-  }
-  return all;
-}
-
-ValueRef KernelLowering::value(const ExprRef& expr) {
-  switch (expr->kind) {
-    case Expr::Kind::literal:
-      return loop::literal({expr->type, 1}, expr->value);
-    case Expr::Kind::index:
-      return env_.at(expr->name);
-    case Expr::Kind::dim:
-      return loop::dim_value(expr->dim);
-    case Expr::Kind::load:
-      return load(expr);
-    case Expr::Kind::row:
-      break;
-  }
-  if (const auto it = shared_.find(expr.get()); it != shared_.end()) return it->second;
-  Values operands;
-  for (const ExprRef& operand : expr->operands) operands.push_back(value(operand));
-  ValueRef result = expr->row->basic == Basic::bitcast ? bits_of(*expr->row, operands[0])
-                                                       : loop::apply(*expr->row, std::move(operands));
-  if (expr->type == DType::index) return loop::simplified(result);
-  if (uses_[expr.get()] > 1) {
-    result = let("t", std::move(result));
-    shared_[expr.get()] = result;
-  }
-  return result;
-}
-
-// The bits of a NaN are the machine's (x86 and ARM make different ones): all are those of the quiet one without a
-// sign.
-ValueRef KernelLowering::bits_of(const Row& row, const ValueRef& x) {
-  const DType from = x->type.element;
-  if (!is_float(from) || is_float(row.target)) return loop::apply(row, {x});
-  const ValueRef named = let("t", x);
-  const std::int64_t nan = from == DType::f64 ? 0x7ff8000000000000 : 0x7fc00000;
-  return loop::apply("select",
-                     {loop::apply("ne", {named, named}), loop::literal({row.target, 1}, kernel::literal_of_int(nan)),
-                      loop::apply(row, {named})});
-}
-
-// How often each node of a formula is used: nodes used twice get a name.
-void KernelLowering::count_uses(const ExprRef& expr) {
-  if (++uses_[expr.get()] > 1) return;
-  for (const ExprRef& operand : expr->operands) count_uses(operand);
-}
-
-ValueRef KernelLowering::load(const ExprRef& expr) {
-  Values at;
-  for (const ExprRef& index : expr->operands) at.push_back(value(index));
-  const Stage* stage = kernel_.stage(expr->name);
-  const bool inlined = stage != nullptr && is_inline(schedule_, expr->name);
-  const Tensor* tensor = inlined ? nullptr : &tensors_.at(expr->name);
-  const ValueRef mask =
-      expr->has_else ? inside(inlined ? shape_of(*stage) : tensor->shape, expr->operands, at) : nullptr;
-  const loop::Type type{expr->type, 1};
-  if (!inlined) {
-    const ValueRef address = address_of(*tensor, at);
-    return mask ? loop::load_masked(expr->name, type, address, mask, expr->value)
-                : loop::load(expr->name, type, address);
-  }
-  std::string key = expr->name;
-  for (const ValueRef& index : at) key += "," + loop::print(index);
-  if (mask) key += " else " + kernel::literal_str(expr->value, expr->type);
-  if (const auto it = computed_.find(key); it != computed_.end()) return it->second;
-  ValueRef result;
-  if (mask) {
-    result =
-        branch(mask, {expr->name}, {loop::literal(type, expr->value)}, [&] { return Values{compute(*stage, at)}; })[0];
-  } else {
-    result = let(expr->name, compute(*stage, at));
-  }
-  computed_[key] = result;
-  return result;
-}
-
 // --- stages
 
-// The value of a stage at one point, rounded to its type (N11).
-ValueRef KernelLowering::compute(const Stage& stage, const Values& at) {
-  const auto env = env_;
-  const auto bounds = bounds_;
-  const auto uses = uses_;
-  env_.clear();  // an inlined stage sees its own indices, not those of the stage that reads it
+Point KernelLowering::point_of(const Stage& stage, const std::vector<Position>& at) {
+  Point point;
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    point.at[stage.indices[i].name] = at[i];
+    if (at[i].lane != 0) point.lanes = here().lanes;
+  }
+  if (point.lanes > 1) point.count = here().count;
+  return point;
+}
+
+// The value of a stage at one point. An inlined stage sees its own indices, not those of the stage that reads it.
+ValueRef KernelLowering::compute(const Stage& stage, const std::vector<Position>& at) {
+  ValueRef result;
+  at_points({point_of(stage, at)}, [&] { result = compute_here(stage)[0]; });
+  here().shared.clear();
+  return result;
+}
+
+// The values of a stage in all registers of the tile, rounded to its type (N11).
+Values KernelLowering::compute_here(const Stage& stage) {
   bounds_.clear();
-  for (std::size_t i = 0; i < at.size(); ++i) bind(stage.indices[i].name, at[i]);
   kernel::add_bounds(bounds_, stage.indices);
+  if (tile_ != nullptr) prepare(stage);
   uses_.clear();
   count_uses(stage.expr);
-  ValueRef result = stage.reduce ? reduction(stage, *stage.reduce) : value(stage.expr);
-  if (is_storage_only(stage.type)) result = loop::apply(convert_row(stage.type), {result});
-  env_ = env;
-  bounds_ = bounds;
-  uses_ = uses;
-  shared_.clear();
-  return result;
+  Values results;
+  if (stage.reduce) {
+    results = reduction(stage, *stage.reduce);
+  } else {
+    at_each_point([&](std::size_t) { results.push_back(value(stage.expr)); });
+  }
+  if (is_storage_only(stage.type)) {
+    for (ValueRef& result : results) result = row_of(convert_row(stage.type), {result});
+  }
+  return results;
 }
 
 void KernelLowering::root(const Stage& stage) {
   const bool by_data = stage.reduce && data_where(stage) != nullptr && !reads_target(*data_where(stage));
   if (by_data && !layout_.brute_force_where && accumulates_in_memory(stage)) return scatter(stage);
+  how_ = schedule_.of(stage.name);
+  if (how_ != nullptr) {
+    try {
+      return tiled(stage, *how_);
+    } catch (IllegalSchedule& illegal) {
+      illegal.why = fmt::format("stage `{}`: {}", stage.name, illegal.why);
+      throw;
+    }
+  }
   kernel::add_bounds(bounds_, stage.indices);
   loops(stage.indices, 0, [&] {
-    Values at;
-    for (const kernel::Index& index : stage.indices) at.push_back(env_.at(index.name));
-    store(stage, at, compute(stage, at));
+    std::vector<Position> at;
+    for (const kernel::Index& index : stage.indices) at.push_back(here().at.at(index.name));
+    store(stage, compute(stage, at));
   });
   bounds_.clear();
 }
 
-void KernelLowering::store(const Stage& stage, const Values& at, ValueRef value) {
+void KernelLowering::store(const Stage& stage, ValueRef value) {
+  const Tensor& tensor = tensors_.at(stage.name);
+  std::vector<Position> at;
+  for (const kernel::Index& index : stage.indices) at.push_back(here().at.at(index.name));
   Stmt stmt;
   stmt.kind = Stmt::Kind::store;
   stmt.base = stage.name;
-  stmt.address = address_of(tensors_.at(stage.name), at);
+  stmt.address = address_of(tensor, at);
   stmt.value = std::move(value);
+  if (const int lanes = here().lanes; lanes > 1) {
+    if (lane_stride(tensor, at) != 1)
+      throw IllegalSchedule{fmt::format("`{}` does not lie along its lanes", stage.name)};
+    stmt.value = wide(stmt.value, lanes);
+    if (here().count) stmt.mask = first_lanes(here().count, lanes);
+  }
   out_->push_back(std::move(stmt));
 }
 
@@ -331,9 +296,13 @@ std::vector<std::string> symbols_of(const kernel::Kernel& kernel, const KernelLa
   return {symbols.begin(), symbols.end()};
 }
 
-loop::Func lower_kernel(const kernel::Kernel& kernel, const kernel::Schedule& schedule, const KernelLayout& layout,
-                        std::string name) {
-  return lowering::KernelLowering(kernel, schedule, layout).run(std::move(name));
+Expected<loop::Func> lower_kernel(const kernel::Kernel& kernel, const kernel::Schedule& schedule,
+                                  const KernelLayout& layout, std::string name) {
+  try {
+    return lowering::KernelLowering(kernel, schedule, layout).run(std::move(name));
+  } catch (const lowering::IllegalSchedule& illegal) {
+    return error("schedule-lanes", fmt::format("schedule of kernel `{}`: {}", kernel.name, illegal.why));
+  }
 }
 
 }  // namespace tusk

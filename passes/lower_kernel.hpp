@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "ir/base/expected.hpp"
 #include "ir/kernel/kernel.hpp"
 #include "ir/loop/loop.hpp"
 
@@ -22,9 +23,9 @@ struct KernelLayout {
 std::vector<std::string> symbols_of(const kernel::Kernel& kernel, const KernelLayout& layout);
 
 /// kernel z(x: f32[n]) -> (y) { y[i<n] = relu(x[i]) }  =>  loop z(x: f32* const, y: f32*, n: index) { for i ... }
-/// Requires: the kernel is verified and the schedule legal. Every stage keeps its order of sums (N3), so the bits do
-/// not depend on the schedule.
-loop::Func lower_kernel(const kernel::Kernel& kernel, const kernel::Schedule& schedule, const KernelLayout& layout,
-                        std::string name);
+/// Requires: the kernel and the schedule are verified. Every stage keeps its order of sums (N3), so the bits do not
+/// depend on the schedule. Errors: schedule-lanes where registers cannot lie as the schedule says with these strides.
+Expected<loop::Func> lower_kernel(const kernel::Kernel& kernel, const kernel::Schedule& schedule,
+                                  const KernelLayout& layout, std::string name);
 
 }  // namespace tusk

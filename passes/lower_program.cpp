@@ -22,9 +22,10 @@ class ProgramLowering {
   ProgramLowering(const kernel::Program& program, const LowerOptions& options)
       : program_(program), options_(options), range_of_(program.range_of()) {}
 
-  loop::Module run() {
+  Expected<loop::Module> run() {
     std::vector<loop::Func> entries;
     for (const kernel::Function& function : program_.functions) entries.push_back(entry(function));
+    if (problem_) return *problem_;
     for (loop::Func& func : entries) module_.funcs.push_back(std::move(func));
     return std::move(module_);
   }
@@ -193,7 +194,12 @@ class ProgramLowering {
   // Equal loops are emitted once: the text, its names replaced by numbers, is the key.
   std::string kernel_function(const kernel::Kernel& kernel, const kernel::Schedule& schedule,
                               const KernelLayout& layout) {
-    loop::Func func = lower_kernel(kernel, schedule, layout, "f");
+    Expected<loop::Func> lowered = lower_kernel(kernel, schedule, layout, "f");
+    if (!lowered) {
+      if (!problem_) problem_ = lowered.problem();
+      return kernel.name;
+    }
+    loop::Func& func = *lowered;
     const std::string key = normalized(func);
     if (const auto it = by_text_.find(key); it != by_text_.end()) {
       std::vector<std::string>& comments = module_.funcs[it->second].comments;
@@ -261,11 +267,12 @@ class ProgramLowering {
   std::set<std::string> used_;           // symbols that the function's sizes depend on
   std::set<std::string> names_;
   std::map<std::string, std::size_t> by_text_;
+  std::optional<Diagnostic> problem_;  // of the first schedule that cannot be followed
 };
 
 }  // namespace
 
-loop::Module lower_program(const kernel::Program& program, const LowerOptions& options) {
+Expected<loop::Module> lower_program(const kernel::Program& program, const LowerOptions& options) {
   return ProgramLowering(program, options).run();
 }
 

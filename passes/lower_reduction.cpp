@@ -51,12 +51,13 @@ ValueRef identity(const Stage& stage) {
 // One more term: a chain of fma for a dot of floats (N3), else the combination with the term.
 ValueRef KernelLowering::accumulate(const Stage& stage, const ValueRef& acc) {
   const Reducer kind = stage.reduce->kind;
+  const int lanes = acc->type.lanes;
   if (kind == Reducer::dot && is_float(acc->type.element)) {
-    const ValueRef a = value(stage.expr->operands[0]);
-    const ValueRef b = value(stage.expr->operands[1]);
+    const ValueRef a = wide(value(stage.expr->operands[0]), lanes);
+    const ValueRef b = wide(value(stage.expr->operands[1]), lanes);
     return loop::apply("fma", {a, b, acc});
   }
-  return combine(kind, acc, value(stage.expr));
+  return combine(kind, acc, wide(value(stage.expr), lanes));
 }
 
 // Splits an equality `index == value` at its removed index p into value = s*p + rest. Nothing where no index is removed
@@ -70,20 +71,70 @@ std::optional<Solvable> KernelLowering::solve(const kernel::Equality& equality) 
   }
   if (!bound(equality.index)) {
     if (!open.empty()) return std::nullopt;
-    return Solvable{equality.index, 1, value(equality.value)};  // W1
+    return Solvable{equality.index, 1, position(equality.value)};  // W1
   }
   if (open.size() != 1) return std::nullopt;
   Solvable out;
   out.removed = open[0];
-  ValueRef rest = loop::simplified(loop::apply("sub", {env_.at(equality.index), loop::dim_value(affine->offset)}));
+  Position rest = here().at.at(equality.index);
+  rest.base = loop::simplified(loop::apply("sub", {rest.base, loop::dim_value(affine->offset)}));
   for (const auto& [name, coefficient] : affine->terms) {
     if (name == out.removed) {
       out.stride = coefficient.constant();
-    } else {
-      rest = integer("sub", rest, integer("mul", env_.at(name), loop::dim_value(coefficient)));
+      continue;
     }
+    const Position& at = here().at.at(name);
+    rest.base = integer("sub", rest.base, integer("mul", at.base, loop::dim_value(coefficient)));
+    if (at.lane != 0) rest.lane -= at.lane * coefficient.constant();
   }
+  if (tile_ != nullptr) rest.base = arranged(rest.base);
   out.position = rest;
+  return out;
+}
+
+// Binds the index that an equality removes, in every register. False where the terms do not exist; nothing where that
+// differs from register to register, or shows at run time only.
+std::optional<bool> KernelLowering::bind_removed(const kernel::Equality& equality, const Solvable& solvable) {
+  const ValueRef stride = loop::index_literal(solvable.stride);
+  std::vector<Position> places;
+  int exist = 0;
+  int known = 0;
+  at_each_point([&](std::size_t) {
+    Position place = solve(equality)->position;
+    const ValueRef rest = integer_here("rem", place.base, stride);
+    if (place.lane % solvable.stride != 0) throw IllegalSchedule{"terms exist in some lanes only"};
+    if (rest->kind == loop::Value::Kind::literal) {
+      ++known;
+      exist += rest->literal.integer == 0 ? 1 : 0;
+    }
+    places.push_back({integer_here("div", place.base, stride), place.lane / solvable.stride});
+  });
+  const int all = static_cast<int>(points_.size());
+  if (known != all || (exist != 0 && exist != all)) return std::nullopt;
+  if (exist == 0) return false;
+  kernel::add_removed_bounds(bounds_, equality, solvable.removed, solvable.stride, layout_.range_of);
+  at_each_point([&](std::size_t k) {
+    here().at[solvable.removed] = places[k];
+    here().shared.clear();
+  });
+  return true;
+}
+
+// Every register by itself, where their terms differ.
+Values KernelLowering::each_alone(const Stage& stage, const Progress& progress, const Values& acc, const ValueRef& low,
+                                  const ValueRef& high) {
+  Values out = acc;
+  const std::size_t count = points_.size();
+  const std::vector<Point> all = points_;
+  for (std::size_t p = 0; p < count; ++p) {
+    points_ = {all[p]};
+    here_ = 0;
+    Values own;
+    for (std::size_t k = p; k < acc.size(); k += count) own.push_back(acc[k]);
+    own = descend(stage, progress, own, low, high);
+    for (std::size_t k = p; k < acc.size(); k += count) out[k] = own[k / count];
+    points_ = all;
+  }
   return out;
 }
 
@@ -95,23 +146,37 @@ Values KernelLowering::descend(const Stage& stage, Progress progress, const Valu
   for (std::size_t k = 0; k < reduce.where.size(); ++k) {
     if (progress.solved[k]) continue;
     const kernel::Equality& equality = reduce.where[k];
-    ValueRef condition;
-    if (kernel::affine_of(equality.value)) {
-      const std::optional<Solvable> solvable = solve(equality);
+    const bool affine = kernel::affine_of(equality.value).has_value();
+    std::optional<Solvable> solvable;
+    if (affine) {
+      solvable = solve(equality);
       if (!solvable) continue;
-      progress.solved[k] = true;
+      if (tile_ != nullptr) {
+        const std::optional<bool> exist = bind_removed(equality, *solvable);
+        if (exist == false) return acc;
+        progress.solved[k] = exist.has_value();
+        if (exist) continue;
+      }
+    } else if (progress.level < reduce.indices.size()) {
+      continue;
+    }
+    if (points_.size() > 1) return each_alone(stage, progress, acc, low, high);
+    progress.solved[k] = true;
+    ValueRef condition;
+    if (affine) {
+      if (solvable->position.lane != 0) throw IllegalSchedule{"terms exist in some lanes only"};
       if (solvable->stride == 1) {
-        bind(solvable->removed, solvable->position);
+        bind(solvable->removed, solvable->position.base);
         continue;
       }
-      const ValueRef position = let("at", solvable->position);
+      const ValueRef at = let("at", solvable->position.base);
       const ValueRef stride = loop::index_literal(solvable->stride);
-      condition = loop::apply("eq", {loop::apply("rem", {position, stride}), loop::index_literal(0)});
-      bind(solvable->removed, integer("div", position, stride));
+      condition = loop::apply("eq", {loop::apply("rem", {at, stride}), loop::index_literal(0)});
+      bind(solvable->removed, integer("div", at, stride));
     } else {
-      if (progress.level < reduce.indices.size()) continue;
-      progress.solved[k] = true;
-      condition = loop::apply("eq", {value(equality.value), env_.at(equality.index)});
+      const Position left = position(kernel::index(equality.index));
+      if (left.lane != 0) throw IllegalSchedule{"terms exist in some lanes only"};
+      condition = loop::apply("eq", {value(equality.value), left.base});
     }
     return branch(condition, hints(stage, acc.size()), acc, [&] { return descend(stage, progress, acc, low, high); });
   }
@@ -124,30 +189,72 @@ Values KernelLowering::descend(const Stage& stage, Progress progress, const Valu
   const ValueRef first = outermost && low ? low : loop::index_literal(0);
   const ValueRef last = outermost && high ? high : loop::dim_value(index.extent);
   if (innermost && reduce.lanes > 1) return lanes(stage, next, acc, index, first, last);
+  if (is_unrolled(index, first, last)) return unrolled(stage, next, acc, index, first, last);
   return loop_over(
       index.name, first, last, 1, acc, hints(stage, acc.size()),
       [&](const ValueRef&, const Values& carried) { return descend(stage, next, carried, nullptr, nullptr); });
 }
 
+bool KernelLowering::is_unrolled(const kernel::Index& index, const ValueRef& first, const ValueRef& last) const {
+  const bool numbers = first->kind == loop::Value::Kind::literal && last->kind == loop::Value::Kind::literal;
+  return tile_ != nullptr && numbers && std::ranges::find(how_->unroll, index.name) != how_->unroll.end();
+}
+
+// The terms of an index one after the other, so that what depends on it is a number.
+Values KernelLowering::unrolled(const Stage& stage, const Progress& next, Values acc, const kernel::Index& index,
+                                const ValueRef& first, const ValueRef& last) {
+  for (std::int64_t at = first->literal.integer; at < last->literal.integer; ++at) {
+    const auto points = points_;
+    const auto bounds = bounds_;
+    const auto computed = computed_;  // what is read stays within its term: kept longer, it would fill the registers
+    bind(index.name, loop::index_literal(at));
+    bounds_[index.name] = {Dim(at), Dim(at)};
+    Values sums = descend(stage, next, acc, nullptr, nullptr);
+    for (std::size_t k = 0; k < acc.size(); ++k) {
+      if (sums[k] != acc[k]) acc[k] = let(stage.name, sums[k]);
+    }
+    points_ = points;
+    bounds_ = bounds;
+    computed_ = computed;
+  }
+  return acc;
+}
+
 Values KernelLowering::step(const Stage& stage, const Values& acc) {
   const Reducer kind = stage.reduce->kind;
-  if (kind != Reducer::argmax && kind != Reducer::argmin) return {accumulate(stage, acc[0])};
-  const ValueRef x = let("x", value(stage.expr));
-  const ValueRef better = let("better", loop::apply(kind == Reducer::argmax ? "gt" : "lt", {x, acc[0]}));
-  const ValueRef at = loop::apply("i32", {env_.at(stage.reduce->indices[0].name)});
-  return {loop::apply("select", {better, x, acc[0]}), loop::apply("select", {better, at, acc[1]})};
+  Values out(acc.size());
+  const std::size_t count = points_.size();
+  at_each_point([&](std::size_t p) {
+    if (kind != Reducer::argmax && kind != Reducer::argmin) {
+      out[p] = accumulate(stage, acc[p]);
+      // Compilers keep the order of statements more or less: each sum right behind what it reads needs few registers.
+      if (count > 1) out[p] = let(stage.name, out[p]);
+      return;
+    }
+    const ValueRef x = let("x", value(stage.expr));
+    const ValueRef better = let("better", row_of(kind == Reducer::argmax ? "gt" : "lt", {x, acc[p]}));
+    const Position index = here().at.at(stage.reduce->indices[0].name);
+    const ValueRef at = loop::apply("i32", {index.base});
+    out[p] = row_of("select", {better, x, acc[p]});
+    out[count + p] = row_of("select", {better, at, acc[count + p]});
+  });
+  return out;
 }
 
 // The innermost reduce index r goes to lane r mod L; a last partial group leaves the other lanes untouched.
 Values KernelLowering::lanes(const Stage& stage, const Progress& next, const Values& acc, const kernel::Index& index,
                              const ValueRef& first, const ValueRef& last) {
-  const auto count = static_cast<std::int64_t>(acc.size());
-  const auto lane = [&](const ValueRef& at, const ValueRef& value) {
-    const auto env = env_;  // an index that `where` removes is another one in each lane
+  const auto points = static_cast<std::ptrdiff_t>(points_.size());
+  const std::int64_t count = stage.reduce->lanes;
+  const auto of_lane = [&](const Values& values, std::int64_t l) {
+    return Values(values.begin() + l * points, values.begin() + (l + 1) * points);
+  };
+  const auto lane = [&](const ValueRef& at, const Values& values) {
+    const auto outer = points_;  // an index that `where` removes is another one in each lane
     bind(index.name, at);
-    ValueRef result = descend(stage, next, {value}, nullptr, nullptr)[0];
-    env_ = env;
-    shared_.clear();
+    Values result = descend(stage, next, values, nullptr, nullptr);
+    points_ = outer;
+    for (Point& point : points_) point.shared.clear();
     return result;
   };
   const ValueRef length = integer("sub", last, first);
@@ -156,7 +263,8 @@ Values KernelLowering::lanes(const Stage& stage, const Progress& next, const Val
   const auto all = [&](const ValueRef& at, const Values& carried) {
     Values out;
     for (std::int64_t l = 0; l < count; ++l) {
-      out.push_back(lane(integer("add", at, loop::index_literal(l)), carried[static_cast<std::size_t>(l)]));
+      const Values sums = lane(integer("add", at, loop::index_literal(l)), of_lane(carried, l));
+      out.insert(out.end(), sums.begin(), sums.end());
     }
     return out;
   };
@@ -166,41 +274,57 @@ Values KernelLowering::lanes(const Stage& stage, const Progress& next, const Val
   for (std::int64_t l = 0; l + 1 < count; ++l) {
     if (known && l >= rest->literal.integer) break;
     const ValueRef at = integer("add", whole, loop::index_literal(l));
-    ValueRef& sum = sums[static_cast<std::size_t>(l)];
+    Values own = of_lane(sums, l);
     if (known) {
-      sum = let(stage.name, lane(at, sum));
+      own = lane(at, own);
+      for (ValueRef& sum : own) sum = let(stage.name, sum);
     } else {
-      sum = branch(loop::apply("lt", {loop::index_literal(l), rest}), {stage.name}, {sum},
-                   [&] { return Values{lane(at, sum)}; })[0];
+      own = branch(loop::apply("lt", {loop::index_literal(l), rest}), hints(stage, own.size()), own,
+                   [&] { return lane(at, own); });
     }
+    std::ranges::copy(own, sums.begin() + l * points);
   }
   return sums;
 }
 
-// One block: all its lanes, from `from` or the identity, to one value.
-ValueRef KernelLowering::block_value(const Stage& stage, const ValueRef& low, const ValueRef& high, bool begins) {
+// One block: all its lanes, from `from` or the identity, to one value for each register.
+Values KernelLowering::block_value(const Stage& stage, const ValueRef& low, const ValueRef& high, bool begins) {
   const Reduce& reduce = *stage.reduce;
+  const std::size_t count = points_.size();
+  const bool picks = reduce.kind == Reducer::argmax || reduce.kind == Reducer::argmin;
   Values acc;
-  for (std::int64_t l = 0; l < reduce.lanes; ++l) acc.push_back(identity(stage));
-  if (begins && reduce.from) acc[0] = let(stage.name, value(reduce.from));
-  if (reduce.kind == Reducer::argmax || reduce.kind == Reducer::argmin) {
-    acc = {loop::literal({stage.expr->type, 1}, graph::identity_of(reduce.kind, stage.expr->type)),
-           loop::literal({DType::i32, 1}, kernel::literal_of_int(0))};
+  for (std::int64_t l = 0; l < (picks ? 1 : reduce.lanes); ++l) {
+    at_each_point([&](std::size_t) {
+      const bool starts = l == 0 && begins && reduce.from;
+      ValueRef start = picks ? loop::literal({stage.expr->type, 1}, graph::identity_of(reduce.kind, stage.expr->type))
+                       : starts ? let(stage.name, value(reduce.from))
+                                : identity(stage);
+      acc.push_back(wide(start, here().lanes));
+    });
   }
-  const auto env = env_;
+  if (picks) {
+    at_each_point([&](std::size_t) {
+      acc.push_back(wide(loop::literal({DType::i32, 1}, kernel::literal_of_int(0)), here().lanes));
+    });
+  }
+  const auto points = points_;
   Values sums = descend(stage, {0, std::vector<bool>(reduce.where.size(), false)}, acc, low, high);
-  env_ = env;
-  shared_.clear();
-  if (reduce.kind == Reducer::argmax || reduce.kind == Reducer::argmin) return sums[1];
-  for (std::size_t half = sums.size() / 2; half >= 1; half /= 2) {
-    for (std::size_t l = 0; l < half; ++l) sums[l] = let(stage.name, combine(reduce.kind, sums[l], sums[l + half]));
+  points_ = points;
+  for (Point& point : points_) point.shared.clear();
+  const auto from = sums.begin() + static_cast<std::ptrdiff_t>(count);
+  if (picks) return {from, sums.end()};
+  for (std::size_t half = sums.size() / count / 2; half >= 1; half /= 2) {
+    for (std::size_t k = 0; k < half * count; ++k)
+      sums[k] = let(stage.name, combine(reduce.kind, sums[k], sums[k + half * count]));
   }
-  return sums[0];
+  return {sums.begin(), from};
 }
 
-ValueRef KernelLowering::reduction(const Stage& stage, const Reduce& reduce) {
+Values KernelLowering::reduction(const Stage& stage, const Reduce& reduce) {
   kernel::add_bounds(bounds_, reduce.indices);
-  for (const kernel::Index& index : reduce.indices) env_.erase(index.name);
+  for (const kernel::Index& index : reduce.indices) {
+    for (Point& point : points_) point.at.erase(index.name);
+  }
   if (reduce.block == 0) return block_value(stage, nullptr, nullptr, true);
   const Dim& extent = reduce.indices[0].extent;
   if (extent.range(layout_.range_of).high <= reduce.block) return block_value(stage, nullptr, nullptr, true);
@@ -209,11 +333,14 @@ ValueRef KernelLowering::reduction(const Stage& stage, const Reduce& reduce) {
     return integer("min", integer("add", begin, loop::index_literal(reduce.block)), end);
   };
   const ValueRef zero = loop::index_literal(0);
-  const ValueRef head = block_value(stage, zero, cut(zero), true);
-  return loop_over("block", loop::index_literal(reduce.block), end, reduce.block, {head}, {stage.name},
+  const Values head = block_value(stage, zero, cut(zero), true);
+  return loop_over("block", loop::index_literal(reduce.block), end, reduce.block, head, hints(stage, head.size()),
                    [&](const ValueRef& begin, const Values& carried) {
-                     return Values{combine(reduce.kind, carried[0], block_value(stage, begin, cut(begin), false))};
-                   })[0];
+                     Values block = block_value(stage, begin, cut(begin), false);
+                     for (std::size_t k = 0; k < block.size(); ++k)
+                       block[k] = combine(reduce.kind, carried[k], block[k]);
+                     return block;
+                   });
 }
 
 }  // namespace tusk::lowering

@@ -33,11 +33,7 @@ void KernelLowering::scatter(const Stage& stage) {
   const kernel::Equality& equality = *data_where(stage);
   kernel::add_bounds(bounds_, stage.indices);
   kernel::add_bounds(bounds_, reduce.indices);
-  loops(stage.indices, 0, [&] {
-    Values at;
-    for (const kernel::Index& index : stage.indices) at.push_back(env_.at(index.name));
-    store(stage, at, reduce.from ? value(reduce.from) : identity(stage));
-  });
+  loops(stage.indices, 0, [&] { store(stage, reduce.from ? value(reduce.from) : identity(stage)); });
   // Left indices that the data depends on run outside; the others inside the check.
   std::set<std::string> read;
   const std::function<void(const ExprRef&)> collect = [&](const ExprRef& expr) {
@@ -63,13 +59,13 @@ void KernelLowering::scatter(const Stage& stage) {
     branch(valid, {}, {}, [&] {
       bind(equality.index, v);
       loops(inner, 0, [&] {
-        Values at;
-        for (const kernel::Index& index : stage.indices) at.push_back(env_.at(index.name));
+        std::vector<Position> at;
+        for (const kernel::Index& index : stage.indices) at.push_back(here().at.at(index.name));
         const Tensor& tensor = tensors_.at(stage.name);
         const loop::Type type{register_type(tensor.type), 1};
         uses_.clear();
         count_uses(stage.expr);
-        store(stage, at, accumulate(stage, loop::load(stage.name, type, address_of(tensor, at))));
+        store(stage, accumulate(stage, loop::load(stage.name, type, address_of(tensor, at))));
       });
       return Values{};
     });

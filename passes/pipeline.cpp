@@ -17,6 +17,7 @@
 #include "passes/lower.hpp"
 #include "passes/lower_program.hpp"
 #include "passes/plan_memory.hpp"
+#include "passes/schedule.hpp"
 #include "passes/simplify.hpp"
 
 namespace tusk {
@@ -123,6 +124,12 @@ Expected<Ir> run_layouts(Ir ir, const PassOptions&) {
   return verified(choose_layouts(std::move(program)), "choose-layouts", false);
 }
 
+Expected<Ir> run_schedule(Ir ir, const PassOptions& options) {
+  TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "schedule"));
+  if (options.empty_schedule) return Ir(std::move(program));
+  return verified(schedule(std::move(program), *options.target), "schedule");
+}
+
 Expected<Ir> run_plan(Ir ir, const PassOptions& options) {
   TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "plan-memory"));
   if (options.empty_schedule) program.schedules.assign(program.kernels.size(), {});
@@ -133,7 +140,7 @@ Expected<Ir> run_lower_loops(Ir ir, const PassOptions& options) {
   TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "lower-loops"));
   CHECK(check_planned(program, options.empty_schedule));
   Lowered out;
-  out.loops = lower_program(program, {options.empty_schedule, options.brute_force_where});
+  TRY(out.loops, lower_program(program, {options.empty_schedule, options.brute_force_where}));
   out.program = std::move(program);
   return Ir(std::move(out));
 }
@@ -162,6 +169,8 @@ constexpr Pass kPipeline[] = {
     {"lower", "Every op becomes a kernel of stages, with the order of every sum.", run_lower},
     {"fuse", "Elementwise neighbours become stages of one kernel, views are substituted.", run_fuse},
     {"choose-layouts", "Slices are views; what is concatenated or returned is stored in place.", run_layouts},
+    // Behind layouts, for lanes lie along what is contiguous.
+    {"schedule", "Register tiles for the target, copies that put operands along their lanes.", run_schedule},
     // After layouts, whose views extend lifetimes.
     {"plan-memory", "Every tensor of the arena gets an offset.", run_plan},
     {"lower-loops", "Kernels become loops by their schedules.", run_lower_loops},

@@ -12,6 +12,7 @@
 #include "ir/graph/graph.hpp"
 #include "ir/kernel/program.hpp"
 #include "ir/loop/loop.hpp"
+#include "ir/target/target_machine.hpp"
 
 namespace tusk {
 
@@ -28,6 +29,7 @@ struct PassOptions {
   bool fold_batch_norm = true;     // N12: changes bits, named in the manifest
   bool empty_schedule = false;     // every stage at root
   bool brute_force_where = false;  // rule W3 by comparison, for tests
+  const TargetMachine* target = &generic_target();
 };
 
 struct Pass {

@@ -297,7 +297,8 @@ void add_scratch(const kernel::Program& program, kernel::Function& function, std
     }
     step.scratch.clear();
     const Kernel& kernel = program.kernels[static_cast<std::size_t>(step.kernel)];
-    for (const Stage* stage : scratch_stages(kernel, program.schedules[static_cast<std::size_t>(step.kernel)])) {
+    const Schedule& schedule = program.schedules[static_cast<std::size_t>(step.kernel)];
+    for (const Stage* stage : scratch_stages(kernel, schedule)) {
       Tensor tensor;
       tensor.name = fmt::format("{}_{}", kernel.name, stage->name);
       const auto taken = [&](const std::string& name) {
@@ -306,7 +307,7 @@ void add_scratch(const kernel::Program& program, kernel::Function& function, std
       };
       while (taken(tensor.name)) tensor.name += "_";
       tensor.type = stage->type;
-      for (const kernel::Index& index : stage->indices) tensor.shape.push_back(index.extent);
+      tensor.shape = buffer_shape(kernel, schedule, *stage);
       tensor.strides = kernel::dense_strides(tensor.shape);
       function.tensors.push_back(std::move(tensor));
       step.scratch.push_back(static_cast<int>(function.tensors.size()) - 1);

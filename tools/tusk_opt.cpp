@@ -150,6 +150,8 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   app.add_option("--stop-after", stop_after, "end the pipeline after this pass");
   app.add_flag("--empty-schedule", options.empty_schedule, "every stage at root");
+  std::string target = "generic";
+  app.add_option("--target", target, "the machine that the pass schedule is for: generic, haswell, ..., native");
   app.add_flag("--keep-batch-norm", keep_batch_norm, "leave out fold-batch-norm");
   app.add_flag("--list", list, "list the passes");
   bool ops = false;
@@ -167,6 +169,7 @@ int main(int argc, char** argv) {
       return done();
     }
     options.fold_batch_norm = !keep_batch_norm;
+    TRY(options.target, target_named(target));
     if (all || !stop_after.empty()) {
       for (const Pass& pass : pipeline()) passes.emplace_back(pass.name);
     }

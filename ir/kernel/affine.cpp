@@ -174,4 +174,22 @@ std::vector<ExprRef> expressions_of(const Stage& stage) {
   return out;
 }
 
+bool is_result(const Kernel& kernel, std::string_view stage) {
+  return std::find(kernel.results.begin(), kernel.results.end(), stage) != kernel.results.end();
+}
+
+bool reads_own_element(const Stage& stage, std::string_view tensor) {
+  bool own = true;
+  for (const ExprRef& expr : expressions_of(stage)) {
+    for_each_load(expr, [&](const ExprRef& load) {
+      if (load->name != tensor) return;
+      own = own && load->operands.size() == stage.indices.size();
+      for (std::size_t i = 0; own && i < load->operands.size(); ++i) {
+        own = load->operands[i]->kind == Expr::Kind::index && load->operands[i]->name == stage.indices[i].name;
+      }
+    });
+  }
+  return own;
+}
+
 }  // namespace tusk::kernel

@@ -51,6 +51,11 @@ using IndexBounds = std::map<std::string, Bounds, std::less<>>;
 /// Bounds of the indices of a list: each lies in 0 .. extent-1.
 void add_bounds(IndexBounds& bounds, const std::vector<Index>& indices);
 
+/// Bounds of the index p that an equality `index == stride*p + ...` removes (`index` itself with a stride of 1), from
+/// those of the others.
+void add_removed_bounds(IndexBounds& bounds, const Equality& equality, const std::string& removed, std::int64_t stride,
+                        const RangeOf& range_of);
+
 /// Bounds of an index expression by interval arithmetic. Data has none, until it is clamped by the rows min and max.
 Bounds bounds_of(const ExprRef& expr, const IndexBounds& indices, const RangeOf& range_of);
 
@@ -63,6 +68,12 @@ bool only_moves(const Kernel& kernel);
 /// The kernel has one result and reads `param` at the very point that it writes, and nowhere else, so the result may
 /// lie over it.
 bool reads_pointwise(const Kernel& kernel, const Schedule& schedule, const std::string& param);
+
+/// Whether a stage is a result of the kernel.
+bool is_result(const Kernel& kernel, std::string_view stage);
+
+/// Whether every load of the tensor in the stage reads the element that the stage computes.
+bool reads_own_element(const Stage& stage, std::string_view tensor);
 
 /// Every expression of a stage: the formula, `from`, and the values of its equalities.
 std::vector<ExprRef> expressions_of(const Stage& stage);

@@ -123,6 +123,24 @@ Bounds bounds_of(const ExprRef& expr, const IndexBounds& indices, const RangeOf&
   return Interval(indices, range_of).of(expr);
 }
 
+// The removed index lies between the quotients of the least and the greatest value of the rest.
+void add_removed_bounds(IndexBounds& bounds, const Equality& equality, const std::string& removed, std::int64_t stride,
+                        const RangeOf& range_of) {
+  const std::optional<Affine> affine = affine_of(equality.value);
+  if (!affine) return;
+  Affine rest = *affine;
+  if (removed != equality.index) {
+    rest = {{{equality.index, Dim(1)}}, Dim(0) - affine->offset};
+    for (const auto& [name, coefficient] : affine->terms) {
+      if (name != removed) rest.terms.emplace_back(name, Dim(0) - coefficient);
+    }
+  }
+  const Bounds of_rest = bounds_of(expr_of(rest), bounds, range_of);
+  Bounds& out = bounds[removed];
+  if (of_rest.low) out.low = (*of_rest.low + Dim(stride - 1)).floor_div(stride);
+  if (of_rest.high) out.high = of_rest.high->floor_div(stride);
+}
+
 namespace {
 
 // 2*a - 4*b + 3 is at least zero where a - 2*b + 1 is, which is whole as well.

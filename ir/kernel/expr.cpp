@@ -194,17 +194,6 @@ Shape shape_of(const Stage& stage) {
   return out;
 }
 
-std::vector<const Stage*> scratch_stages(const Kernel& kernel, const Schedule& schedule) {
-  std::vector<const Stage*> out;
-  for (const Stage& stage : kernel.stages) {
-    const auto in = [&](const std::vector<std::string>& names) {
-      return std::find(names.begin(), names.end(), stage.name) != names.end();
-    };
-    if (!in(schedule.inline_stages) && !in(kernel.results)) out.push_back(&stage);
-  }
-  return out;
-}
-
 RangeOf Program::range_of() const {
   return [this](std::string_view wanted) {
     for (const Symbol& symbol : symbols) {

@@ -114,17 +114,47 @@ struct Kernel {
   const Stage* stage(std::string_view name) const;
 };
 
-/// The schedule record (docs/ir.md section 4): so far only where a stage is computed. A stage that is named in
-/// `inline_stages` is computed where its consumer reads it, in registers ("at z : innermost registers"); every other
-/// stage stands at root in a buffer of its own. The empty schedule is always legal.
+/// A number for an index of a stage.
+struct IndexCount {
+  std::string index;
+  std::int64_t count = 1;
+  friend bool operator==(const IndexCount&, const IndexCount&) = default;
+};
+
+/// How one stage at root runs, with the stages that are computed inside of it.
+struct StageSchedule {
+  std::string stage;
+  std::vector<IndexCount> tile;     // elements along an index that one register tile takes; 1 where none is named
+  IndexCount vector{"", 1};         // the index along which the lanes of a register lie, and how many
+  std::vector<std::string> order;   // loops over tiles, outermost first; the others follow as they are written
+  std::vector<IndexCount> split;    // h by s: one loop for each remainder of h by s (parity split)
+  std::vector<std::string> unroll;  // reduce indices whose terms are written out
+  // Made anew for each value of an index of its only consumer, so that its memory holds that part alone; empty: whole,
+  // before its consumers.
+  std::string consumer, at;
+  friend bool operator==(const StageSchedule&, const StageSchedule&) = default;
+};
+
+/// The schedule record (docs/ir.md section 4). A stage that is named in `inline_stages` is computed where its consumer
+/// reads it, in registers ("at z : innermost registers"); every other stage stands at root in a buffer of its own. A
+/// stage without a record runs as plain loops. The empty schedule is always legal.
 struct Schedule {
   std::vector<std::string> inline_stages;
+  std::vector<StageSchedule> stages = {};
+
+  const StageSchedule* of(std::string_view stage) const;
+  bool is_inline(std::string_view stage) const;
 };
 
 /// The extents of a stage's indices.
 Shape shape_of(const Stage& stage);
 /// The stages that stand at root and are no results: each needs a buffer of its own.
 std::vector<const Stage*> scratch_stages(const Kernel& kernel, const Schedule& schedule);
+/// The axis of a stage that is made at an index of its consumer, and is read there with that index alone; nothing where
+/// the stage is made whole, or where its reads are others.
+std::optional<std::size_t> axis_at(const Kernel& kernel, const Schedule& schedule, const Stage& stage);
+/// The shape of a stage's buffer: one element along the axis at which it is made.
+Shape buffer_shape(const Kernel& kernel, const Schedule& schedule, const Stage& stage);
 
 /// N4: lanes and block of a reduction, from shapes only. The symbol `batch` counts as 1, every other symbol as 64.
 struct Order {

@@ -209,18 +209,71 @@ Status Parser::schedule(std::span<const Kernel> kernels, std::span<Schedule> sch
   if (kernel == kernels.end()) return in_.fail(at, fmt::format("there is no kernel `{}` above", name));
   Schedule& out = schedules[static_cast<std::size_t>(kernel - kernels.begin())];
   CHECK(in_.expect("{"));
+  const auto stage_name = [&]() -> Expected<std::string> {
+    const Token stage_at = in_.peek();
+    TRY(std::string stage, in_.expect_word("a stage"));
+    if (kernel->stage(stage) == nullptr)
+      return in_.fail(stage_at, fmt::format("kernel `{}` has no stage `{}`", name, stage));
+    return stage;
+  };
   while (!in_.at("}")) {
-    CHECK(in_.expect("at"));
-    do {
-      const Token stage_at = in_.peek();
-      TRY(std::string stage, in_.expect_word("a stage"));
-      if (kernel->stage(stage) == nullptr)
-        return in_.fail(stage_at, fmt::format("kernel `{}` has no stage `{}`", name, stage));
-      out.inline_stages.push_back(std::move(stage));
-    } while (in_.accept(","));
+    const auto record_of = [&](const std::string& stage) {
+      auto record = std::ranges::find(out.stages, stage, &StageSchedule::stage);
+      if (record != out.stages.end()) return record;
+      out.stages.push_back({});
+      out.stages.back().stage = stage;
+      return out.stages.end() - 1;
+    };
+    const Token line_at = in_.peek();
+    if (in_.accept("at")) {
+      std::vector<std::string> stages;
+      do {
+        TRY(std::string stage, stage_name());
+        stages.push_back(std::move(stage));
+      } while (in_.accept(","));
+      CHECK(in_.expect(":"));
+      if (in_.accept("innermost")) {
+        CHECK(in_.expect("registers"));
+        out.inline_stages.insert(out.inline_stages.end(), stages.begin(), stages.end());
+        continue;
+      }
+      TRY(const std::string index, in_.expect_word("innermost or an index"));
+      CHECK(in_.expect("of"));
+      TRY(const std::string consumer, stage_name());
+      for (const std::string& stage : stages) {
+        const auto record = record_of(stage);
+        if (!record->consumer.empty()) return in_.fail(line_at, fmt::format("a second `at` of stage `{}`", stage));
+        record->consumer = consumer;
+        record->at = index;
+      }
+      continue;
+    }
+    const Token word_at = in_.peek();
+    TRY(const std::string word, in_.expect_word("at, tile, vector, order, split or unroll"));
+    const bool counted = word == "tile" || word == "vector" || word == "split";
+    if (!counted && word != "order" && word != "unroll")
+      return in_.fail(word_at, fmt::format("expected at, tile, vector, order, split or unroll, found `{}`", word));
+    TRY(const std::string stage, stage_name());
     CHECK(in_.expect(":"));
-    CHECK(in_.expect("innermost"));
-    CHECK(in_.expect("registers"));
+    const auto record = record_of(stage);
+    const bool again = word == "tile"     ? !record->tile.empty()
+                       : word == "vector" ? !record->vector.index.empty()
+                       : word == "split"  ? !record->split.empty()
+                       : word == "order"  ? !record->order.empty()
+                                          : !record->unroll.empty();
+    if (again) return in_.fail(word_at, fmt::format("a second `{}` of stage `{}`", word, stage));
+    do {
+      IndexCount item;
+      TRY(item.index, in_.expect_word("an index"));
+      if (counted) {
+        TRY(item.count, in_.expect_integer("a number"));
+      }
+      if (word == "tile") record->tile.push_back(item);
+      if (word == "split") record->split.push_back(item);
+      if (word == "order") record->order.push_back(item.index);
+      if (word == "unroll") record->unroll.push_back(item.index);
+      if (word == "vector") record->vector = item;
+    } while (word != "vector" && in_.accept(","));
   }
   return in_.expect("}");
 }

@@ -267,9 +267,23 @@ std::string print(const ExprRef& expr, std::optional<DType> expected) { return T
 std::string print(const Kernel& kernel) { return Printer().kernel(kernel); }
 
 std::string print(const Schedule& schedule, std::string_view kernel) {
-  if (schedule.inline_stages.empty()) return "";
-  return fmt::format("schedule {} {{\n  at {} : innermost registers\n}}\n", kernel,
-                     fmt::join(schedule.inline_stages, ", "));
+  std::string lines;
+  if (!schedule.inline_stages.empty())
+    lines += fmt::format("  at {} : innermost registers\n", fmt::join(schedule.inline_stages, ", "));
+  const auto counts = [&](std::string_view word, const StageSchedule& stage, const std::vector<IndexCount>& list) {
+    std::vector<std::string> out;
+    for (const auto& [index, count] : list) out.push_back(fmt::format("{} {}", index, count));
+    if (!out.empty()) lines += fmt::format("  {} {} : {}\n", word, stage.stage, fmt::join(out, ", "));
+  };
+  for (const StageSchedule& stage : schedule.stages) {
+    if (!stage.consumer.empty()) lines += fmt::format("  at {} : {} of {}\n", stage.stage, stage.at, stage.consumer);
+    counts("split", stage, stage.split);
+    counts("tile", stage, stage.tile);
+    if (!stage.vector.index.empty()) counts("vector", stage, {stage.vector});
+    if (!stage.order.empty()) lines += fmt::format("  order {} : {}\n", stage.stage, fmt::join(stage.order, ", "));
+    if (!stage.unroll.empty()) lines += fmt::format("  unroll {} : {}\n", stage.stage, fmt::join(stage.unroll, ", "));
+  }
+  return lines.empty() ? "" : fmt::format("schedule {} {{\n{}}}\n", kernel, lines);
 }
 
 }  // namespace tusk::kernel

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <map>
 #include <set>
@@ -19,25 +20,6 @@ bool is_name(std::string_view name) { return text::is_word(name) && !is_reserved
 
 bool is_argument(Reducer kind) { return kind == Reducer::argmax || kind == Reducer::argmin; }
 bool is_logical(Reducer kind) { return kind == Reducer::all || kind == Reducer::any; }
-
-bool is_result(const Kernel& kernel, std::string_view stage) {
-  return std::find(kernel.results.begin(), kernel.results.end(), stage) != kernel.results.end();
-}
-
-// Whether every load of the tensor in the stage reads the element that the stage computes.
-bool reads_own_element(const Stage& stage, std::string_view tensor) {
-  bool own = true;
-  for (const ExprRef& expr : expressions_of(stage)) {
-    for_each_load(expr, [&](const ExprRef& load) {
-      if (load->name != tensor) return;
-      own = own && load->operands.size() == stage.indices.size();
-      for (std::size_t i = 0; own && i < load->operands.size(); ++i) {
-        own = load->operands[i]->kind == Expr::Kind::index && load->operands[i]->name == stage.indices[i].name;
-      }
-    });
-  }
-  return own;
-}
 
 std::set<std::string> symbols_of(const Kernel& kernel) {
   std::set<std::string> out;
@@ -365,50 +347,6 @@ Status verify(const Kernel& kernel, const RangeOf& range_of) {
   }
   const std::set<std::string> symbols = symbols_of(kernel);
   for (std::size_t i = 0; i < kernel.stages.size(); ++i) CHECK(StageVerifier(kernel, i, symbols, range_of).run());
-  return done();
-}
-
-Status verify(const Kernel& kernel, const Schedule& schedule) {
-  const auto fail = [&](std::string_view rule, const std::string& what) {
-    return error(fmt::format("schedule-{}", rule), fmt::format("schedule of kernel `{}`: {}", kernel.name, what));
-  };
-  std::set<std::string_view> inlined;
-  for (const std::string& name : schedule.inline_stages) {
-    if (kernel.stage(name) == nullptr) return fail("stage", fmt::format("there is no stage `{}`", name));
-    if (!inlined.insert(name).second) return fail("stage", fmt::format("stage `{}` is named twice", name));
-    if (is_result(kernel, name)) return fail("result", fmt::format("`{}` is a result, which stands at root", name));
-  }
-  // An inline stage reads where its consumer stands; an inout parameter must not have been overwritten by then. `old`:
-  // the parameters whose old value an inline stage reads, and whether only at its own element.
-  std::map<std::string_view, std::map<std::string, bool>> old;
-  std::set<std::string_view> overwritten;
-  for (const Stage& stage : kernel.stages) {
-    std::map<std::string, bool> reads;
-    std::optional<Diagnostic> problem;
-    const auto note = [&](const std::string& param, bool own) {
-      reads[param] = reads.try_emplace(param, true).first->second && own;
-    };
-    for (const ExprRef& expr : expressions_of(stage)) {
-      for_each_load(expr, [&](const ExprRef& load) {
-        const Param* param = kernel.param(load->name);
-        if (param != nullptr && param->inout && !overwritten.contains(load->name))
-          note(param->name, reads_own_element(stage, load->name));
-        if (const auto it = old.find(load->name); it != old.end()) {
-          for (const auto& [name, own] : it->second) {
-            const bool here = own && reads_own_element(stage, load->name);
-            if (overwritten.contains(name) || (stage.name == name && !here)) {
-              problem = fail("inout", fmt::format("stage `{}` reads `{}` inline, which wants the old value of `{}`",
-                                                  stage.name, load->name, name));
-            }
-            note(name, here);
-          }
-        }
-      });
-    }
-    if (problem) return *problem;
-    if (inlined.contains(stage.name)) old[stage.name] = std::move(reads);
-    if (kernel.param(stage.name) != nullptr) overwritten.insert(stage.name);
-  }
   return done();
 }
 

@@ -245,7 +245,8 @@ class FunctionVerifier {
                        fmt::format("kernel `{}` writes `{}` twice", kernel.name, tensor(step.results[i]).name));
     }
     for (std::size_t i = 0; i < step.scratch.size(); ++i) {
-      CHECK(fits(step, kernel, step.scratch[i], scratch[i]->name, scratch[i]->type, shape_of(*scratch[i])));
+      CHECK(fits(step, kernel, step.scratch[i], scratch[i]->name, scratch[i]->type,
+                 buffer_shape(kernel, schedule, *scratch[i])));
       CHECK(written(step, kernel, step.scratch[i]));
     }
     return done();

@@ -128,7 +128,7 @@ void add_kernels(std::vector<Case>& cases, const std::string& profile, std::uint
     const std::string title = fmt::format("kernel of seed {}", seed);
     Lowered low;
     low.program = plan_memory(program_of(c, profile));
-    low.loops = lower_program(low.program, {});
+    low.loops = *lower_program(low.program, {});
     cases.push_back({fmt::format("kernel_{}", seed), title, std::move(low), c.symbols});
   }
 }

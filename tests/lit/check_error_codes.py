@@ -17,7 +17,8 @@ FOLDERS = ("ir", "passes", "frontend", "driver", "tools", "codegen")
 LITERAL = re.compile(r'\b(?:error|fail|fail_at|unknown)\(\s*"([a-z0-9_]+(?:-[a-z0-9_]+)*)",')
 # In these files fail("rule", ...) is short for the code with a prefix.
 PREFIXED = {
-    "ir/kernel/verify.cpp": re.compile(r'\b(?:fail\(|kernel_error\(kernel,)\s*"([a-z0-9]+)",'),
+    "ir/kernel/verify.cpp": ("kernel", re.compile(r'\b(?:fail\(|kernel_error\(kernel,)\s*"([a-z0-9]+)",')),
+    "ir/kernel/verify_schedule.cpp": ("schedule", re.compile(r'\b(?:fail\(|schedule_error\(\s*kernel,)\s*"([a-z0-9]+)",')),
 }
 # Calls whose code is no literal: definitions, the prefixes above, and lexical errors, which become `syntax`.
 COMPUTED = re.compile(r'\berror\((?!\s*")\s*([^\n]*)')
@@ -72,9 +73,8 @@ def code_lines():
             text = path.read_text(encoding="utf-8")
             where = lambda match: f"{name}:{text.count(chr(10), 0, match.start()) + 1}"
             if name in PREFIXED:
-                schedules = text.index("Status verify(const Kernel& kernel, const Schedule& schedule)")
-                for match in PREFIXED[name].finditer(text):
-                    prefix = "schedule" if match.start() > schedules else "kernel"
+                prefix, pattern = PREFIXED[name]
+                for match in pattern.finditer(text):
                     found.append((f"{prefix}-{match[1]}", where(match)))
             elif not name.startswith("ir/ops/"):
                 found += [(match[1], where(match)) for match in LITERAL.finditer(text) if match[1] != "operands"]

@@ -158,6 +158,14 @@ void expect_near(const std::vector<Array>& results, const std::vector<Array>& tr
   }
 }
 
+// The empty schedule, that of every machine, and the rule W3 by comparison.
+std::vector<PassOptions> every_schedule(bool brute_force) {
+  std::vector<PassOptions> out{PassOptions{true, true, false}};
+  if (brute_force) out.push_back(PassOptions{true, false, true});
+  for (const TargetMachine& target : targets().subspan(1)) out.push_back(PassOptions{true, false, false, &target});
+  return out;
+}
+
 // Laws 3, 4 and 9: near the double interpreter, the same bits under every schedule, with a poisoned arena.
 TEST_P(Laws, EnginesAgree) {
   const graph::Module module = must(graph::parse_sample(GetParam().text));
@@ -169,7 +177,7 @@ TEST_P(Laws, EnginesAgree) {
     const Lowered fused = lowered(module, {});
     const std::vector<Array> results = must(run_loops(fused.program, fused.loops, function.name, inputs, symbols));
     expect_near(results, truth, loop::print(fused.loops));
-    for (const PassOptions& options : {PassOptions{true, true, false}, PassOptions{true, false, true}}) {
+    for (const PassOptions& options : every_schedule(true)) {
       const Lowered other = lowered(module, options);
       const std::vector<Array> again = must(run_loops(other.program, other.loops, function.name, inputs, symbols));
       for (std::size_t k = 0; k < results.size(); ++k)
@@ -193,9 +201,12 @@ void expect_gradient_runs(const graph::Module& module, const graph::Function& gr
   const Lowered fused = lowered(alone, {});
   const std::vector<Array> results = must(run_loops(fused.program, fused.loops, gradient.name, arguments, symbols));
   expect_near(results, truth, text);
-  const Lowered plain = lowered(alone, PassOptions{true, true, false});
-  const std::vector<Array> again = must(run_loops(plain.program, plain.loops, gradient.name, arguments, symbols));
-  for (std::size_t k = 0; k < results.size(); ++k) EXPECT_TRUE(same_bits(results[k], again[k])) << text;
+  for (const PassOptions& options : every_schedule(false)) {
+    const Lowered other = lowered(alone, options);
+    const std::vector<Array> again = must(run_loops(other.program, other.loops, gradient.name, arguments, symbols));
+    for (std::size_t k = 0; k < results.size(); ++k)
+      EXPECT_TRUE(same_bits(results[k], again[k])) << options.target->name << "\n" << text;
+  }
 }
 
 // Law 6: gradients against central differences in double, with decisions frozen.

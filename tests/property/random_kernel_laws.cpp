@@ -103,6 +103,37 @@ std::optional<Failure> broken_text(const Kernel& kernel) {
   return std::nullopt;
 }
 
+// Tiles, registers, orders of loops, splits and terms written out, at random: some cannot be done, and lowering says
+// so.
+void add_tiles(const Kernel& kernel, Schedule& schedule, Rng& rng) {
+  for (const Stage& stage : kernel.stages) {
+    const auto is_inline = [&](const Stage& other) {
+      return std::ranges::find(schedule.inline_stages, other.name) != schedule.inline_stages.end();
+    };
+    if (is_inline(stage) || rng.chance(25)) continue;
+    kernel::StageSchedule record;
+    record.stage = stage.name;
+    for (const kernel::Index& index : stage.indices) {
+      if (rng.chance(40)) record.tile.push_back({index.name, 1 + rng.below(4)});
+      if (rng.chance(15)) record.split.push_back({index.name, 2 + rng.below(2)});
+      if (rng.chance(30)) record.order.insert(record.order.begin(), index.name);
+    }
+    if (!stage.indices.empty() && rng.chance(60)) {
+      record.vector = {rng.pick(stage.indices).name, std::int64_t{1} << (1 + rng.below(3))};
+      if (rng.chance(70)) record.vector.index = stage.indices.back().name;
+      std::erase_if(record.tile, [&](const kernel::IndexCount& tile) { return tile.index == record.vector.index; });
+      if (rng.chance(50)) record.tile.push_back({record.vector.index, record.vector.count * (1 + rng.below(3))});
+    }
+    for (const Stage& other : kernel.stages) {
+      if (!other.reduce || (other.name != stage.name && !is_inline(other))) continue;
+      for (const kernel::Index& index : other.reduce->indices) {
+        if (rng.chance(40)) record.unroll.push_back(index.name);
+      }
+    }
+    schedule.stages.push_back(std::move(record));
+  }
+}
+
 std::optional<Failure> any_broken(const KernelCase& c) {
   if (const Status ok = kernel::verify(c.kernel, kernel_ranges()); !ok) return Failure{"verify", ok.problem().str()};
   if (auto broken = broken_text(c.kernel)) return broken;
@@ -126,9 +157,11 @@ std::optional<Failure> any_broken(const KernelCase& c) {
       const bool result = std::ranges::find(c.kernel.results, stage.name) != c.kernel.results.end();
       if (!result && (round == 0 || (round == 1 && rng.chance(50)))) schedule.inline_stages.push_back(stage.name);
     }
+    add_tiles(c.kernel, schedule, rng);
     if (!kernel::verify(c.kernel, schedule)) continue;
     const bool brute = round == 3 || (round == 1 && rng.chance(50));
     const auto results = run_kernel(c.kernel, schedule, brute, inputs, c.symbols, round % 2 == 0 ? kOther : kNan);
+    if (!results && results.problem().code == "schedule-lanes") continue;
     if (!results) return Failure{"run, schedule", results.problem().str() + kernel::print(schedule, c.kernel.name)};
     for (std::size_t k = 0; k < results->size(); ++k) {
       const std::string text = difference(tensors.at(c.kernel.results[k]), (*results)[k]);
@@ -206,9 +239,10 @@ Expected<std::vector<Array>> run_kernel(const Kernel& kernel, const Schedule& sc
   layout.brute_force_where = brute_force_where;
   std::vector<Array> arrays = inputs;
   const auto add = [&](const Stage& stage) {
-    layout.strides.push_back(kernel::dense_strides(shape_of(stage)));
+    const Shape dims = kernel::buffer_shape(kernel, schedule, stage);
+    layout.strides.push_back(kernel::dense_strides(dims));
     std::vector<std::int64_t> shape;
-    for (const Dim& dim : shape_of(stage)) shape.push_back(dim.value(of));
+    for (const Dim& dim : dims) shape.push_back(dim.value(of));
     arrays.emplace_back(stage.type, shape);
     if (stage.type != DType::boolean) std::ranges::fill(arrays.back().writable_bytes(), poison);
   };
@@ -216,7 +250,8 @@ Expected<std::vector<Array>> run_kernel(const Kernel& kernel, const Schedule& sc
   for (const std::string& result : kernel.results) add(*kernel.stage(result));
   for (const Stage* stage : scratch_stages(kernel, schedule)) add(*stage);
   loop::Module module;
-  module.funcs.push_back(lower_kernel(kernel, schedule, layout, "k"));
+  TRY(loop::Func func, lower_kernel(kernel, schedule, layout, "k"));
+  module.funcs.push_back(std::move(func));
   CHECK(loop::verify(module));
   std::vector<loop::BufferArg> buffers;
   for (Array& array : arrays) {

@@ -130,6 +130,19 @@ std::optional<Failure> broken_text(const GraphCase& graph) {
   return std::nullopt;
 }
 
+// Register tiles of a machine (law 4). All have their turn.
+std::optional<Failure> broken_target(const GraphCase& graph, Runs& runs) {
+  const std::span<const TargetMachine> all = targets();
+  PassOptions other = runs.plain;
+  other.target = &all[1 + graph.seed % (all.size() - 1)];
+  const Expected<Lowered> low = lowered(graph.module, other, true);
+  if (low) {
+    if (const std::string text = loop::print(low->loops); loop::print(*loop::parse(text)) != text)
+      return Failure{"text of loops", text};
+  }
+  return runs.compare(fmt::format("schedule for {} (law 4)", other.target->name), low, kOther);
+}
+
 std::optional<Failure> broken_engines(const GraphCase& graph, std::vector<Array>& out) {
   Runs runs(graph);
   const Expected<Lowered> fused = lowered(graph.module, runs.plain, true);
@@ -141,6 +154,7 @@ std::optional<Failure> broken_engines(const GraphCase& graph, std::vector<Array>
   PassOptions other = runs.plain;
   other.empty_schedule = true;
   if (auto broken = runs.compare("empty schedule (law 4)", lowered(graph.module, other, true), kOther)) return broken;
+  if (auto broken = broken_target(graph, runs)) return broken;
   if (has_data_where(fused->program)) {
     other.empty_schedule = graph.seed % 2 == 0;
     other.brute_force_where = true;
@@ -157,6 +171,7 @@ std::optional<Failure> broken_schedules(const GraphCase& graph) {
   const Expected<Lowered> fused = lowered(graph.module, runs.plain, true);
   if (!fused) return Failure{"passes", fused.problem().str()};
   if (auto broken = runs.first(fused)) return broken;
+  if (auto broken = broken_target(graph, runs)) return broken;
   PassOptions other = runs.plain;
   other.empty_schedule = true;
   other.brute_force_where = graph.seed % 4 == 0;

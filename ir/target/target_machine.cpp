@@ -1,0 +1,51 @@
+#include "ir/target/target_machine.hpp"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+namespace tusk {
+namespace {
+
+// Sources: the vendors' optimisation manuals; znver4 measured (docs/performance.md).
+constexpr std::array kTargets = {
+    TargetMachine{"generic", "plain loops, for any machine"},
+    TargetMachine{"znver4", "AMD Zen 4: AVX-512, one 512-bit multiply-add a cycle", 16, 32, 1, 1, 4, 32 << 10, 1 << 20},
+    TargetMachine{"skylake-avx512", "Intel servers: AVX-512, two 512-bit multiply-adds a cycle", 16, 32, 2, 2, 4,
+                  32 << 10, 1 << 20},
+    TargetMachine{"haswell", "AVX2 and FMA: Intel since 2013, AMD since 2017", 8, 16, 2, 2, 5, 32 << 10, 256 << 10},
+    TargetMachine{"armv8-a", "64-bit Arm with NEON", 4, 32, 2, 2, 4, 32 << 10, 512 << 10},
+    TargetMachine{"wasm", "WebAssembly with simd128", 4, 16, 1, 1, 4, 32 << 10, 256 << 10},
+    TargetMachine{"cortex-m7", "Arm Cortex-M7: single precision, no vectors", 1, 28, 1, 1, 3, 16 << 10, 0},
+    TargetMachine{"cortex-m4", "Arm Cortex-M4: single precision, no vectors", 1, 28, 1, 0.5, 3, 0, 0},
+};
+
+std::string_view native_name() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (__builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512vl") != 0)
+    return __builtin_cpu_is("intel") != 0 ? "skylake-avx512" : "znver4";
+  if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0) return "haswell";
+#elif defined(__aarch64__)
+  return "armv8-a";
+#endif
+  return "generic";
+}
+
+}  // namespace
+
+std::span<const TargetMachine> targets() { return kTargets; }
+
+const TargetMachine& generic_target() { return kTargets[0]; }
+
+Expected<const TargetMachine*> target_named(std::string_view name) {
+  const std::string_view wanted = name == "native" ? native_name() : name;
+  const auto it = std::ranges::find(kTargets, wanted, &TargetMachine::name);
+  if (it != kTargets.end()) return &*it;
+  std::string names = "native";
+  for (const TargetMachine& target : kTargets) names += fmt::format(", {}", target.name);
+  return error("target-name", fmt::format("there is no target `{}`; there are {}", name, names));
+}
+
+}  // namespace tusk

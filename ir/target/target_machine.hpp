@@ -1,0 +1,33 @@
+// Machines as data: what the scheduler knows of the processor that the code is for.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "ir/base/expected.hpp"
+
+namespace tusk {
+
+/// One kind of processor. Rates are per cycle, for vectors of the machine's own width.
+struct TargetMachine {
+  std::string_view name;
+  std::string_view doc;
+  int lanes = 1;                               // of 32 bits in a register; 1: no vectors
+  int registers = 0;                           // of that kind; 0: loops stay as they are
+  double fmas = 1;                             // multiply-adds
+  double loads = 1;                            // loads or broadcasts
+  int latency = 4;                             // cycles until the sum of an fma can be used
+  std::int64_t l1 = 32 << 10, l2 = 512 << 10;  // bytes
+};
+
+/// All targets, `generic` first.
+std::span<const TargetMachine> targets();
+
+/// A target by its name; `native` is the one that fits this machine. Errors: target-name.
+Expected<const TargetMachine*> target_named(std::string_view name);
+
+/// Plain loops, which suit every machine.
+const TargetMachine& generic_target();
+
+}  // namespace tusk

@@ -1,0 +1,120 @@
+#include "passes/contraction.hpp"
+
+#include <algorithm>
+
+namespace tusk {
+namespace {
+
+using kernel::Expr;
+using kernel::ExprRef;
+using kernel::Index;
+using kernel::Stage;
+
+bool is_index_of(const std::vector<Index>& indices, const std::string& name) {
+  return std::ranges::find(indices, name, &Index::name) != indices.end();
+}
+
+std::set<std::string> names_in(const ExprRef& expr) {
+  std::set<std::string> out;
+  kernel::for_each_node(expr, [&](const ExprRef& node) {
+    if (node->kind == Expr::Kind::index) out.insert(node->name);
+  });
+  return out;
+}
+
+// The index that an equality removes, with its coefficient in the value (1 where it stands alone on the left).
+struct Removed {
+  std::string name;
+  std::int64_t stride = 1;
+};
+
+std::optional<Removed> removed_by(const Stage& stage, const kernel::Equality& equality) {
+  const auto known = [&](const std::string& name) {
+    return is_index_of(stage.indices, name) || is_index_of(stage.reduce->indices, name);
+  };
+  if (!known(equality.index)) return Removed{equality.index, 1};
+  const std::optional<kernel::Affine> affine = kernel::affine_of(equality.value);
+  if (!affine) return std::nullopt;
+  for (const auto& [name, coefficient] : affine->terms) {
+    if (!known(name) && coefficient.is_constant()) return Removed{name, coefficient.constant()};
+  }
+  return std::nullopt;
+}
+
+// The stage at root, or one that is inline in it and read at the same element, which sums.
+const Stage* summing(const kernel::Kernel& kernel, const kernel::Schedule& schedule, const Stage& stage,
+                     std::map<std::string, std::string>& root) {
+  if (stage.reduce) return &stage;
+  const Stage* found = nullptr;
+  std::map<std::string, std::string> found_root;
+  kernel::for_each_load(stage.expr, [&](const ExprRef& load) {
+    const Stage* inner = kernel.stage(load->name);
+    if (found != nullptr || inner == nullptr || !schedule.is_inline(load->name) || load->has_else) return;
+    std::map<std::string, std::string> names;
+    for (std::size_t i = 0; i < load->operands.size(); ++i) {
+      if (load->operands[i]->kind != Expr::Kind::index) return;
+      names[inner->indices[i].name] = root.at(load->operands[i]->name);
+    }
+    if (const Stage* sum = summing(kernel, schedule, *inner, names)) {
+      found = sum;
+      found_root = names;
+    }
+  });
+  if (found != nullptr) root = found_root;
+  return found;
+}
+
+}  // namespace
+
+kernel::IndexBounds bounds_in(const Stage& stage, const RangeOf& range_of) {
+  kernel::IndexBounds bounds;
+  kernel::add_bounds(bounds, stage.indices);
+  kernel::add_bounds(bounds, stage.reduce->indices);
+  for (const kernel::Equality& equality : stage.reduce->where) {
+    if (const std::optional<Removed> removed = removed_by(stage, equality))
+      kernel::add_removed_bounds(bounds, equality, removed->name, removed->stride, range_of);
+  }
+  return bounds;
+}
+
+std::optional<Contraction> contraction_of(const kernel::Kernel& kernel, const kernel::Schedule& schedule,
+                                          const Stage& root) {
+  Contraction out;
+  std::map<std::string, std::string> outer;  // its indices -> those of the root stage
+  for (const Index& index : root.indices) outer[index.name] = index.name;
+  const Stage* stage = summing(kernel, schedule, root, outer);
+  if (stage == nullptr) return std::nullopt;
+  out.stage = stage->name;
+  for (const auto& [own, of_root] : outer) out.inner[of_root] = own;
+  // What a removed index depends on.
+  std::map<std::string, std::set<std::string>> removed;
+  for (const kernel::Equality& equality : stage->reduce->where) {
+    const std::optional<Removed> gone = removed_by(*stage, equality);
+    if (!gone) return std::nullopt;  // by data
+    std::set<std::string> others = names_in(equality.value);
+    others.insert(equality.index);
+    others.erase(gone->name);
+    removed[gone->name] = others;
+    if (gone->stride == 1) continue;
+    Contraction::Division division{equality.index, gone->stride, {}};
+    for (const std::string& name : others) {
+      if (is_index_of(stage->reduce->indices, name)) division.reduce.push_back(name);
+    }
+    if (!is_index_of(stage->indices, equality.index)) return std::nullopt;
+    out.divisions.push_back(std::move(division));
+  }
+  kernel::for_each_load(stage->expr, [&](const ExprRef& load) {
+    ReadOperand operand{load, {}};
+    for (const ExprRef& index : load->operands) {
+      for (const std::string& name : names_in(index)) {
+        const auto it = removed.find(name);
+        for (const std::string& on : it == removed.end() ? std::set<std::string>{name} : it->second)
+          operand.depends.insert(on);
+      }
+    }
+    out.operands.push_back(std::move(operand));
+  });
+  return out;
+}
+
+}  // namespace tusk

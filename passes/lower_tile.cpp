@@ -1,0 +1,241 @@
+// Register tiles: loops over the tiles of a stage, whose elements are computed together.
+#include <fmt/format.h>
+#include <algorithm>
+
+#include "passes/kernel_lowering.hpp"
+
+namespace tusk::lowering {
+namespace {
+
+using kernel::Index;
+using kernel::IndexCount;
+using kernel::Stage;
+using loop::ValueRef;
+
+std::int64_t count_for(const std::vector<IndexCount>& list, std::string_view index) {
+  const auto it = std::ranges::find(list, index, &IndexCount::index);
+  return it == list.end() ? 1 : it->count;
+}
+
+std::vector<Slot> elements(std::int64_t count) {
+  std::vector<Slot> out;
+  for (std::int64_t k = 0; k < count; ++k) out.push_back({{loop::index_literal(k)}, 1, nullptr});
+  return out;
+}
+
+Slot slot(std::int64_t offset, int lanes, ValueRef count = nullptr) {
+  return {{loop::index_literal(offset), 1}, lanes, std::move(count)};
+}
+
+// Whole registers, then one for the rest: the smallest that holds it.
+std::vector<Slot> registers_for(std::int64_t elements, int lanes) {
+  std::vector<Slot> out;
+  std::int64_t at = 0;
+  for (; at + lanes <= elements; at += lanes) out.push_back(slot(at, lanes));
+  const std::int64_t rest = elements - at;
+  if (rest == 0) return out;
+  int width = 1;
+  while (width < rest) width *= 2;
+  out.push_back(slot(at, width, rest == width ? nullptr : loop::index_literal(rest)));
+  return out;
+}
+
+// The next smaller tile for the rest of an extent that is known at run time only.
+std::int64_t smaller(std::int64_t tile) { return tile == 3 ? 2 : tile / 2; }
+
+}  // namespace
+
+// Rows are cut evenly: 14 by at most 6 are 5, 5 and 4.
+std::vector<Segment> KernelLowering::segments_of(const Dim& extent, std::int64_t tile, int lanes) {
+  if (lanes > 1) return vector_segments(extent, tile, lanes);
+  std::vector<Segment> out;
+  const Range range = extent.range(layout_.range_of);
+  if (range.low == range.high) {
+    if (range.high == 0) return out;
+    const std::int64_t count = (range.high + tile - 1) / tile;
+    const std::int64_t size = range.high / count;
+    const std::int64_t larger = range.high % count;
+    const std::int64_t cut = larger * (size + 1);
+    if (larger > 0)
+      out.push_back({loop::index_literal(0), loop::index_literal(cut), size + 1, false, elements(size + 1)});
+    if (cut < range.high)
+      out.push_back({loop::index_literal(cut), loop::index_literal(range.high), size, false, elements(size)});
+    return out;
+  }
+  const ValueRef end = loop::dim_value(extent);
+  ValueRef low = loop::index_literal(0);
+  for (std::int64_t size = tile; size >= 1; size = smaller(size)) {
+    const ValueRef length = integer("sub", end, low);
+    const ValueRef high =
+        size == 1 ? end : let("end", integer("sub", end, integer("rem", length, loop::index_literal(size))));
+    out.push_back({low, high, size, false, elements(size)});
+    low = high;
+  }
+  return out;
+}
+
+std::vector<Segment> KernelLowering::vector_segments(const Dim& extent, std::int64_t tile, int lanes) {
+  std::vector<Segment> out;
+  const Range range = extent.range(layout_.range_of);
+  if (range.low == range.high) {
+    const std::int64_t whole = range.high / tile * tile;
+    if (whole > 0)
+      out.push_back({loop::index_literal(0), loop::index_literal(whole), tile, false, registers_for(tile, lanes)});
+    if (whole < range.high) {
+      const std::int64_t rest = range.high - whole;
+      out.push_back(
+          {loop::index_literal(whole), loop::index_literal(range.high), rest, false, registers_for(rest, lanes)});
+    }
+    return out;
+  }
+  const ValueRef end = loop::dim_value(extent);
+  ValueRef low = loop::index_literal(0);
+  const auto add = [&](std::int64_t size) {
+    const ValueRef length = integer("sub", end, low);
+    const ValueRef high = let("end", integer("sub", end, integer("rem", length, loop::index_literal(size))));
+    out.push_back({low, high, size, false, registers_for(size, lanes)});
+    low = high;
+  };
+  if (tile > lanes) add(tile);
+  add(lanes);
+  out.push_back({low, end, lanes, true, {slot(0, lanes)}});
+  return out;
+}
+
+void KernelLowering::tiled(const Stage& stage, const kernel::StageSchedule& how, Slots chosen) {
+  computed_.clear();
+  how_ = &how;
+  std::vector<Index> order;
+  for (const Index& index : stage.indices) {
+    if (chosen.contains(index.name)) order.push_back(index);
+  }
+  const auto taken = [&](const std::string& name) {
+    return std::ranges::find(order, name, &Index::name) != order.end();
+  };
+  for (const std::string& name : how.order) {
+    const auto it = std::ranges::find(stage.indices, name, &Index::name);
+    if (it != stage.indices.end() && !taken(name)) order.push_back(*it);
+  }
+  for (const Index& index : stage.indices) {
+    if (!taken(index.name)) order.push_back(index);
+  }
+  tiles(stage, order, chosen);
+  computed_.clear();
+}
+
+// The stages that are made for each value of an index of their consumer, whose loop has just begun.
+void KernelLowering::make_at(const Stage& consumer, const std::string& index, const Position& place) {
+  for (const Stage& stage : kernel_.stages) {
+    const kernel::StageSchedule* how = schedule_.of(stage.name);
+    if (how == nullptr || how->consumer != consumer.name || how->at != index) continue;
+    const std::size_t axis = *kernel::axis_at(kernel_, schedule_, stage);
+    const kernel::StageSchedule* outer = how_;
+    const std::vector<Point> points = points_;
+    tiled(stage, *how, {{stage.indices[axis].name, {{place, 1, nullptr}}}});
+    points_ = points;
+    how_ = outer;
+  }
+}
+
+void KernelLowering::tiles(const Stage& stage, const std::vector<Index>& order, Slots& chosen) {
+  if (chosen.size() == order.size()) return tile(stage, chosen);
+  const Index& index = order[chosen.size()];
+  const int lanes = how_->vector.index == index.name ? static_cast<int>(how_->vector.count) : 1;
+  const std::int64_t tile = std::max<std::int64_t>(lanes, count_for(how_->tile, index.name));
+  const std::int64_t parts = count_for(how_->split, index.name);
+  const Range extent_range = index.extent.range(layout_.range_of);
+  if (parts > 1 && extent_range.low != extent_range.high)
+    throw IllegalSchedule{fmt::format("index `{}` is split, but its extent is open", index.name)};
+  // h = parts * turn + remainder
+  for (std::int64_t remainder = 0; remainder < parts; ++remainder) {
+    const Dim extent = parts == 1 ? index.extent : Dim((extent_range.high - remainder + parts - 1) / parts);
+    const auto place = [&](const Segment& segment, const ValueRef& turn) {
+      std::vector<Slot>& slots = chosen[index.name];
+      for (Slot part : segment.slots) {
+        const ValueRef at = integer("add", turn, part.position.base);
+        part.position.base =
+            integer("add", integer("mul", at, loop::index_literal(parts)), loop::index_literal(remainder));
+        part.position.lane *= parts;
+        if (segment.is_last) part.count = integer("sub", segment.high, turn);
+        slots.push_back(part);
+      }
+      if (slots.size() == 1 && lanes == 1) make_at(stage, index.name, slots[0].position);
+      tiles(stage, order, chosen);
+      chosen.erase(index.name);
+    };
+    for (const Segment& segment : segments_of(extent, tile, lanes)) {
+      const bool numbers = segment.low->kind == loop::Value::Kind::literal && segment.high->kind == segment.low->kind;
+      if (numbers && segment.low->literal.integer + segment.step >= segment.high->literal.integer) {
+        place(segment, segment.low);
+        continue;
+      }
+      loop_over(index.name, segment.low, segment.high, segment.step, {}, {}, [&](const ValueRef& at, const Values&) {
+        const bool from_zero =
+            segment.low->kind == loop::Value::Kind::literal && segment.low->literal.integer % segment.step == 0;
+        if (from_zero) steps_[at->name] = segment.step;
+        places_.insert(at->name);
+        place(segment, at);
+        return Values{};
+      });
+    }
+  }
+}
+
+// All elements of a tile: the slots of its indices, one with another.
+void KernelLowering::tile(const Stage& stage, const Slots& chosen) {
+  std::vector<Point> points(1);
+  for (const Index& index : stage.indices) {
+    std::vector<Point> more;
+    for (const Point& point : points) {
+      for (const Slot& part : chosen.at(index.name)) {
+        Point next = point;
+        next.at[index.name] = part.position;
+        if (part.lanes > 1) {
+          next.lanes = part.lanes;
+          next.count = part.count;
+        } else {
+          next.at[index.name].lane = 0;
+        }
+        more.push_back(std::move(next));
+      }
+    }
+    points = std::move(more);
+  }
+  tile_ = out_;
+  at_points(std::move(points), [&] {
+    for (Point& point : points_) {
+      for (auto& [name, position] : point.at) position.base = arranged(position.base);
+    }
+    Values values = compute_here(stage);
+    at_each_point([&](std::size_t k) { store(stage, values[k]); });
+  });
+  tile_ = nullptr;
+  inner_.clear();
+  pointers_.clear();
+}
+
+// Inline stages that are read by every register of the tile are computed for all of them together.
+void KernelLowering::prepare(const Stage& stage) {
+  const auto visit = [&](const kernel::ExprRef& load) {
+    const Stage* made = kernel_.stage(load->name);
+    if (made == nullptr || !schedule_.is_inline(load->name) || load->has_else) return;
+    std::vector<Point> points;
+    std::vector<std::string> keys;
+    at_each_point([&](std::size_t) {
+      std::vector<Position> at;
+      for (const kernel::ExprRef& index : load->operands) at.push_back(position(index));
+      std::string key = key_of(*load, at, nullptr);
+      if (computed_.contains(key) || std::ranges::find(keys, key) != keys.end()) return;
+      keys.push_back(std::move(key));
+      points.push_back(point_of(*made, at));
+    });
+    if (points.empty()) return;
+    Values values;
+    at_points(std::move(points), [&] { values = compute_here(*made); });
+    for (std::size_t k = 0; k < keys.size(); ++k) computed_[keys[k]] = let(made->name, values[k]);
+  };
+  if (!stage.reduce) kernel::for_each_load(stage.expr, visit);
+  if (stage.reduce && stage.reduce->from) kernel::for_each_load(stage.reduce->from, visit);
+}
+
+}  // namespace tusk::lowering
