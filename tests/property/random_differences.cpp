@@ -147,9 +147,9 @@ std::optional<Failure> broken_differences(const graph::Module& module, const gra
         continue;
       }
       ++slopes.compared;
-      const double error = std::abs(got - want.value) - want.doubt;
-      slopes.worst = std::max(slopes.worst, error > 0 ? error / want.terms : 0);
-      if (error <= kSlopeError * want.terms) continue;  // a NaN is not
+      const double error = std::abs(got - want.value);
+      if (error > want.doubt) slopes.worst = std::max(slopes.worst, error / want.terms);
+      if (error <= std::max(kSlopeError * want.terms, want.doubt)) continue;  // a NaN is not
       return Failure{"gradients agree with differences (law 6)",
                      fmt::format("by input {} {}: {}, difference {} +- {:.1e}, of terms of {:.3g}\n{}", k,
                                  whole ? "along a direction" : fmt::format("element {}", i), got, want.value,

@@ -2,7 +2,9 @@
 //
 // The relative error of a slope is |gradient - difference| over the sum of the absolute terms that the slope is made
 // of: of |w_k dy_k/dx| over all elements k of the results, w their weights (the gradient's cotangents). For a loss,
-// which is one number, this is the slope itself. It must be below `kSlopeError`.
+// which is one number, this is the slope itself. It must be below `kSlopeError`, and the difference must be known that
+// well: by how far its extrapolations are apart, and by what rounding does to it. Where a slope is too small beside its
+// function for that (the bias in front of a normalization has none), 1e-10 of the function will do.
 #pragma once
 
 #include <cstddef>
