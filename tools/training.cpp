@@ -22,12 +22,12 @@ struct ForOutput {
   std::string output, text;
 };
 
-Expected<ForOutput> for_output(const std::string& given, const Names& outputs) {
+Expected<ForOutput> for_output(std::string_view flag, const std::string& given, const Names& outputs) {
   const std::size_t equals = given.find('=');
   if (equals == std::string::npos) return ForOutput{"", given};
   ForOutput out{given.substr(0, equals), given.substr(equals + 1)};
   if (std::ranges::find(outputs, out.output) == outputs.end()) {
-    return error("compile-output", fmt::format("{} names an output that the model does not have", given))
+    return error("compile-output", fmt::format("{} {} names an output that the model does not have", flag, given))
         .note(fmt::format("its outputs are {}", fmt::join(outputs, ", ")));
   }
   return out;
@@ -39,7 +39,7 @@ Expected<Given<Named<Loss>>> losses_of(const TrainingFlags& flags, const Names& 
   if (flags.losses.empty()) return out;
   std::vector<ForOutput> given;
   for (const std::string& text : flags.losses) {
-    TRY(ForOutput one, for_output(text, outputs));
+    TRY(ForOutput one, for_output("--loss", text, outputs));
     given.push_back(std::move(one));
   }
   const auto is_named = [](const ForOutput& one) { return !one.output.empty(); };
@@ -50,27 +50,25 @@ Expected<Given<Named<Loss>>> losses_of(const TrainingFlags& flags, const Names& 
   }
   if (!std::ranges::all_of(given, is_named))
     return error("compile-loss", "--loss: either all name their output (OUTPUT=LOSS) or none does");
-  // What is not named has no loss.
+  // As a dict in Keras, it names all outputs; None leaves one out.
   out.form = Form::dict;
-  out.names = outputs;
-  out.items.resize(outputs.size());
   for (ForOutput& one : given) {
-    const auto output = static_cast<std::size_t>(std::ranges::find(outputs, one.output) - outputs.begin());
-    if (!out.items[output].is_none())
+    if (std::ranges::find(out.names, one.output) != out.names.end())
       return error("compile-loss", fmt::format("--loss names the output {} twice", one.output));
-    out.items[output] = Named<Loss>(std::move(one.text));
+    out.names.push_back(std::move(one.output));
+    out.items.push_back(one.text == "None" ? Named<Loss>() : Named<Loss>(std::move(one.text)));
   }
   return out;
 }
 
-Expected<MetricsGiven> metrics_of(const std::vector<std::string>& flags, const Names& outputs) {
+Expected<MetricsGiven> metrics_of(std::string_view flag, const std::vector<std::string>& flags, const Names& outputs) {
   MetricsGiven out;
   if (flags.empty()) return out;
   out.form = Form::dict;
   for (const std::string& text : flags) {
-    TRY(ForOutput one, for_output(text, outputs));
+    TRY(ForOutput one, for_output(flag, text, outputs));
     if (one.output.empty() && outputs.size() > 1) {
-      return error("compile-metrics", fmt::format("--metrics {}: of several outputs, which? OUTPUT={}", text, text))
+      return error("compile-metrics", fmt::format("{} {}: of several outputs, which? OUTPUT={}", flag, text, text))
           .note(fmt::format("the outputs are {}", fmt::join(outputs, ", ")));
     }
     if (one.output.empty()) one.output = outputs[0];
@@ -143,7 +141,7 @@ void add_training_options(CLI::App& command, TrainingFlags& flags) {
   command.add_option("--learning-rate", flags.learning_rate, "of --optimizer (as in Keras)");
   command
       .add_option("--loss", flags.losses,
-                  "Keras' name, or OUTPUT=NAME for each output that has one (what the file has)")
+                  "Keras' name, or OUTPUT=NAME for each output, OUTPUT=None for one without (what the file has)")
       ->delimiter(',')
       ->allow_extra_args(false);
   command.add_option("--loss-weights", flags.loss_weights, "one for each output")
@@ -186,10 +184,10 @@ Expected<TrainingModule> training_module(const LoadedModel& loaded, const Traini
     compiled.loss_weights = {};
   }
   if (!flags.metrics.empty()) {
-    TRY(compiled.metrics, metrics_of(flags.metrics, outputs));
+    TRY(compiled.metrics, metrics_of("--metrics", flags.metrics, outputs));
   }
   if (!flags.weighted_metrics.empty()) {
-    TRY(compiled.weighted_metrics, metrics_of(flags.weighted_metrics, outputs));
+    TRY(compiled.weighted_metrics, metrics_of("--weighted-metrics", flags.weighted_metrics, outputs));
   }
   if (!flags.loss_weights.empty()) {
     compiled.loss_weights.form = Form::list;
@@ -204,13 +202,15 @@ Expected<TrainingModule> training_module(const LoadedModel& loaded, const Traini
   compiled.optimizer = optimizer;
   std::map<std::string, Target> given;
   for (const std::string& text : flags.targets) {
-    TRY(ForOutput one, for_output(text, outputs));
+    TRY(ForOutput one, for_output("--target", text, outputs));
     if (one.output.empty()) {
       if (outputs.size() > 1)
         return error("target", fmt::format("--target {}: of several outputs, which? OUTPUT={}", text, text))
             .note(fmt::format("the outputs are {}", fmt::join(outputs, ", ")));
       one.output = outputs[0];
     }
+    if (given.contains(one.output))
+      return error("target", fmt::format("--target names the output {} twice", one.output));
     TRY(given[one.output], target_of(text, one.text));
   }
   return catch_errors([&] {

@@ -179,9 +179,9 @@ Tensor nan_variance_of(const Arguments& a) {
   Arguments kept = a;
   kept.set("keepdims", true);
   const std::vector<Tensor> both = emit::broadcast_together({x, nan_mean_of(kept, x)});
-  const Tensor apart = emit::map("sub", {both[0], both[1]});
-  const Tensor squares = emit::map("select", {is_nan(x), 0, emit::map("mul", {apart, apart})});
-  return emit::map("div", {reduced("Sum", a, squares), count_of(a, x)});
+  // NaN goes before the square: else it comes back in the gradient, times zero.
+  const Tensor apart = emit::map("select", {is_nan(x), 0, emit::map("sub", {both[0], both[1]})});
+  return emit::map("div", {reduced("Sum", a, emit::map("mul", {apart, apart})), count_of(a, x)});
 }
 
 Results nan_variance(const Arguments& a) { return {nan_variance_of(a)}; }

@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <utility>
 
+#include "frontend/files/bytes.hpp"
 #include "frontend/ops/ops.hpp"
 #include "frontend/training/first_value.hpp"
+#include "frontend/training/loss_list.hpp"
 #include "frontend/training/penalties.hpp"
 #include "ir/text/suggest.hpp"
 
@@ -81,6 +84,7 @@ class Tracer {
   bool has_target(std::size_t output) const;
   Targets parameters(const Dim& batch, const std::vector<Tensor>& results);
   Forward forward(const Inputs& inputs, bool training);
+  void about(std::size_t output, const Tensor& truth, const std::function<void()>& act) const;
   void add_losses(Forward& forward) const;
   void count(const Forward& forward, const Dim& batch);
   std::vector<Tensor> weight_gradients(const Forward& forward);
@@ -245,10 +249,46 @@ Tracer::Forward Tracer::forward(const Inputs& inputs, bool training) {
   return out;
 }
 
+// Whether a loss compares labels and predictions element by element: all of Keras' but those of classes and sequences.
+bool compares_elements(const Loss& loss) {
+  constexpr std::string_view kOthers[] = {"SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy",
+                                          "Circle", "CTC"};
+  const auto is_it = [&](std::string_view name) { return name == loss.class_name(); };
+  return std::ranges::any_of(loss_classes(), is_it) && std::ranges::none_of(kOthers, is_it);
+}
+
+// Labels of another rank would meet axes that have nothing to do with theirs, where these happen to be of one extent.
+void check_rank(const Loss& loss, const Tensor& y_true, const Tensor& y_pred) {
+  if (!compares_elements(loss)) return;
+  const auto [a, b] = with_one_rank(y_true, y_pred);
+  if (a.rank() == b.rank()) return;
+  throw Error(error("loss-labels", "labels of shape " + keras_shape(y_true.shape()) + " for predictions of shape " +
+                                       keras_shape(y_pred.shape()))
+                  .note(fmt::format("{} wants labels of the shape of the predictions", loss.class_name())));
+}
+
+// Does something with an output and its labels; an error of it says what they are.
+void Tracer::about(std::size_t output, const Tensor& truth, const std::function<void()>& act) const {
+  try {
+    act();
+  } catch (const Error& thrown) {
+    Diagnostic problem = thrown.problem();
+    problem.note(fmt::format(
+        "y of the output {} is {} {}, the output {}{}", in_quotes(model_.output_names()[output]),
+        keras_dtype(truth.dtype()), keras_shape(truth.shape()), keras_shape(model_.outputs()[output].shape()),
+        plan_.losses[output] ? fmt::format(", its loss {}", plan_.losses[output].class_name()) : ""));
+    throw Error(problem);
+  }
+}
+
 void Tracer::add_losses(Forward& forward) const {
   for (std::size_t i = 0; i < forward.outputs.size(); ++i) {
     if (!plan_.losses[i]) continue;
-    Tensor loss = plan_.losses[i](forward.targets.truths[i], forward.outputs[i], forward.targets.weights[i]);
+    Tensor loss;
+    about(i, forward.targets.truths[i], [&] {
+      check_rank(plan_.losses[i], forward.targets.truths[i], forward.outputs[i]);
+      loss = plan_.losses[i](forward.targets.truths[i], forward.outputs[i], forward.targets.weights[i]);
+    });
     if (loss.rank() != 0) loss = ops::sum(loss);
     forward.losses.push_back(loss);
     if (!plan_.loss_weights.empty()) loss = loss * plan_.loss_weights[i];
@@ -267,8 +307,10 @@ void Tracer::count(const Forward& forward, const Dim& batch) {
     add(trackers_[i].count, samples);
   }
   for (const LoggedMetric& m : metrics_) {
-    m.metric.base().update(forward.targets.truths[m.output], forward.outputs[m.output],
-                           m.is_weighted ? forward.targets.weights[m.output] : Tensor());
+    about(m.output, forward.targets.truths[m.output], [&] {
+      m.metric.base().update(forward.targets.truths[m.output], forward.outputs[m.output],
+                             m.is_weighted ? forward.targets.weights[m.output] : Tensor());
+    });
   }
 }
 

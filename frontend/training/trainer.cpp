@@ -76,29 +76,10 @@ bool are_constants_the_same(const Program& program) {
                              [](const auto& constant) { return same_bytes(constant.first.value(), constant.second); });
 }
 
-// The labels and weights that the losses were given, for an error of theirs.
-void describe(Diagnostic& problem, const Model& model, const TrainingPlan& plan,
-              const std::vector<std::optional<Target>>& targets) {
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    if (!targets[i]) continue;
-    Shape y = targets[i]->shape;
-    y.insert(y.begin(), model.outputs()[i].shape().front());
-    problem.note(fmt::format("y of the output {} is {} {}, the output {}{}", in_quotes(model.output_names()[i]),
-                             keras_dtype(targets[i]->dtype), keras_shape(y), keras_shape(model.outputs()[i].shape()),
-                             plan.losses[i] ? fmt::format(", its loss {}", plan.losses[i].class_name()) : ""));
-  }
-}
-
 // Makes `program.compiled` of the plan in it, and moves the variables into its states.
 void build(Program& program, const Model& model, const Optimizer& optimizer, const std::vector<Array>& inputs,
            std::int64_t batch) {
-  Expected<graph::Module> traced = to_training_module(model, program.plan);
-  if (!traced) {
-    Diagnostic problem = traced.problem();
-    if (problem.code != "training-weights") describe(problem, model, program.plan, program.targets);
-    throw Error(problem);
-  }
-  graph::Module module = *std::move(traced);
+  graph::Module module = value_or_throw(to_training_module(model, program.plan));
   const graph::Function& first = module.functions.front();
   program.input_shapes.clear();
   for (std::size_t k = 0; k < inputs.size(); ++k)

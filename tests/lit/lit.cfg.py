@@ -39,5 +39,6 @@ config.substitutions += [
     ("%refused", os.path.join(os.path.dirname(config.test_source_root), "parity", "refused")),
     ("%tusk-opt", os.path.join(build, "tools", "tusk-opt")),
     ("%tusk", os.path.join(build, "tools", "tusk")),
+    ("%wrong-fit", os.path.join(build, "tests", "wrong_fit")),
     ("%root", os.path.dirname(os.path.dirname(config.test_source_root))),
 ]

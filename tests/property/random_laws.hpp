@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "passes/pipeline.hpp"
+#include "tests/property/random_differences.hpp"
 #include "tests/property/random_graph.hpp"
 
 namespace tusk::random_tests {
 
-/// All of them; `differences` also compares gradients with central differences (slow).
+/// All of them; `differences` also compares gradients with differences (slow).
 std::optional<Failure> broken_law(const GraphCase& graph, bool differences);
 
 /// Laws 1 and 2 on the graph's text.
@@ -22,8 +23,8 @@ std::optional<Failure> broken_schedules(const GraphCase& graph);
 /// Law 3, op by op: every value of the graph is made a result, which must not change a bit; then every op is run in
 /// double on the very operands that it had in float, so that errors do not add up and no decision differs.
 std::optional<Failure> broken_op(const GraphCase& graph, const std::vector<Array>& results);
-/// Law 6, and laws 1, 2, 4, 9 of the gradient.
-std::optional<Failure> broken_gradient(const GraphCase& graph, bool differences);
+/// Law 6, and laws 1, 2, 4, 9 of the gradient. What was compared, by `slopes`.
+std::optional<Failure> broken_gradient(const GraphCase& graph, bool differences, Slopes* slopes = nullptr);
 
 /// The module with every scan of fixed length unrolled, composites expanded, and every value a result; `results` are
 /// the operands that the results of the first function have become.
