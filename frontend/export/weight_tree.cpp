@@ -21,7 +21,7 @@ void put_variables(Hdf5Tree& group, const std::string& name, const std::vector<V
 /// Its own variables without those of layers inside: the trainable ones first.
 std::vector<Variable> own_variables(const LayerBase& layer) {
   std::vector<Variable> out = layer.own_weights();
-  std::ranges::stable_partition(out, &Variable::trainable);
+  std::stable_partition(out.begin(), out.end(), [](const Variable& variable) { return variable.trainable(); });
   // The wrapper has a reference to the kernel of its layer, which makes that one of its own.
   if (layer.class_name() == "SpectralNormalization" && !layer.children().empty()) {
     const std::vector<Variable> inner = layer.children().front().weights();
