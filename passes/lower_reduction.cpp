@@ -1,5 +1,6 @@
 // Reductions as loops: where equalities remove indices (W1, W2), terms in their lanes and blocks (N3, N4).
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "ir/loop/print.hpp"
 #include "ir/ops/common.hpp"

@@ -26,6 +26,7 @@ constexpr std::int64_t kOpen = 64;         // what an open size counts as (N4)
 constexpr std::int64_t kWorthACopy = 16;   // terms for each element that is transposed
 constexpr std::int64_t kWorthABorder = 4;  // terms for each element that is copied to have a border
 constexpr std::int64_t kWrittenOut = 25;   // terms of a reduction that is unrolled as a whole
+constexpr std::int64_t kMostLines = 160;   // sums of a tile by the terms that are written out
 
 std::int64_t counted(const Dim& extent) {
   const std::int64_t value = extent.value([](std::string_view) { return kOpen; });
@@ -106,9 +107,16 @@ class Chooser {
       record.tile.push_back({vector, 2 * record.vector.count});
     }
     if (!has_lanes && record.tile.empty()) return;
-    // A form that is not foreseen keeps its lanes, with which the copies were placed.
-    if (!is_legal_with(record)) record = {root, {}, record.vector, {}, {}, {}, {}, {}};
-    if (has_lanes || is_legal_with(record)) schedule_.stages.push_back(std::move(record));
+    // Tiles repeat what one register does, so one shows whether it can be done. A form that is not foreseen keeps its
+    // lanes, with which the copies were placed.
+    StageSchedule one = record;
+    one.tile.clear();
+    const bool is_known = has_lanes && one.split.empty() && one.unroll.empty();
+    if (!is_known && !is_legal_with(one)) {
+      if (!has_lanes) return;
+      record = {root, {}, record.vector, {}, {}, {}, {}, {}};
+    }
+    schedule_.stages.push_back(std::move(record));
   }
 
   // --- copies
@@ -334,6 +342,10 @@ class Chooser {
         return copy.consumer == root.name && copy.at == index.name;
       };
       if (index.name == vector || index.extent == Dim(1) || std::ranges::any_of(schedule_.stages, is_place)) continue;
+      // Rows are worth their code where they share what they read.
+      const bool shares = std::ranges::any_of(
+          contraction.operands, [&](const ReadOperand& operand) { return !contraction.depends(operand, index.name); });
+      if (!shares) continue;
       rows.insert(rows.begin(), index.name);
     }
     const std::int64_t lanes = stage.reduce->lanes;
@@ -380,6 +392,11 @@ class Chooser {
     const std::int64_t vectors_extent =
         vector.empty() ? 1 : (part_of(root, record, vector) + record.vector.count - 1) / record.vector.count;
     if (size.rows > rows_extent || size.vectors > vectors_extent) return std::numeric_limits<double>::infinity();
+    std::int64_t written = 1;
+    for (const Index& index : kernel_.stage(contraction.stage)->reduce->indices) {
+      const bool is_written = std::ranges::find(record.unroll, index.name) != record.unroll.end();
+      if (is_written) written *= counted(index.extent);
+    }
     const auto cycles = [&](std::int64_t r, std::int64_t v) {
       std::int64_t kept = 0;  // registers that several rows read
       std::int64_t loads = 0;
@@ -390,6 +407,7 @@ class Chooser {
         if (!on_row) kept = std::max(kept, on_lanes ? v : std::int64_t{1});
       }
       const std::int64_t sums = r * v * lanes;
+      if (sums > 1 && sums * written > kMostLines) return std::numeric_limits<double>::infinity();
       if (sums + kept + 1 > target_.registers) return std::numeric_limits<double>::infinity();
       const auto fmas = static_cast<double>(r * v);
       return std::max({fmas / target_.fmas, static_cast<double>(loads) / target_.loads,

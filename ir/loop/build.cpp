@@ -16,15 +16,6 @@ std::optional<std::int64_t> constant(const ValueRef& value) {
   return value->literal.integer;
 }
 
-bool same(const ValueRef& a, const ValueRef& b) {
-  if (a == b) return true;
-  if (a->kind != b->kind || a->type != b->type || a->name != b->name || a->row != b->row ||
-      a->has_mask != b->has_mask || !(a->literal == b->literal) || a->operands.size() != b->operands.size()) {
-    return false;
-  }
-  return std::equal(a->operands.begin(), a->operands.end(), b->operands.begin(), same);
-}
-
 // Two's complement: what the interpreter and both printers compute.
 std::int64_t wrap_add(std::int64_t a, std::int64_t b) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
@@ -103,7 +94,7 @@ ValueRef simplified_index_row(const ValueRef& value) {
         if (const auto parts = offset_parts(x)) return offset(parts->first, wrap_add(parts->second, c));
         return offset(x, c);
       }
-      if (op == Basic::sub && same(x, y)) return index_literal(0);
+      if (op == Basic::sub && equal(x, y)) return index_literal(0);
       return value;
     case Basic::mul:
       if (a) return simplified_index_row(apply("mul", {y, x}));
@@ -121,7 +112,7 @@ ValueRef simplified_index_row(const ValueRef& value) {
       return b == 1 ? index_literal(0) : value;
     case Basic::min:
     case Basic::max:
-      return same(x, y) ? x : value;
+      return equal(x, y) ? x : value;
     default:
       return value;
   }
@@ -231,6 +222,15 @@ ValueRef tree(const Row& row, ValueRef vector) {
   const Type type{vector->type.element, 1};
   assert(row.arity == 2 && row.typing == Typing::same && (vector->type.lanes & (vector->type.lanes - 1)) == 0);
   return make({.kind = Value::Kind::tree, .type = type, .row = &row, .operands = {std::move(vector)}});
+}
+
+bool equal(const ValueRef& a, const ValueRef& b) {
+  if (a == b) return true;
+  if (a->kind != b->kind || a->type != b->type || a->name != b->name || a->row != b->row ||
+      a->has_mask != b->has_mask || !(a->literal == b->literal) || a->operands.size() != b->operands.size()) {
+    return false;
+  }
+  return std::equal(a->operands.begin(), a->operands.end(), b->operands.begin(), equal);
 }
 
 ValueRef dim_value(const Dim& dim) {

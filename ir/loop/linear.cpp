@@ -8,8 +8,7 @@ namespace tusk::loop {
 namespace {
 
 void add_term(Linear& to, const ValueRef& atom, std::int64_t coefficient) {
-  const std::string text = print(atom);
-  const auto it = std::ranges::find_if(to.terms, [&](const Linear::Term& term) { return print(term.atom) == text; });
+  const auto it = std::ranges::find_if(to.terms, [&](const Linear::Term& term) { return equal(term.atom, atom); });
   if (it == to.terms.end()) {
     if (coefficient != 0) to.terms.push_back({atom, coefficient});
     return;

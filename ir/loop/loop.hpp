@@ -131,6 +131,8 @@ ValueRef splat(int lanes, ValueRef scalar);
 ValueRef ramp(int lanes);
 ValueRef first(ValueRef count, ValueRef a, ValueRef b);
 ValueRef tree(const Row& row, ValueRef vector);
+/// Whether two values are the same expression.
+bool equal(const ValueRef& a, const ValueRef& b);
 /// A dim as index arithmetic over names of its symbols.
 ValueRef dim_value(const Dim& dim);
 /// Folds constants, x + 0, x * 1, x * 0 in index arithmetic (integers only, so exact).

@@ -1,6 +1,7 @@
 // Cases for the engine matrix (law 4): emitted C++ with what the loop interpreter computed.
 //
-//     emit_cases FOLDER [--profile fma|muladd] [--besides PROFILE] [--graphs N] [--kernels N] [--masks N] [--seed S]
+//     emit_cases FOLDER [--profile fma|muladd[@TARGET]] [--besides PROFILE] [--graphs N] [--kernels N] [--masks N]
+//     [--seed S]
 //                [--unlike FOLDER]
 //
 // Every sample of every op and its gradient, training steps, N random graphs, kernels, and formulas of truths. FOLDER
@@ -27,6 +28,7 @@
 #include "passes/lower_program.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/plan_memory.hpp"
+#include "passes/schedule.hpp"
 #include "tests/property/random_graph.hpp"
 #include "tests/property/random_kernel.hpp"
 #include "tests/property/random_masks.hpp"
@@ -52,12 +54,23 @@ T must(Expected<T> value, const std::string& title) {
   std::exit(1);
 }
 
-Lowered lowered(graph::Module module, const std::string& profile, const std::string& title) {
-  module.profile = profile;
-  return std::get<Lowered>(must(run_pipeline(std::move(module), {}), title));
+// What cases are made for: a profile of the numerics, and a machine, "fma" or "fma@haswell".
+struct Engine {
+  explicit Engine(const std::string& text)
+      : profile(text.substr(0, text.find('@'))),
+        target(must(target_named(profile.size() == text.size() ? "generic" : text.substr(profile.size() + 1)), text)) {}
+  std::string profile;
+  const TargetMachine* target;
+};
+
+Lowered lowered(graph::Module module, const Engine& engine, const std::string& title) {
+  module.profile = engine.profile;
+  PassOptions options;
+  options.target = engine.target;
+  return std::get<Lowered>(must(run_pipeline(std::move(module), options), title));
 }
 
-void add_samples(std::vector<Case>& cases, const std::string& profile) {
+void add_samples(std::vector<Case>& cases, const Engine& engine) {
   for (const graph::OpDef* op : graph::ops()) {
     for (std::size_t i = 0; i < op->samples.size(); ++i) {
       const std::string title = fmt::format("sample {} of {}", i, op->name);
@@ -67,19 +80,19 @@ void add_samples(std::vector<Case>& cases, const std::string& profile) {
       const graph::Function function = module.functions[0];
       if (Expected<graph::Function> gradient = differentiate(module, function); gradient && !gradient->results.empty())
         module.functions.push_back(*std::move(gradient));
-      cases.push_back({fmt::format("{}_{}", op->name, i), title, lowered(std::move(module), profile, title), symbols});
+      cases.push_back({fmt::format("{}_{}", op->name, i), title, lowered(std::move(module), engine, title), symbols});
     }
   }
 }
 
 using Generate = random_tests::GraphCase (*)(std::uint64_t seed);
 
-void add_graphs(std::vector<Case>& cases, std::string_view kind, Generate generate, const std::string& profile,
+void add_graphs(std::vector<Case>& cases, std::string_view kind, Generate generate, const Engine& engine,
                 std::uint64_t first, std::uint64_t count) {
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     const random_tests::GraphCase c = generate(seed);
     const std::string title = fmt::format("{} of seed {}", kind, seed);
-    cases.push_back({fmt::format("{}_{}", kind, seed), title, lowered(c.module, profile, title), c.symbols});
+    cases.push_back({fmt::format("{}_{}", kind, seed), title, lowered(c.module, engine, title), c.symbols});
   }
 }
 
@@ -121,22 +134,22 @@ kernel::Program program_of(const random_tests::KernelCase& c, const std::string&
   return program;
 }
 
-void add_kernels(std::vector<Case>& cases, const std::string& profile, std::uint64_t first, std::uint64_t count) {
+void add_kernels(std::vector<Case>& cases, const Engine& engine, std::uint64_t first, std::uint64_t count) {
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     const random_tests::KernelCase c = random_tests::generate_kernel(seed);
     if (std::ranges::any_of(c.kernel.params, &kernel::Param::inout)) continue;  // no function passes one
     const std::string title = fmt::format("kernel of seed {}", seed);
     Lowered low;
-    low.program = plan_memory(program_of(c, profile));
+    low.program = plan_memory(schedule(program_of(c, engine.profile), *engine.target));
     low.loops = *lower_program(low.program, {});
     cases.push_back({fmt::format("kernel_{}", seed), title, std::move(low), c.symbols});
   }
 }
 
-void add_steps(std::vector<Case>& cases, const std::string& profile) {
+void add_steps(std::vector<Case>& cases, const Engine& engine) {
   for (TrainingStep& step : training_steps()) {
     const std::string title = "training step " + step.title;
-    cases.push_back({"step_" + step.title, title, lowered(std::move(step.module), profile, title), {{"batch", 3}}});
+    cases.push_back({"step_" + step.title, title, lowered(std::move(step.module), engine, title), {{"batch", 3}}});
   }
 }
 
@@ -194,14 +207,14 @@ bool same_code(const Files& a, const Files& b) {
   });
 }
 
-std::vector<Case> all_cases(const std::string& profile, std::uint64_t seed, std::uint64_t graphs, std::uint64_t kernels,
+std::vector<Case> all_cases(const Engine& engine, std::uint64_t seed, std::uint64_t graphs, std::uint64_t kernels,
                             std::uint64_t masks) {
   std::vector<Case> cases;
-  add_samples(cases, profile);
-  add_steps(cases, profile);
-  add_graphs(cases, "graph", random_tests::generate_graph, profile, seed, graphs);
-  add_graphs(cases, "masks", random_tests::generate_masks, profile, seed, masks);
-  add_kernels(cases, profile, seed, kernels);
+  add_samples(cases, engine);
+  add_steps(cases, engine);
+  add_graphs(cases, "graph", random_tests::generate_graph, engine, seed, graphs);
+  add_graphs(cases, "masks", random_tests::generate_masks, engine, seed, masks);
+  add_kernels(cases, engine, seed, kernels);
   return cases;
 }
 
@@ -257,9 +270,9 @@ int main(int argc, char** argv) {
     }
   }
   if (folder.empty()) return 1;
-  std::vector<Case> cases = all_cases(profile, seed, graphs, kernels, masks);
+  std::vector<Case> cases = all_cases(Engine(profile), seed, graphs, kernels, masks);
   if (!besides.empty()) {
-    const std::vector<Case> others = all_cases(besides, seed, graphs, kernels, masks);
+    const std::vector<Case> others = all_cases(Engine(besides), seed, graphs, kernels, masks);
     std::vector<Case> different;
     for (std::size_t i = 0; i < cases.size(); ++i)
       if (!same_code(files_of(cases[i]), files_of(others[i]))) different.push_back(std::move(cases[i]));

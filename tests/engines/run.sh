@@ -32,7 +32,7 @@ wanted() { [[ $1 =~ ${TUSK_ENGINES:-.} ]]; }
 cases() {
   [[ ! -d $work/$1 ]] || return 0
   local flags=(--profile "$1" --graphs "$count" --kernels "$count" --masks $((count / 2)) --seed "${TUSK_SEED:-1}")
-  [[ $1 == fma ]] || flags+=(--besides fma)
+  [[ $1 != muladd* ]] || flags+=(--besides "${1/muladd/fma}")
   "$emit" "$work/$1.all" "${flags[@]}" | tee "$work/$1.count"
   sum_of "$work/$1.all" > "$work/$1.sum"
   if [[ -n ${TUSK_PASSED:-} ]]; then
@@ -122,6 +122,7 @@ if [[ $size == ci ]]; then
   engine clang_O0_scalar fma "" clang++ -O0
   if [[ $x86 == yes ]] && has_flag avx2; then
     engine gcc_O3_avx2 fma "" g++ -O3 $avx2
+    engine gcc_O3_avx2 fma@haswell "" g++ -O3 $avx2
   else
     skipped+=(avx2)
   fi
