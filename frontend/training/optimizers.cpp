@@ -123,7 +123,8 @@ void NadamImpl::build_slots(const std::vector<TrainedWeight>& weights) {
     momentum_.push_back(add_slot(weight, "momentum"));
     velocity_.push_back(add_slot(weight, "velocity"));
   }
-  product_ = add_scalar(std::string(name()) + "/u_product",
+  // Keras gives it no name of its own.
+  product_ = add_scalar(name() + "/" + automatic_name("Variable"),
                         weights.empty() ? DType::f32 : weights.front().variable.type().dtype, 1);
 }
 

@@ -54,6 +54,16 @@ void check(const Steps& given) {
   }
 }
 
+TEST(Optimizers, NadamsProductIsCalledAsInKeras) {
+  clear_session();
+  const Variable weight("w", {DType::f32, {Dim(2)}}, "zeros", true, false, 0);
+  for (const char* path : {"nadam/variable", "nadam_1/variable_1"}) {
+    const optimizers::Nadam nadam;
+    module_of(nadam, weight);
+    EXPECT_EQ(nadam.variables().back().name(), path);
+  }
+}
+
 TEST(Optimizers, TakeTheRateByPosition) {
   const optimizers::SGD with_rate(0.5, {.momentum = 0.9});
   EXPECT_EQ(with_rate.base().learning_rate(), 0.5);
