@@ -255,8 +255,8 @@ class State : public Save {
  protected:
   static Model made(const std::string& optimizer = "adam") {
     const Tensor x = Input({3}, {.name = "x"});
-    Tensor y = layers::BatchNormalization()(layers::Dense(4, {.activation = "relu"})(x));
-    const Model model(x, layers::Dense(2)(y), {.name = "net"});
+    const Tensor y = layers::BatchNormalization()(layers::Dense(4, {.activation = "relu"})(x));
+    const Model model(x, layers::Dense(2)(layers::Dropout(0.4)(y)), {.name = "net"});
     fill(model, 0.25);
     model.compile({.optimizer = optimizer, .loss = "mse", .metrics = {"mae"}});
     return model;
@@ -301,6 +301,9 @@ TEST_F(State, ComesBackFromEmittedCode) {
   ASSERT_EQ(mine.size(), wanted.size());
   for (std::size_t i = 0; i < mine.size(); ++i) EXPECT_TRUE(same(mine[i].value(), wanted[i].value())) << mine[i].name();
   EXPECT_EQ(model.optimizer().variables()[0].value().int_at(0), 3) << "iterations";
+  const std::vector<Variable> seeds = model.base().random_states();
+  ASSERT_EQ(seeds.size(), 1U);
+  EXPECT_EQ(seeds[0].value().int_at(1), 3) << "what the dropout has drawn";
 
   model.save(path("trained.keras").string());
   const Model again = load_model(path("trained.keras"));
@@ -308,6 +311,13 @@ TEST_F(State, ComesBackFromEmittedCode) {
   ASSERT_EQ(reread.size(), wanted.size());
   for (std::size_t i = 0; i < reread.size(); ++i)
     EXPECT_TRUE(same(reread[i].value(), wanted[i].value())) << reread[i].name();
+
+  // What is drawn next is what would have been drawn there.
+  for (const Model& each : {model, fitted}) each.fit(x_, y_, {.epochs = 2, .verbose = 0, .shuffle = false});
+  const auto here = variables_of(model);
+  const auto there = variables_of(fitted);
+  for (std::size_t i = 0; i < here.size(); ++i)
+    EXPECT_TRUE(same(here[i].value(), there[i].value())) << here[i].name() << " behind two more steps";
 }
 
 TEST_F(State, WhatIsNoStateIsRefused) {
