@@ -26,6 +26,7 @@ struct BatchOptions;
 struct CompileOptions;
 struct EvaluateOptions;
 struct FitOptions;
+struct Predictor;
 struct StateOptions;
 struct Trainer;
 
@@ -107,6 +108,7 @@ class FunctionalImpl : public LayerBase {
   std::vector<Layer> layers;                           // of these, all but operations of keras.ops
   std::map<const Node*, int> depths;                   // of the nodes, counted from the outputs
   std::shared_ptr<Trainer> trainer;                    // what compile makes
+  std::shared_ptr<Predictor> predictor;                // what predict has compiled
 
  private:
   Tensor as_input(const graph::Type& declared, Tensor x) const;
@@ -160,8 +162,8 @@ class Model : public Layer {
   void summary(const SummaryOptions& options = {}) const;
 
   /// Outputs for arrays of the shapes of the inputs (other dtypes are converted), in batches as in Keras; the bits do
-  /// not depend on their size. Compiles the model first, by the system's C++ compiler. Programs that call it link
-  /// driver/, too.
+  /// not depend on their size. Compiles the model first, by the system's C++ compiler, and again when a weight has
+  /// another value or an extent is larger than all before. Programs that call it link driver/, too.
   std::vector<Array> predict(const Data& inputs, const PredictOptions& options = {}) const;
 
   // Training: frontend/training/fit.hpp.

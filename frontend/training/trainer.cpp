@@ -71,11 +71,6 @@ bool same_bytes(const Array& a, const Array& b) {
   return a.bytes().data() == b.bytes().data() || std::ranges::equal(a.bytes(), b.bytes());
 }
 
-bool are_constants_the_same(const Program& program) {
-  return std::ranges::all_of(program.constants,
-                             [](const auto& constant) { return same_bytes(constant.first.value(), constant.second); });
-}
-
 // The labels and weights that the losses were given, for an error of theirs.
 void describe(Diagnostic& problem, const Model& model, const TrainingPlan& plan,
               const std::vector<std::optional<Target>>& targets) {
@@ -152,6 +147,10 @@ void check_labels(const Model& model, const TrainingPlan& plan, Samples& samples
 
 }  // namespace
 
+bool are_unchanged(const ValuesThen& values) {
+  return std::ranges::all_of(values, [](const auto& then) { return same_bytes(then.first.value(), then.second); });
+}
+
 Trainer& trainer_of(const Model& model, std::string_view function) {
   if (!model.functional().trainer)
     throw Error(error("fit-compile", fmt::format("{}: compile() comes before {}()", model.name(), function)));
@@ -164,7 +163,7 @@ Program& program_for(const Model& model, Samples& samples, std::int64_t batch, s
     return std::ranges::find(program.plan.functions, function) != program.plan.functions.end();
   };
   if (!trainer.program || !has_function(*trainer.program) || !serves_targets(*trainer.program, samples) ||
-      !has_room(*trainer.program, samples.inputs, batch) || !are_constants_the_same(*trainer.program)) {
+      !has_room(*trainer.program, samples.inputs, batch) || !are_unchanged(trainer.program->constants)) {
     Program program;
     if (trainer.program) program.symbols = trainer.program->symbols;
     for (const std::optional<Array>& target : samples.targets)
@@ -214,7 +213,7 @@ std::shared_ptr<graph::Callable> predictor_of(const Model& model, const std::vec
                                               std::int64_t batch) {
   const std::shared_ptr<Trainer>& trainer = model.functional().trainer;
   if (!trainer || !trainer->program) return nullptr;
-  if (!has_room(*trainer->program, inputs, batch) || !are_constants_the_same(*trainer->program))
+  if (!has_room(*trainer->program, inputs, batch) || !are_unchanged(trainer->program->constants))
     build(*trainer->program, model, trainer->optimizer, inputs, batch);
   return trainer->program->compiled;
 }
