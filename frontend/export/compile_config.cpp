@@ -45,7 +45,7 @@ Json compile_config(const CompileOptions& options, const Optimizer& optimizer) {
   std::vector<Json> losses;
   for (const Named<Loss>& loss : options.loss.items) losses.push_back(written(loss, loss_config));
   const std::vector<Json> weights(options.loss_weights.items.begin(), options.loss_weights.items.end());
-  return Json{{"optimizer", optimizer_config(optimizer)},
+  return Json{{"optimizer", optimizer_config(given_optimizer(options, optimizer))},
               {"loss", in_form(options.loss.form, options.loss.names, losses)},
               {"loss_weights", in_form(options.loss_weights.form, options.loss_weights.names, weights)},
               {"metrics", written(options.metrics)},

@@ -81,10 +81,16 @@ struct CompileOptions {
   Given<Named<Loss>> loss = {};
   Given<double> loss_weights = {};
   MetricsGiven metrics = {}, weighted_metrics = {};
+  /// Whether the optimizer of a model whose dtype policy is mixed_float16 is put into a LossScaleOptimizer.
+  bool auto_scale_loss = true;
 };
 
 /// The optimizer; throws [training-name] for a name that is none.
 Optimizer optimizer_of(const CompileOptions& options);
+/// The one that trains the model: that, or the LossScaleOptimizer around it.
+Optimizer optimizer_for(const CompileOptions& options, const Model& model);
+/// Without the LossScaleOptimizer that `optimizer_for` has put around what was given.
+Optimizer given_optimizer(const CompileOptions& options, const Optimizer& optimizer);
 
 /// The loss of each output (None: an empty handle), without what a name like "crossentropy" leaves to the shapes.
 /// Throws [compile-loss].

@@ -143,6 +143,28 @@ TEST(CompileOptions, TakesFunctions) {
               testing::HasSubstr("a loss is an empty function, expected one of y_true and y_pred [compile-loss]"));
 }
 
+TEST(CompileOptions, ScalesTheLossOfAMixedModel) {
+  clear_session();
+  set_dtype_policy("mixed_float16");
+  const Tensor x = Input({3});
+  const Model mixed(x, layers::Dense(2, {.dtype = "float32"})(x));
+  set_dtype_policy("float32");
+  const Model plain(x, layers::Dense(2, {.dtype = "mixed_float16"})(x));
+  const auto optimizer = [](const Model& model, const CompileOptions& options) {
+    model.compile(options);
+    return model.optimizer();
+  };
+  const Optimizer automatic = optimizer(mixed, {.optimizer = "adam", .loss = "mse"});
+  EXPECT_EQ(automatic.class_name(), "LossScaleOptimizer");
+  EXPECT_EQ(automatic.name(), "loss_scale_optimizer");
+  EXPECT_EQ(given_optimizer({.optimizer = "adam"}, automatic).class_name(), "Adam");
+  EXPECT_EQ(optimizer(mixed, {.optimizer = "adam", .loss = "mse", .auto_scale_loss = false}).class_name(), "Adam");
+  EXPECT_EQ(optimizer(plain, {.optimizer = "adam", .loss = "mse"}).class_name(), "Adam") << "the model's policy counts";
+  const optimizers::LossScaleOptimizer own({.inner_optimizer = optimizers::SGD(), .name = "own"});
+  EXPECT_EQ(optimizer(mixed, {.optimizer = own, .loss = "mse"}).name(), "own");
+  EXPECT_EQ(given_optimizer({.optimizer = own}, own).name(), "own");
+}
+
 TEST(CompileOptions, FindsEveryMetricByItsNames) {
   for (const auto& [name, class_name] : std::vector<std::pair<std::string, std::string>>{
            {"mse", "MeanSquaredError"},
