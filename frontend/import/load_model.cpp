@@ -77,7 +77,7 @@ Status compile_as_saved(const Model& model, const SavedModel& saved) {
   if (saved.keras_major() < 3) return done();
   nlohmann::json config = saved.config.value("compile_config", nlohmann::json());
   if (!saved.training_config.empty()) {
-    TRY(config, parse_json(saved.training_config, "training_config"));
+    TRY(config, parse_json(saved.training_config, "training_config", "optimizer_map"));
   }
   if (config.empty()) return done();
   TRY(const std::vector<Array> state, saved.weights.optimizer());

@@ -9,6 +9,7 @@
 #include <map>
 #include <utility>
 
+#include "frontend/model/keras_paths.hpp"
 #include "frontend/ops/ops.hpp"
 #include "frontend/training/first_value.hpp"
 #include "frontend/training/penalties.hpp"
@@ -275,8 +276,9 @@ void Tracer::count(const Forward& forward, const Dim& batch) {
 std::vector<Tensor> Tracer::weight_gradients(const Forward& forward) {
   std::vector<TrainedWeight> trained;
   std::vector<Tensor> wanted;
+  const auto keras_paths = tusk::keras_paths(model_);
   for (const Variable& variable : trainable_) {
-    trained.push_back({variable, trace_->path_of(variable)});
+    trained.push_back({variable, trace_->path_of(variable), keras_paths.at(variable)});
     wanted.emplace_back(variable);
   }
   OptimizerBase& optimizer = plan_.optimizer.base();
