@@ -36,7 +36,7 @@ Status check_name(const std::filesystem::path& path, std::string_view ending, st
 
 const Trainer* trainer_or_null(const Model& model) { return model.functional().trainer.get(); }
 
-std::string compile_text(const Model& model) {
+nlohmann::ordered_json compile_config_of(const Model& model) {
   const Trainer* trainer = trainer_or_null(model);
   return trainer == nullptr ? "{}" : python_json(compile_config(trainer->options, trainer->optimizer));
 }
@@ -52,7 +52,7 @@ Expected<Bytes> weights_bytes(const Model& model) {
 
 Expected<Bytes> keras_bytes(const Model& model) {
   // Without the date: a file says what the model is, not when it was written.
-  TRY(const std::string config, catch_errors([&] { return config_json(model, compile_text(model)); }));
+  TRY(const std::string config, catch_errors([&] { return config_json(model, compile_config_of(model)); }));
   TRY(Bytes weights, weights_bytes(model));
   std::vector<ZipEntry> entries;
   entries.push_back({"metadata.json", copied(fmt::format(R"({{"keras_version": "{}"}})", kKerasVersion))});
