@@ -39,7 +39,27 @@ Json written(const MetricsGiven& given) {
   return in_form(given.form, given.names, items);
 }
 
+/// Without what files had no room for: where a class stands.
+Json without_modules(Json value) {
+  if (value.is_object()) {
+    value.erase("module");
+    value.erase("registered_name");
+  }
+  if (value.is_structured() && !value.contains("class_name")) {
+    for (Json& each : value) each = without_modules(std::move(each));
+  }
+  return value;
+}
+
 }  // namespace
+
+Json legacy_compile_config(const CompileOptions& options, const Optimizer& optimizer) {
+  Json out = compile_config(options, optimizer);
+  out.erase("optimizer");
+  for (const char* key : {"loss", "metrics", "weighted_metrics"}) out[key] = without_modules(std::move(out[key]));
+  out["optimizer_config"] = without_modules(optimizer_config(optimizer));
+  return out;
+}
 
 Json compile_config(const CompileOptions& options, const Optimizer& optimizer) {
   std::vector<Json> losses;

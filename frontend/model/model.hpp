@@ -186,7 +186,7 @@ class Model : public Layer {
 
   // Files: frontend/export/save_model.hpp, frontend/import/load_weights.hpp. Each throws what is wrong.
   /// NAME.keras: architecture, weights, and, if the model is compiled, how, with the optimizer's state: load_model
-  /// gives a model whose training goes on.
+  /// gives a model whose training goes on. NAME.h5 or NAME.hdf5: the same in the older format of whole models.
   void save(const std::string& path) const;
   /// NAME.weights.h5: the same without architecture.
   void save_weights(const std::string& path) const;

@@ -236,6 +236,7 @@ TEST(Save, Exchange) {
     const std::string name = entry.path().stem().string();
     const Model model = load_model(entry.path());
     model.save((folder / "tusk" / (name + ".keras")).string());
+    if (fs::exists(folder / "keras" / (name + ".h5"))) model.save((folder / "tusk" / (name + ".h5")).string());
     model.save_weights((folder / "tusk" / (name + ".weights.h5")).string());
     const fs::path batches = folder / "keras" / (name + ".npz");
     if (!fs::exists(batches)) continue;
@@ -247,7 +248,8 @@ TEST(Save, Exchange) {
       Array& out = results[fmt::format("losses/{}", third)] = Array(DType::f64, {steps});
       std::ranges::copy(losses, out.as_writable<double>().begin());
       if (third == 2) continue;
-      model.save((folder / "tusk" / (name + "_trained.keras")).string());
+      for (const char* ending : {".keras", ".h5"})
+        model.save((folder / "tusk" / (name + "_trained" + ending)).string());
       add_values(results, "weights", model.weights());
       add_values(results, "optimizer", model.optimizer().variables());
     }
