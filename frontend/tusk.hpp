@@ -20,4 +20,5 @@
 #include "frontend/training/losses.hpp"
 #include "frontend/training/metrics.hpp"
 #include "frontend/training/optimizers.hpp"
+#include "frontend/training/reduction_metrics.hpp"
 #include "frontend/training/schedules.hpp"

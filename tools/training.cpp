@@ -233,7 +233,7 @@ Expected<TrainingModule> training_module(const LoadedModel& loaded, const Traini
     plan.dims = options.dims;
     Expected<graph::Module> module = to_training_module(model, plan);
     if (!module) throw Error(module.problem());
-    const std::string rate = optimizer.name() + "/learning_rate";
+    const std::string rate = optimizer.base().rate_path();
     const bool has_rate = module->global_named(rate) >= 0;
     return TrainingModule{*std::move(module), has_rate ? rate : "", compiled, optimizer};
   });

@@ -136,7 +136,7 @@ Expected<Parts> parts_of(const PackageInput& input) {
 
   Names c_scope;
   for (const char* taken : {"weights", "embedded_weights", "open", "self_test", "arena_bytes", "align", "status",
-                            "state_bytes", "init", "read", "write", "set_learning_rate"}) {
+                            "state_bytes", "init", "init_seed", "read", "write", "set_learning_rate"}) {
     c_scope.reserve(out.name + "_" + taken);
   }
   std::set<int> used;

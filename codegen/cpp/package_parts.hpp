@@ -92,6 +92,11 @@ std::string state_header_array(const Parts& parts);
 std::string state_definitions(const Parts& parts);
 std::string c_state_declarations(const Parts& parts);
 std::string c_state_definitions(const Parts& parts);
+/// init(arena, state, seed), in one call what `init` and the function `initialize` do; empty if there is no such
+/// function (a state, a parameter `seed` of two words, no results). The second is for C.
+std::string seeded_init(const Parts& parts);
+std::string c_seeded_init(const Parts& parts);
+std::string c_seeded_init_declaration(const Parts& parts);
 /// Of the states after the header, as `state_sum` of the emitted self-test computes it.
 std::uint64_t state_checksum(const Parts& parts, const std::map<std::string, Array>& states);
 std::string print_embedded_weights(const Parts& parts);

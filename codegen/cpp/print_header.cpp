@@ -103,6 +103,7 @@ struct Weights {{
     out += requirement_comment(f, "// ", "");
     out += fmt::format("Status {}({}{}) noexcept;\n\n", f.identifier, memory_parameters(parts, f), call_parameters(f));
   }
+  out += seeded_init(parts);
   out += "// Runs recorded inputs and compares the outputs with the recorded ones, bit by bit.\n";
   if (self_test_is_static(parts)) out += "// One thread at a time: large outputs lie in static memory of its own.\n";
   if (has_state) {
@@ -180,6 +181,7 @@ typedef struct {0}_weights {{
     out += fmt::format("int {}(void* arena, {}{});\n\n", f.c_identifier, c_memory_parameter(parts, f),
                        c_call_parameters(f));
   }
+  out += c_seeded_init_declaration(parts);
   out += fmt::format(
       "/* Runs recorded inputs and compares the outputs with the recorded ones, bit by bit. */\n"
       "int {0}_self_test(void* arena, {1});\n",

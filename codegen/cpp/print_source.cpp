@@ -204,6 +204,7 @@ void* {0}_align(void* memory) {{
                        has_state ? fmt::format("*static_cast<{}>(state)", state) : std::string("weights_of(weights)"),
                        has_io(f) ? fmt::format("io == nullptr ? {}::Status::null_pointer : ", name) : "");
   }
+  out += c_seeded_init(parts);
   return out;
 }
 

@@ -25,6 +25,14 @@ std::string variable_rows(const Parts& parts) {
   return out;
 }
 
+bool has_initialize(const Parts& parts) {
+  return std::ranges::any_of(parts.functions, [](const PackedFunction& f) {
+    return f.identifier == "initialize" && f.changes_state && f.symbols.empty() && f.outputs.empty() &&
+           f.inputs.size() == 1 && f.inputs[0].identifier == "seed" && f.inputs[0].tensor->type == DType::u32 &&
+           f.inputs[0].tensor->shape == Shape{Dim(2)};
+  });
+}
+
 std::int64_t first_value(const Parts& parts, int index) {
   const auto found = parts.initial.find(index);
   return found == parts.initial.end() ? -1 : found->second.offset;
@@ -166,6 +174,40 @@ int {0}_write(void* state, int variable, const void* from) {{
 )",
                                                        parts.name, *parts.learning_rate)
                                          : "");
+}
+
+std::string seeded_init(const Parts& parts) {
+  if (!has_initialize(parts)) return {};
+  return R"(// A new state: weights as their initializers draw them, the same for the same seed, and all else as `init` has it.
+inline Status init(Arena& arena, State& state, std::uint64_t seed) noexcept {
+  const std::uint32_t words[] = {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)};
+  init(state);
+  return initialize(arena, state, {words});
+}
+
+)";
+}
+
+std::string c_seeded_init_declaration(const Parts& parts) {
+  if (!has_initialize(parts)) return {};
+  return fmt::format(
+      "/* A new state: weights as their initializers draw them, the same for the same seed, all else as {0}_init has "
+      "it. "
+      "*/\nint {0}_init_seed(void* arena, void* state, uint64_t seed);\n\n",
+      parts.name);
+}
+
+std::string c_seeded_init(const Parts& parts) {
+  if (!has_initialize(parts)) return {};
+  return fmt::format(R"(int {0}_init_seed(void* arena, void* state, uint64_t seed) {{
+  {0}::Status status = check(state, arena);
+  if (status == {0}::Status::ok)
+    status = {0}::init(*static_cast<{0}::Arena*>(arena), *static_cast<{0}::State*>(state), seed);
+  return static_cast<int>(status);
+}}
+
+)",
+                     parts.name);
 }
 
 std::uint64_t state_checksum(const Parts& parts, const std::map<std::string, Array>& states) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "frontend/files/npy.hpp"
+#include "frontend/model/arrays.hpp"
 #include "frontend/model/error.hpp"
 
 namespace tusk {
@@ -115,22 +116,17 @@ Array slice(const Array& x, std::int64_t begin, std::int64_t end) {
 
 Array concatenate(const std::vector<Array>& arrays) {
   if (arrays.empty()) throw refused("there is nothing to concatenate");
-  std::vector<std::int64_t> shape = arrays[0].shape();
+  const std::vector<std::int64_t>& shape = arrays[0].shape();
   if (shape.empty()) throw refused("cannot concatenate arrays without axes");
-  shape[0] = 0;
   for (const Array& array : arrays) {
     const auto& other = array.shape();
     if (array.dtype() != arrays[0].dtype() || other.size() != shape.size() ||
         !std::equal(shape.begin() + 1, shape.end(), other.begin() + 1)) {
       throw refused(fmt::format("cannot concatenate {} {} and {} {} along axis 0", name_of(arrays[0].dtype()),
-                                written(arrays[0].shape()), name_of(array.dtype()), written(other)));
+                                written(shape), name_of(array.dtype()), written(other)));
     }
-    shape[0] += other[0];
   }
-  Array out = array_of(arrays[0].dtype(), std::move(shape));
-  std::byte* to = out.writable_bytes().data();
-  for (const Array& array : arrays) to = std::ranges::copy(array.bytes(), to).out;
-  return out;
+  return joined(arrays);
 }
 
 Array to_categorical(const Array& labels, std::int64_t num_classes) {

@@ -39,13 +39,33 @@ Json written(const MetricsGiven& given) {
   return in_form(given.form, given.names, items);
 }
 
+/// Without what files had no room for: where a class stands.
+Json without_modules(Json value) {
+  if (value.is_object()) {
+    value.erase("module");
+    value.erase("registered_name");
+  }
+  if (value.is_structured() && !value.contains("class_name")) {
+    for (Json& each : value) each = without_modules(std::move(each));
+  }
+  return value;
+}
+
 }  // namespace
+
+Json legacy_compile_config(const CompileOptions& options, const Optimizer& optimizer) {
+  Json out = compile_config(options, optimizer);
+  out.erase("optimizer");
+  for (const char* key : {"loss", "metrics", "weighted_metrics"}) out[key] = without_modules(std::move(out[key]));
+  out["optimizer_config"] = without_modules(optimizer_config(optimizer));
+  return out;
+}
 
 Json compile_config(const CompileOptions& options, const Optimizer& optimizer) {
   std::vector<Json> losses;
   for (const Named<Loss>& loss : options.loss.items) losses.push_back(written(loss, loss_config));
   const std::vector<Json> weights(options.loss_weights.items.begin(), options.loss_weights.items.end());
-  return Json{{"optimizer", optimizer_config(optimizer)},
+  return Json{{"optimizer", optimizer_config(given_optimizer(options, optimizer))},
               {"loss", in_form(options.loss.form, options.loss.names, losses)},
               {"loss_weights", in_form(options.loss_weights.form, options.loss_weights.names, weights)},
               {"metrics", written(options.metrics)},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <map>
 #include <set>
@@ -12,6 +13,7 @@
 #include "frontend/files/json.hpp"
 #include "frontend/import/layer_list.hpp"
 #include "frontend/import/model_config.hpp"
+#include "frontend/model/written_shapes.hpp"
 
 namespace tusk {
 namespace {
@@ -35,13 +37,109 @@ void count_models(const FunctionalImpl& model, std::map<const LayerBase*, int>& 
   }
 }
 
-Json model_config(const FunctionalImpl& model, const SharedIds& ids);
-Json layer_envelope(const Layer& layer, const SharedIds& ids);
+Json policy_of(const LayerBase& layer) {
+  return envelope("keras", "DTypePolicy", Json{{"name", layer.dtype_policy().name}});
+}
+
+/// How much of the layers of a model is written.
+struct Style {
+  SharedIds ids = {};
+  WrittenShapes shapes = {};
+  bool legacy = false;  // as `.h5` files have it: class and config, without modules and shapes
+};
+
+Json model_config(const FunctionalImpl& model, const Style& style);
+Json layer_envelope(const Layer& layer, const Style& style);
+
+// Layers that Keras never builds, so that it knows no shapes of theirs.
+constexpr std::array<std::string_view, 30> kUnbuilt = {
+    "Activation",
+    "ActivityRegularization",
+    "AlphaDropout",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "Dropout",
+    "ELU",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "Identity",
+    "InputLayer",
+    "LeakyReLU",
+    "Masking",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
+    "ReLU",
+    "Reshape",
+    "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "UnitNormalization",
+};
+
+Json written(const Shape& shape) {
+  Json out = Json::array();
+  for (const Dim& dim : shape) out.push_back(dim.is_constant() ? Json(dim.constant()) : Json());
+  return out;
+}
+
+/// What the first call of a layer is given, as Keras writes it; of a layer inside of another, what that builds it for.
+std::vector<Json> input_shapes(const LayerBase& base, const Style& style) {
+  const std::shared_ptr<const Node> first = base.nodes().empty() ? nullptr : base.nodes().front().lock();
+  std::vector<Json> out;
+  if (first != nullptr && style.shapes.contains(first.get())) {
+    for (std::size_t i = 0; i < first->positional; ++i) {
+      const Tensor::Result& input = *first->inputs[i].result();
+      const auto known = style.shapes.find(input.node.get());
+      if (known == style.shapes.end()) break;
+      out.push_back(written(known->second[static_cast<std::size_t>(input.index)]));
+    }
+    if (out.size() == first->positional) return out;
+    out.clear();
+  }
+  for (const Shape& shape : base.build_shapes()) out.push_back(written(shape));
+  return out;
+}
+
+/// Of a Sequential model.
+Json input_shape(const FunctionalImpl& model, const Style& style) {
+  const Tensor& input = model.inputs.front();
+  const auto known = style.shapes.find(input.result()->node.get());
+  return written(known == style.shapes.end() ? input.shape() : known->second.front());
+}
+
+/// What Keras builds the layer for before it gives it its weights; null where it has nothing to build.
+Json build_config(const LayerBase& base, const Style& style) {
+  const std::string_view kind = base.class_name();
+  if (const auto* model = dynamic_cast<const FunctionalImpl*>(&base)) {
+    return Json{{"input_shape", kind == "Sequential" ? input_shape(*model, style) : Json()}};
+  }
+  if (std::ranges::find(kUnbuilt, kind) != kUnbuilt.end()) return {};
+  if (kind == "IntegerLookup" || kind == "StringLookup") return Json::object();
+  std::vector<Json> shapes = input_shapes(base, style);
+  if (shapes.empty()) return {};
+  if (kind == "CategoryEncoding") shapes.resize(1);  // the weights are no argument of `build`
+  if (kind == "MultiHeadAttention" || kind == "GroupQueryAttention") {
+    static constexpr const char* kNames[] = {"query_shape", "value_shape", "key_shape"};
+    Json named = Json::object();
+    for (std::size_t i = 0; i < shapes.size(); ++i) named[kNames[i]] = shapes[i];
+    return Json{{"shapes_dict", std::move(named)}};
+  }
+  return Json{{"input_shape", shapes.size() == 1 ? shapes.front() : Json(shapes)}};
+}
 
 /// name, trainable, dtype and the fields. What a file said is kept, with what is of training only.
-Json config_of(const Layer& layer, const SharedIds& ids) {
+Json config_of(const Layer& layer, const Style& style) {
   const LayerBase& base = layer.base();
-  if (const auto* model = dynamic_cast<const FunctionalImpl*>(&base)) return model_config(*model, ids);
+  if (const auto* model = dynamic_cast<const FunctionalImpl*>(&base)) return model_config(*model, style);
   if (const auto* operation = dynamic_cast<const ops::OperationImpl*>(&base)) return config_of(*operation);
   Json out{{"name", base.name()}};
   if (!base.source_config().empty()) {
@@ -56,32 +154,32 @@ Json config_of(const Layer& layer, const SharedIds& ids) {
     problem.layer = base.name();
     throw Error(problem.note("register_layer gives it one"));
   }
-  FieldWriter writer(base, [&](const Layer& inner) { return layer_envelope(inner, ids); });
+  FieldWriter writer(base, [&](const Layer& inner) { return layer_envelope(inner, style); });
   known->write(base, writer);
   if (!base.trainable()) out["trainable"] = false;  // some of Keras' layers do not take it
-  if (dynamic_cast<const InputLayerImpl*>(&base) == nullptr)
-    out["dtype"] = envelope("keras", "DTypePolicy", Json{{"name", base.dtype_policy().name}});
+  if (dynamic_cast<const InputLayerImpl*>(&base) == nullptr) out["dtype"] = policy_of(base);
   if (base.activity_regularizer()) out["activity_regularizer"] = FieldWriter::written(base.activity_regularizer());
   out.update(writer.json);
   return out;
 }
 
-Json layer_envelope(const Layer& layer, const SharedIds& ids) {
+Json layer_envelope(const Layer& layer, const Style& style) {
   const LayerBase& base = layer.base();
   if (const auto* operation = dynamic_cast<const ops::OperationImpl*>(&base))
-    return envelope(module_of(operation->def()), operation->def().name, config_of(layer, ids));
+    return envelope(module_of(operation->def()), operation->def().name, config_of(layer, style));
   const bool functional = base.is_model() && base.class_name() != "Sequential";
   Json out = envelope(functional        ? "keras.src.models.functional"
                       : base.is_model() ? "keras"
                                         : "keras.layers",
-                      base.class_name(), config_of(layer, ids));
+                      base.class_name(), config_of(layer, style));
   if (const KnownLayer* known = base.is_model() ? nullptr : known_layer_of(base)) {
     if (const std::size_t end = known->class_name.find('>'); end != std::string::npos) {
       out["module"] = known->class_name.substr(0, end);
       out["registered_name"] = known->class_name;
     }
   }
-  if (const auto id = ids.find(&base); id != ids.end()) out["shared_object_id"] = id->second;
+  if (Json shapes = build_config(base, style); !shapes.is_null()) out["build_config"] = std::move(shapes);
+  if (const auto id = style.ids.find(&base); id != style.ids.end()) out["shared_object_id"] = id->second;
   return out;
 }
 
@@ -135,11 +233,11 @@ class CallWriter {
   }
 
   Json reference(const Tensor& tensor) const {
-    Json shape = Json::array();
-    for (const Dim& dim : tensor.shape()) shape.push_back(dim.is_constant() ? Json(dim.constant()) : Json());
-    return Json{
-        {"class_name", "__keras_tensor__"},
-        {"config", {{"shape", shape}, {"dtype", keras_dtype(tensor.dtype())}, {"keras_history", history(tensor)}}}};
+    return Json{{"class_name", "__keras_tensor__"},
+                {"config",
+                 {{"shape", written(tensor.shape())},
+                  {"dtype", keras_dtype(tensor.dtype())},
+                  {"keras_history", history(tensor)}}}};
   }
 
   Json call(const Node& node) const {
@@ -180,19 +278,38 @@ class CallWriter {
   std::map<const LayerBase*, std::vector<const Node*>> calls_;
 };
 
-Json model_config(const FunctionalImpl& model, const SharedIds& ids) {
-  Json out{{"name", model.name()}, {"trainable", model.trainable()}, {"layers", Json::array()}};
+/// {"class_name", "config"}; layers that a layer wraps are written in full there, too.
+Json legacy_envelope(const Layer& layer, const Style& style) {
+  if (const auto* operation = dynamic_cast<const ops::OperationImpl*>(&layer.base())) {
+    Diagnostic problem = error("config-class", fmt::format("the operation {} has no name in a .h5: Keras takes it for "
+                                                           "a layer",
+                                                           operation->def().name));
+    problem.layer = layer.name();
+    throw Error(problem.note("a .keras has one, or a layer does the same"));
+  }
+  const Json full = layer_envelope(layer, style);
+  const bool is_registered = full["registered_name"].is_string() && !layer.base().is_model();
+  return Json{{"class_name", full[is_registered ? "registered_name" : "class_name"]}, {"config", full["config"]}};
+}
+
+Json model_config(const FunctionalImpl& model, const Style& style) {
   const bool sequential = model.class_name() == "Sequential";
+  Json out{{"name", model.name()}, {"trainable", model.trainable()}};
+  if (sequential) out["dtype"] = policy_of(model);
+  out["layers"] = Json::array();
   const CallWriter calls(model);
   for (const Layer& layer : sequential ? model.layers : model.operations) {
-    Json one = layer_envelope(layer, ids);
+    Json one = style.legacy ? legacy_envelope(layer, style) : layer_envelope(layer, style);
     if (!sequential) {
       one["name"] = layer.name();
       one["inbound_nodes"] = calls.calls_of(layer);
     }
     out["layers"].push_back(std::move(one));
   }
-  if (sequential) return out;
+  if (sequential) {
+    out["build_input_shape"] = input_shape(model, style);
+    return out;
+  }
   std::set<std::string> taken;  // by the inputs, too
   out["input_layers"] = calls.ends(model.inputs, model.input_names, taken);
   out["output_layers"] = calls.ends(model.outputs, model.output_names, taken);
@@ -205,11 +322,30 @@ nlohmann::json parsed(std::string_view text) {
   return *std::move(json);
 }
 
-SharedIds shared_ids(const Layer& layer) {
-  SharedIds ids;
+void add_shapes(const FunctionalImpl& model, WrittenShapes& shapes) {
+  shapes.merge(written_shapes(model));
+  for (const Layer& layer : model.layers) {
+    if (const auto* inner = dynamic_cast<const FunctionalImpl*>(&layer.base())) add_shapes(*inner, shapes);
+  }
+}
+
+Style style_of(const Layer& layer) {
+  Style style;
   std::map<const LayerBase*, int> counts;
-  if (const auto* model = dynamic_cast<const FunctionalImpl*>(&layer.base())) count_models(*model, counts, ids);
-  return ids;
+  if (const auto* model = dynamic_cast<const FunctionalImpl*>(&layer.base())) {
+    count_models(*model, counts, style.ids);
+    add_shapes(*model, style.shapes);
+  }
+  return style;
+}
+
+// What a `.keras` said of objects that are shared.
+Json without_ids(Json value) {
+  if (value.is_object()) value.erase("shared_object_id");
+  if (value.is_structured()) {
+    for (Json& each : value) each = without_ids(std::move(each));
+  }
+  return value;
 }
 
 std::string text_of(const Json& value) {
@@ -222,16 +358,23 @@ std::string text_of(const Json& value) {
 
 }  // namespace
 
-std::string get_config(const Layer& layer) { return text_of(config_of(layer, shared_ids(layer))); }
+std::string get_config(const Layer& layer) { return text_of(config_of(layer, style_of(layer))); }
 
-std::string config_json(const Model& model, std::string_view compile_config) {
-  Json out = layer_envelope(model, shared_ids(model));
-  out["compile_config"] = Json(value_or_throw(parse_json(compile_config, "what compile was given")));
+std::string config_json(const Model& model, const Json& compile_config) {
+  Json out = layer_envelope(model, style_of(model));
+  out["compile_config"] = compile_config;
   return text_of(out);
 }
 
+std::string legacy_json(const Model& model) {
+  Style style = style_of(model);
+  style.ids.clear();
+  style.legacy = true;
+  return text_of(without_ids(legacy_envelope(model, style)));
+}
+
 std::string to_json(const Model& model) {
-  Json out = layer_envelope(model, shared_ids(model));
+  Json out = layer_envelope(model, style_of(model));
   out["keras_version"] = kKerasVersion;
   return text_of(out);
 }

@@ -1,6 +1,7 @@
 // Models and layers as Keras' configurations: JSON that keras.models.model_from_json reads, too.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -20,8 +21,10 @@ Layer layer_from_config(std::string_view class_name, std::string_view config);
 /// model.to_json(): architecture without weights. Layers that were read from a file of Keras 3 keep what it says of
 /// training (regularizers, constraints, seeds).
 std::string to_json(const Model& model);
-/// The config.json of a `.keras`; compile_config is JSON, too.
-std::string config_json(const Model& model, std::string_view compile_config);
+/// The config.json of a `.keras`.
+std::string config_json(const Model& model, const nlohmann::ordered_json& compile_config);
+/// The model_config of a `.h5`. A layer that stands in several models is written in each.
+std::string legacy_json(const Model& model);
 /// keras.models.model_from_json: a model with the values that initializers give. Throws what is wrong in the text.
 Model model_from_json(std::string_view text);
 

@@ -4,6 +4,7 @@
 
 #include "frontend/training/confusion_metrics.hpp"
 #include "frontend/training/optimizer_list.hpp"
+#include "frontend/training/optimizer_map.hpp"
 
 namespace tusk {
 
@@ -20,6 +21,14 @@ Json ObjectWriter::written(const LearningRate& value) {
 }
 
 Json ObjectWriter::written(const Optimizer& value) { return value ? optimizer_config(value) : Json(); }
+
+Json ObjectWriter::written(const optimizers::OptimizerMap& value) {
+  Json entries = Json::object();
+  for (const auto& [key, optimizer] : value.entries()) entries[key] = optimizer_config(optimizer);
+  return object_envelope(
+      "keras.optimizers", "OptimizerMap",
+      Json{{"default_optimizer", written(value.default_optimizer())}, {"optimizer_map", std::move(entries)}});
+}
 
 Json ObjectWriter::written(const metrics::Thresholds& value) {
   return value.list().size() == 1 ? Json(value.list().front()) : written(value.list());

@@ -18,6 +18,9 @@ class Optimizer;
 namespace metrics {
 class Thresholds;
 }
+namespace optimizers {
+class OptimizerMap;
+}
 
 /// What `fields(f, config)` of such an object sees when its configuration is written. What was not given is null.
 class ObjectWriter {
@@ -48,6 +51,7 @@ class ObjectWriter {
   static Json written(const Axes& value);
   static Json written(const LearningRate& value);
   static Json written(const Optimizer& value);
+  static Json written(const optimizers::OptimizerMap& value);
   static Json written(const metrics::Thresholds& value);
   // "none" is Python's None, which some of Keras' classes take and some insist on.
   template <FixedText... words>

@@ -30,12 +30,30 @@ std::vector<Variable> own_variables(const LayerBase& layer) {
   return out;
 }
 
+/// name, name_1, ...: the groups of things in a list, called by their classes.
+class GroupNames {
+ public:
+  std::string next(std::string_view class_name) {
+    const std::string name = snake_case(class_name);
+    const int number = counts_[name]++;
+    return number == 0 ? name : fmt::format("{}_{}", name, number);
+  }
+
+ private:
+  std::map<std::string, int> counts_;
+};
+
 void put_optimizer(Hdf5Tree& root, const std::string& at, const Optimizer& optimizer) {
   if (!optimizer || optimizer.variables().empty()) return;
   put_variables(root.at(at), optimizer.name(), optimizer.variables());
   // The variables of one inside of another stand in both.
   if (const auto* outer = dynamic_cast<const optimizers::LossScaleOptimizerImpl*>(&optimizer.base()))
     put_optimizer(root, at + "/inner_optimizer", outer->config.inner_optimizer);
+  if (const auto* outer = dynamic_cast<const optimizers::MultiOptimizerImpl*>(&optimizer.base())) {
+    GroupNames names;
+    for (const Optimizer& inner : outer->config.optimizer_map.optimizers())
+      put_optimizer(root, at + "/optimizers/" + names.next(inner.class_name()), inner);
+  }
 }
 
 class Tree {
@@ -55,14 +73,13 @@ class Tree {
  private:
   void put_list(Hdf5Tree& group, const FunctionalImpl& model) {
     const bool sequential = model.class_name() == "Sequential";
-    std::map<std::string, int> counts;
+    GroupNames names;
     for (const Layer& layer : model.layers) {
       // `layers` of a Sequential model does not show its InputLayer.
       if (sequential && dynamic_cast<const InputLayerImpl*>(&layer.base()) != nullptr) continue;
-      const std::string name = snake_case(layer.base().keras_class());
-      const int number = counts[name]++;
+      const std::string name = names.next(layer.base().keras_class());
       if (met_.contains(&layer.base())) continue;
-      put(group.at("layers/" + (number == 0 ? name : fmt::format("{}_{}", name, number))), layer);
+      put(group.at("layers/" + name), layer);
     }
   }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,7 @@ using hdf5::MessageType;
 constexpr std::size_t kSuperblock = 96;
 constexpr std::size_t kMaxLinks = 65000;  // 16 bits count the messages of a header
 constexpr std::size_t kMaxName = 60000;   // and the bytes of a message
+constexpr std::size_t kMaxList = 4000;    // of 16 bytes each, which a message has to hold with their name
 // Heaps of texts: the library makes none that are smaller, and 16 bits number what lies in one.
 constexpr std::size_t kHeap = 4096;
 constexpr std::size_t kMaxTexts = 65000;
@@ -122,16 +124,21 @@ class Writer {
 
   // Texts come first: whatever has one says where it lies.
   void put_texts(const Hdf5Tree& tree) {
-    for (const auto& [name, text] : attributes_of(tree)) {
-      if (heap_texts_ == kMaxTexts) put_heap();
-      const auto index = static_cast<std::uint64_t>(++heap_texts_);
-      heap_.numbers(2, {index, 0, 0, 0});
-      heap_.number(text.size(), 8);
-      heap_.text(text);
-      heap_.align();
-      texts_.push_back({out_.size(), index});
+    for (const auto& [name, text] : attributes_of(tree)) put_text(text);
+    for (const auto& [name, list] : tree.lists) {
+      for (const std::string& text : list) put_text(text);
     }
     for (const auto& [name, child] : tree.children) put_texts(child);
+  }
+
+  void put_text(const std::string& text) {
+    if (heap_texts_ == kMaxTexts) put_heap();
+    const auto index = static_cast<std::uint64_t>(++heap_texts_);
+    heap_.numbers(2, {index, 0, 0, 0});
+    heap_.number(text.size(), 8);
+    heap_.text(text);
+    heap_.align();
+    texts_.push_back({out_.size(), index});
   }
 
   void put_heap() {
@@ -164,23 +171,34 @@ class Writer {
     ++count;
   }
 
-  Block attribute(const std::string& name, const std::string& text) {
-    const Text where = texts_[next_text_++];
+  static Block text_type() {
     Block out;
-    out.numbers(1, {1, 0});
-    const Block space = dataspace({});
-    out.numbers(2, {name.size() + 1, 20, space.size()});
-    out.text(name);
-    out.number(0, 1);
-    out.align();
     out.numbers(1, {0x19, 1, 1, 0});  // of variable length, a string, UTF-8
     out.number(16, 4);
     put_integer(out, 1, false);
+    return out;
+  }
+
+  /// Of all texts of a list, or of the one.
+  Block attribute(const std::string& name, std::span<const std::string> texts, bool is_list) {
+    Block out;
+    out.numbers(1, {1, 0});
+    const Block space =
+        dataspace(is_list ? std::vector{static_cast<std::int64_t>(texts.size())} : std::vector<std::int64_t>{});
+    const Block type = texts.empty() ? datatype(DType::f64) : text_type();
+    out.numbers(2, {name.size() + 1, type.size(), space.size()});
+    out.text(name);
+    out.number(0, 1);
+    out.align();
+    out.append(type.bytes());
     out.align();
     out.append(space.bytes());
-    out.number(text.size(), 4);
-    out.number(text.empty() ? 0 : where.heap, 8);
-    out.number(text.empty() ? 0 : where.index, 4);
+    for (const std::string& text : texts) {
+      const Text where = texts_[next_text_++];
+      out.number(text.size(), 4);
+      out.number(text.empty() ? 0 : where.heap, 8);
+      out.number(text.empty() ? 0 : where.index, 4);
+    }
     return out;
   }
 
@@ -203,12 +221,18 @@ class Writer {
     Block header;
     std::uint16_t count = 0;
     const auto attributes = attributes_of(tree);
-    if (tree.children.size() + attributes.size() > kMaxLinks)
+    if (tree.children.size() + attributes.size() + tree.lists.size() > kMaxLinks)
       return error("hdf5-write", fmt::format("{} members of group {}, expected at most {}", tree.children.size(),
                                              in_quotes(path), kMaxLinks));
     for (const auto& [name, text] : attributes) {
       if (name.size() > kMaxName) return too_long(path);
-      message(header, count, MessageType::attribute, attribute(name, text));
+      message(header, count, MessageType::attribute, attribute(name, {&text, 1}, false));
+    }
+    for (const auto& [name, list] : tree.lists) {
+      if (name.size() > kMaxName / 100 || list.size() > kMaxList)
+        return error("hdf5-write", fmt::format("the list {} of group {} has {} texts, expected at most {}",
+                                               in_quotes(name), in_quotes(path), list.size(), kMaxList));
+      message(header, count, MessageType::attribute, attribute(name, list, true));
     }
     if (tree.array) {
       const Array& array = *tree.array;

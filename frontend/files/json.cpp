@@ -8,6 +8,7 @@
 #include <limits>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "frontend/files/bytes.hpp"
 
@@ -19,7 +20,8 @@ using nlohmann::json;
 // The library's own parser knows neither NaN nor a bound on depth, and throws; its values are what the front end uses.
 class JsonReader {
  public:
-  JsonReader(std::string_view text, std::string_view name) : text_(text), name_(name) {}
+  JsonReader(std::string_view text, std::string_view name, std::string_view pairs)
+      : text_(text), name_(name), pairs_(pairs) {}
 
   Expected<json> read() {
     if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;
@@ -93,6 +95,8 @@ class JsonReader {
     ++at_;
     skip();
     if (take("}")) return done();
+    std::vector<std::string> keys;
+    const bool is_pairs = std::exchange(next_is_pairs_, false);
     while (true) {
       skip();
       if (at_end() || text_[at_] != '"') return fault(at_end() ? "the text ends inside an object" : "expected a key");
@@ -100,15 +104,28 @@ class JsonReader {
       skip();
       if (!take(":")) return fault("expected ':'");
       json value;
+      next_is_pairs_ = !pairs_.empty() && key == pairs_;
       CHECK(read_value(value, depth + 1));
+      next_is_pairs_ = false;
+      if (is_pairs && !out.contains(key)) keys.push_back(key);
       out[key] = std::move(value);
       skip();
-      if (take("}")) return done();
+      if (take("}")) {
+        if (is_pairs && !out.contains("class_name")) out = in_order(keys, std::move(out));
+        return done();
+      }
       if (!take(",")) return fault(at_end() ? "the text ends inside an object" : "expected ',' or '}'");
     }
   }
 
+  static json in_order(const std::vector<std::string>& keys, json object) {
+    json out = json::array();
+    for (const std::string& key : keys) out.push_back(json::array({key, std::move(object[key])}));
+    return out;
+  }
+
   Status read_list(json& out, int depth) {
+    next_is_pairs_ = false;
     out = json::array();
     ++at_;
     skip();
@@ -265,13 +282,16 @@ class JsonReader {
   }
 
   std::string_view text_;
-  std::string_view name_;
+  std::string_view name_, pairs_;
   std::size_t at_ = 0;
+  bool next_is_pairs_ = false;  // the value that begins here stands under that key
 };
 
 }  // namespace
 
-Expected<json> parse_json(std::string_view text, std::string_view name) { return JsonReader(text, name).read(); }
+Expected<json> parse_json(std::string_view text, std::string_view name, std::string_view pairs) {
+  return JsonReader(text, name, pairs).read();
+}
 
 const json* member(const json& object, const char* key) {
   if (!object.is_object()) return nullptr;

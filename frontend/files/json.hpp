@@ -14,8 +14,9 @@ namespace tusk {
 inline constexpr int kMaxJsonDepth = 200;
 
 /// The value of a whole text. `name` stands for the text in messages, which give line, column and byte. Of two equal
-/// keys the last one wins, as in Python.
-Expected<nlohmann::json> parse_json(std::string_view text, std::string_view name);
+/// keys the last one wins, as in Python. Objects lose the order of their keys; those under the key `pairs` that have no
+/// `class_name` become lists of [key, value] instead.
+Expected<nlohmann::json> parse_json(std::string_view text, std::string_view name, std::string_view pairs = {});
 
 /// The value under a key: null where there is none, or no object.
 const nlohmann::json* member(const nlohmann::json& object, const char* key);

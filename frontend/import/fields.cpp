@@ -273,6 +273,10 @@ void FieldReader::read(const json& found, std::string_view, Optimizer& value) co
   value = optimizer_from_config(found);
 }
 
+void FieldReader::read(const json& found, std::string_view, optimizers::OptimizerMap& value) const {
+  value = optimizer_map_from_config(found);
+}
+
 void FieldReader::read(const json& found, std::string_view field, metrics::Thresholds& value) const {
   std::vector<double> list;
   read(found.is_number() ? json::array({found}) : found, field, list);

@@ -23,6 +23,9 @@ class Optimizer;
 namespace metrics {
 class Thresholds;
 }
+namespace optimizers {
+class OptimizerMap;
+}
 
 /// What `fields(f, config)` of a layer sees when a file is read. A missing key, or null, leaves the default. Keys that
 /// no field takes are refused at the end, except those that cannot change what an inference computes.
@@ -89,6 +92,7 @@ class FieldReader {
   void read(const nlohmann::json& found, std::string_view field, Layer& value) const;
   void read(const nlohmann::json& found, std::string_view field, LearningRate& value) const;
   void read(const nlohmann::json& found, std::string_view field, Optimizer& value) const;
+  void read(const nlohmann::json& found, std::string_view field, optimizers::OptimizerMap& value) const;
   void read(const nlohmann::json& found, std::string_view field, std::vector<double>& value) const;
   void read(const nlohmann::json& found, std::string_view field, metrics::Thresholds& value) const;
   void read(const nlohmann::json& found, std::string_view field, layers::Numbers& value) const;

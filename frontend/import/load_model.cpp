@@ -77,7 +77,7 @@ Status compile_as_saved(const Model& model, const SavedModel& saved) {
   if (saved.keras_major() < 3) return done();
   nlohmann::json config = saved.config.value("compile_config", nlohmann::json());
   if (!saved.training_config.empty()) {
-    TRY(config, parse_json(saved.training_config, "training_config"));
+    TRY(config, parse_json(saved.training_config, "training_config", "optimizer_map"));
   }
   if (config.empty()) return done();
   TRY(const std::vector<Array> state, saved.weights.optimizer());
@@ -85,7 +85,17 @@ Status compile_as_saved(const Model& model, const SavedModel& saved) {
     model.compile(compile_options_from(config));
     if (state.empty()) return Done{};
     // Saved before its first step, an optimizer may not have had all of its variables.
-    if (!fits_optimizer(model.optimizer(), model, state) && is_unbuilt_state(state)) return Done{};
+    if (!fits_optimizer(model.optimizer(), model, state)) {
+      if (is_unbuilt_state(state)) return Done{};
+      // That the policy of a model was mixed_float16 files do not say; that the loss was scaled its state does.
+      const DtypePolicy policy = model.base().dtype_policy();
+      model.base().set_dtype_policy(DtypePolicy::named("mixed_float16"));
+      model.compile(compile_options_from(config));
+      if (!fits_optimizer(model.optimizer(), model, state)) {
+        model.base().set_dtype_policy(policy);
+        model.compile(compile_options_from(config));
+      }
+    }
     set_optimizer_state(model.optimizer(), model, state);
     return Done{};
   });

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -39,6 +40,7 @@ std::vector<std::optional<Target>> usual_targets(const CompileOptions& options, 
 Status take_state(const Model& model, const Optimizer& optimizer, graph::Module module,
                   std::span<const std::byte> bytes) {
   std::vector<Variable> variables = model.weights();
+  std::ranges::copy(model.base().random_states(), std::back_inserter(variables));
   if (optimizer) variables.insert(variables.end(), optimizer.variables().begin(), optimizer.variables().end());
   // Where each lies: what is traced next may have other names for them.
   std::map<std::string, Variable> by_path;

@@ -19,8 +19,9 @@ struct StateOptions {
   std::vector<Target> sample_weights = {};
 };
 
-/// Takes the weights, and what the optimizer keeps, from the bytes of a State of the code that is emitted for `module`,
-/// which has been traced from this model last. [state-bytes]: what is wrong with them; then the model keeps its values.
+/// Takes the weights, the states of random numbers and what the optimizer keeps from the bytes of a State of the code
+/// that is emitted for `module`, which has been traced from this model last. [state-bytes]: what is wrong with them;
+/// then the model keeps its values.
 Status take_state(const Model& model, const Optimizer& optimizer, graph::Module module,
                   std::span<const std::byte> bytes);
 

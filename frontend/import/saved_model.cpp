@@ -52,7 +52,7 @@ Expected<json> read_json(const Container& container, const std::string& member) 
     limit = std::clamp((room - std::min(room, container.claimed)) / kConfigCost, kSmallConfig, kMaxConfig);
   }
   TRY(const Bytes bytes, container.read(member, limit));
-  return parse_json(text_of(bytes), fmt::format("{} of {}", member, in_quotes(container.name)));
+  return parse_json(text_of(bytes), fmt::format("{} of {}", member, in_quotes(container.name)), "optimizer_map");
 }
 
 /// The object of a model: {"class_name": ..., "config": ...}.

@@ -177,6 +177,7 @@ void LayerBase::ensure_built(const std::vector<Shape>& shapes) {
   }
   input_spec_ = {};
   build_all(shapes);
+  build_shapes_ = shapes;
   built_ = true;
 }
 

@@ -64,6 +64,8 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   bool built() const { return built_; }
   /// Builds the layer for inputs of these shapes, once.
   void ensure_built(const std::vector<Shape>& shapes);
+  /// Those shapes.
+  const std::vector<Shape>& build_shapes() const { return build_shapes_; }
 
   /// Adds the weights. Runs once, before the first call.
   virtual void build(const Shape&) {}
@@ -168,6 +170,7 @@ class LayerBase : public std::enable_shared_from_this<LayerBase> {
   std::string class_name_;
   std::string name_;
   bool built_ = false;
+  std::vector<Shape> build_shapes_;
   bool is_keras2_ = false;
   Regularizer activity_regularizer_;
   std::vector<std::pair<std::string, std::string>> unknown_penalties_;

@@ -26,6 +26,7 @@ struct BatchOptions;
 struct CompileOptions;
 struct EvaluateOptions;
 struct FitOptions;
+struct Predictor;
 struct StateOptions;
 struct Trainer;
 
@@ -107,6 +108,7 @@ class FunctionalImpl : public LayerBase {
   std::vector<Layer> layers;                           // of these, all but operations of keras.ops
   std::map<const Node*, int> depths;                   // of the nodes, counted from the outputs
   std::shared_ptr<Trainer> trainer;                    // what compile makes
+  std::shared_ptr<Predictor> predictor;                // what predict has compiled
 
  private:
   Tensor as_input(const graph::Type& declared, Tensor x) const;
@@ -160,8 +162,8 @@ class Model : public Layer {
   void summary(const SummaryOptions& options = {}) const;
 
   /// Outputs for arrays of the shapes of the inputs (other dtypes are converted), in batches as in Keras; the bits do
-  /// not depend on their size. Compiles the model first, by the system's C++ compiler. Programs that call it link
-  /// driver/, too.
+  /// not depend on their size. Compiles the model first, by the system's C++ compiler, and again when a weight has
+  /// another value or an extent is larger than all before. Programs that call it link driver/, too.
   std::vector<Array> predict(const Data& inputs, const PredictOptions& options = {}) const;
 
   // Training: frontend/training/fit.hpp.
@@ -184,7 +186,7 @@ class Model : public Layer {
 
   // Files: frontend/export/save_model.hpp, frontend/import/load_weights.hpp. Each throws what is wrong.
   /// NAME.keras: architecture, weights, and, if the model is compiled, how, with the optimizer's state: load_model
-  /// gives a model whose training goes on.
+  /// gives a model whose training goes on. NAME.h5 or NAME.hdf5: the same in the older format of whole models.
   void save(const std::string& path) const;
   /// NAME.weights.h5: the same without architecture.
   void save_weights(const std::string& path) const;

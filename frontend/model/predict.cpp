@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "frontend/model/arrays.hpp"
 #include "frontend/model/error.hpp"
@@ -12,6 +14,16 @@
 #include "ir/graph/callable.hpp"
 
 namespace tusk {
+
+/// The function predict of a model that was not trained. Its weights are constants, so it serves as long as they are
+/// what they were.
+struct Predictor {
+  std::vector<graph::Type> inputs, outputs;
+  std::vector<graph::Symbol> symbols;  // each as large as it had to be so far
+  std::shared_ptr<graph::Callable> compiled;
+  ValuesThen weights;
+};
+
 namespace {
 
 bool begins_with_batch(const graph::Type& type) {
@@ -45,46 +57,77 @@ std::vector<Array> in_batches(const Model& model, graph::Callable& compiled, con
   return out;
 }
 
+Predictor described(const graph::Module& module) {
+  const graph::Function& function = module.functions[0];
+  Predictor out;
+  for (const int param : function.params) out.inputs.push_back(function.values[static_cast<std::size_t>(param)].type);
+  for (const graph::Operand& result : function.results) out.outputs.push_back(graph::type_of(module, function, result));
+  out.symbols = module.symbols;
+  return out;
+}
+
+bool serves(const Predictor& predictor, const std::vector<graph::Symbol>& symbols) {
+  return predictor.compiled && are_unchanged(predictor.weights) &&
+         std::ranges::equal(predictor.symbols, symbols, {}, &graph::Symbol::high, &graph::Symbol::high);
+}
+
+void renew(Predictor& predictor, const Model& model, graph::Module module, std::vector<graph::Symbol> symbols) {
+  module.symbols = symbols;
+  ValuesThen weights;
+  for (const Variable& variable : model.weights()) weights.emplace_back(variable, variable.value());
+  predictor.compiled = value_or_throw(graph::make_callable(std::move(module)));
+  predictor.weights = std::move(weights);
+  predictor.symbols = std::move(symbols);
+}
+
 }  // namespace
 
 std::vector<Array> Model::predict(const Data& given, const PredictOptions& options) const {
   const auto fail = [&](std::string text) { return Error(error("model-arrays", name() + ": " + std::move(text))); };
   if (options.batch_size < 1) throw fail(fmt::format("batch_size is at least 1, found {}", options.batch_size));
   const std::vector<Array> inputs = input_arrays(*this, given);
-  graph::Module module = value_or_throw(to_module(*this));
-  const graph::Function& function = module.functions[0];
+  std::optional<graph::Module> module;
+  std::shared_ptr<Predictor>& predictor = functional().predictor;
+  if (!predictor) {
+    module = value_or_throw(to_module(*this));
+    predictor = std::make_shared<Predictor>(described(*module));
+  }
 
   // Sizes that are open are as large as they have to be; the batch is cut.
+  std::vector<graph::Symbol> symbols = predictor->symbols;
   std::int64_t count = -1;
   bool is_cut = true;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
-    const graph::Value& param = function.values[static_cast<std::size_t>(function.params[k])];
+    const graph::Type& type = predictor->inputs[k];
     const std::vector<std::int64_t>& shape = inputs[k].shape();
-    is_cut = is_cut && begins_with_batch(param.type);
+    is_cut = is_cut && begins_with_batch(type);
     if (is_cut && count >= 0 && shape[0] != count)
       throw fail(fmt::format("inputs have different numbers of samples: {} and {}", count, shape[0]));
     if (is_cut) count = shape[0];
     for (std::size_t axis = is_cut ? 1 : 0; axis < shape.size(); ++axis) {
-      for (graph::Symbol& symbol : module.symbols) {
-        if (param.type.shape[axis].as_symbol() == std::optional<std::string>(symbol.name))
+      for (graph::Symbol& symbol : symbols) {
+        if (type.shape[axis].as_symbol() == std::optional<std::string>(symbol.name))
           symbol.high = std::max(symbol.high, shape[axis]);
       }
     }
   }
-  for (const graph::Operand& result : function.results)
-    is_cut = is_cut && begins_with_batch(graph::type_of(module, function, result));
+  is_cut = is_cut && std::ranges::all_of(predictor->outputs, begins_with_batch);
   if (is_cut && count == 0) throw fail("there are no samples");
   if (const auto trained = is_cut ? predictor_of(*this, inputs, options.batch_size) : nullptr)
     return in_batches(*this, *trained, inputs, options.batch_size, options);
   std::int64_t size = options.batch_size;
-  for (graph::Symbol& symbol : module.symbols) {
+  for (graph::Symbol& symbol : symbols) {
     if (!is_cut || symbol.name != kBatch) continue;
     if (symbol.low == symbol.high) size = symbol.high;  // fixed by an input
-    symbol.high = size;
+    symbol.high = std::max(size, predictor->compiled ? symbol.high : symbol.low);
   }
-  const auto callable = value_or_throw(graph::make_callable(std::move(module)));
-  if (!is_cut) return value_or_throw((*callable)("predict", inputs));
-  return in_batches(*this, *callable, inputs, size, options);
+  if (!serves(*predictor, symbols)) {
+    if (!module) module = value_or_throw(to_module(*this));
+    renew(*predictor, *this, *std::move(module), std::move(symbols));
+  }
+  const std::shared_ptr<graph::Callable> compiled = predictor->compiled;
+  if (!is_cut) return value_or_throw((*compiled)("predict", inputs));
+  return in_batches(*this, *compiled, inputs, size, options);
 }
 
 }  // namespace tusk

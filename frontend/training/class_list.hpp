@@ -83,8 +83,15 @@ inline const nlohmann::json& config_of(const nlohmann::json& envelope) {
 
 /// The "class_name" of an envelope; throws [training-config].
 inline std::string class_of(const nlohmann::json& envelope, std::string_view what) {
-  if (envelope.is_object() && envelope.contains("class_name") && envelope["class_name"].is_string())
+  if (envelope.is_object() && envelope.contains("class_name") && envelope["class_name"].is_string()) {
+    // Keras' own classes have none.
+    const auto registered = envelope.find("registered_name");
+    if (registered != envelope.end() && registered->is_string() && *registered != "function") {
+      throw Error(error("training-name", fmt::format("{} is a class of the program that saved it, not Keras' own",
+                                                     in_quotes(registered->get<std::string>()))));
+    }
     return envelope["class_name"].get<std::string>();
+  }
   throw Error(
       error("training-config", fmt::format("expected a configuration of {}, found {}", what, json_text(envelope))));
 }

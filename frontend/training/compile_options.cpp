@@ -12,6 +12,7 @@
 #include "frontend/training/metric_list.hpp"
 #include "frontend/training/metrics.hpp"
 #include "frontend/training/optimizer_list.hpp"
+#include "frontend/training/optimizers.hpp"
 
 namespace tusk {
 namespace {
@@ -147,6 +148,20 @@ Optimizer optimizer_of(const CompileOptions& options) {
   if (given.is_none())
     throw Error(error("compile-optimizer", "the optimizer is None").note("as in .optimizer = \"adam\""));
   return given.name().empty() ? given.object() : optimizer_named(given.name());
+}
+
+Optimizer optimizer_for(const CompileOptions& options, const Model& model) {
+  const Optimizer given = optimizer_of(options);
+  const bool scales = dynamic_cast<const optimizers::LossScaleOptimizerImpl*>(&given.base()) != nullptr;
+  if (scales || !options.auto_scale_loss || model.base().dtype_policy().name != "mixed_float16") return given;
+  return optimizers::LossScaleOptimizer({.inner_optimizer = given, .name = "loss_scale_optimizer"});
+}
+
+Optimizer given_optimizer(const CompileOptions& options, const Optimizer& optimizer) {
+  const auto* scaling = dynamic_cast<const optimizers::LossScaleOptimizerImpl*>(&optimizer.base());
+  const Optimizer& object = options.optimizer.object();
+  const bool is_given = object && &object.base() == &optimizer.base();
+  return scaling == nullptr || is_given ? optimizer : scaling->config.inner_optimizer;
 }
 
 std::vector<Named<Loss>> losses_by_output(const CompileOptions& options, const Names& outputs) {

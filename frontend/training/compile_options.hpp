@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -16,7 +17,13 @@
 
 namespace tusk {
 
-/// An object of Keras (a loss, an optimizer, ...), the name of one, or None.
+/// A function that can stand for a loss or a metric: Tensor(const Tensor& y_true, const Tensor& y_pred).
+template <class F, class Handle>
+concept FunctionFor = std::is_invocable_r_v<Tensor, F, const Tensor&, const Tensor&> &&
+    std::is_constructible_v<Handle, ValueFunction> && !std::is_convertible_v<F, Handle>;
+
+/// An object of Keras (a loss, an optimizer, ...), the name of one, a function in the place of a loss or a metric, or
+/// None.
 template <class Handle>
 class Named {
  public:
@@ -25,7 +32,9 @@ class Named {
   Named(const char* name) : name_(name) {}              // NOLINT
   Named(std::string name) : name_(std::move(name)) {}   // NOLINT
   Named(Handle object) : object_(std::move(object)) {}  // NOLINT
-  const std::string& name() const { return name_; }     // as it was typed; empty: an object or None
+  template <FunctionFor<Handle> F>
+  Named(F function) : object_(ValueFunction(std::move(function))) {}  // NOLINT
+  const std::string& name() const { return name_; }                   // as it was typed; empty: an object or None
   const Handle& object() const { return object_; }
   bool is_none() const { return name_.empty() && !object_; }
 
@@ -34,7 +43,7 @@ class Named {
   Handle object_;
 };
 
-/// A metric, the name of one, None, or a list of these: what an entry of metrics may be.
+/// A metric, the name of one, a function, None, or a list of these: what an entry of metrics may be.
 struct MetricChoice {
   bool is_list = false;
   Named<Metric> metric = {};
@@ -45,6 +54,8 @@ struct MetricChoice {
   MetricChoice(const char* name) : metric(name) {}             // NOLINT
   MetricChoice(std::string name) : metric(std::move(name)) {}  // NOLINT
   MetricChoice(Metric object) : metric(std::move(object)) {}   // NOLINT
+  template <FunctionFor<Metric> F>
+  MetricChoice(F function) : metric(std::move(function)) {}                                     // NOLINT
   MetricChoice(std::initializer_list<MetricChoice> entries) : is_list(true), list(entries) {}   // NOLINT
   MetricChoice(std::vector<MetricChoice> entries) : is_list(true), list(std::move(entries)) {}  // NOLINT
 };
@@ -70,10 +81,16 @@ struct CompileOptions {
   Given<Named<Loss>> loss = {};
   Given<double> loss_weights = {};
   MetricsGiven metrics = {}, weighted_metrics = {};
+  /// Whether the optimizer of a model whose dtype policy is mixed_float16 is put into a LossScaleOptimizer.
+  bool auto_scale_loss = true;
 };
 
 /// The optimizer; throws [training-name] for a name that is none.
 Optimizer optimizer_of(const CompileOptions& options);
+/// The one that trains the model: that, or the LossScaleOptimizer around it.
+Optimizer optimizer_for(const CompileOptions& options, const Model& model);
+/// Without the LossScaleOptimizer that `optimizer_for` has put around what was given.
+Optimizer given_optimizer(const CompileOptions& options, const Optimizer& optimizer);
 
 /// The loss of each output (None: an empty handle), without what a name like "crossentropy" leaves to the shapes.
 /// Throws [compile-loss].

@@ -291,7 +291,7 @@ double Scores::operator[](std::string_view name) const {
 void Model::compile(const CompileOptions& options) const {
   auto trainer = std::make_shared<Trainer>();
   trainer->options = options;
-  trainer->optimizer = optimizer_of(options);
+  trainer->optimizer = optimizer_for(options, *this);
   if (!options.loss.is_none()) (void)outputs_with_target(options, output_names());
   functional().trainer = std::move(trainer);
 }

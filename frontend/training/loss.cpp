@@ -4,6 +4,7 @@
 
 #include "frontend/model/emit.hpp"
 #include "frontend/ops/ops.hpp"
+#include "frontend/training/losses.hpp"
 
 namespace tusk {
 namespace {
@@ -68,6 +69,14 @@ void LossBase::set_identity(std::string_view class_name, std::string name, Reduc
   class_name_ = class_name;
   name_ = std::move(name);
   reduction_ = reduction;
+}
+
+Loss::Loss(ValueFunction function) : Loss(losses::LossFunctionWrapper({.fn = std::move(function)})) {}
+
+Tensor losses::LossFunctionWrapperImpl::values(const Tensor& y_true, const Tensor& y_pred) const {
+  if (!config.fn) throw Error(error("compile-loss", "a loss is an empty function, expected one of y_true and y_pred"));
+  const Tensor values = config.fn(y_true, y_pred);
+  return emit::cast(values, DType::f32).with_mask(values.mask());
 }
 
 Tensor Loss::reduced(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight,

@@ -2,6 +2,7 @@
 // https://keras.io/api/losses/
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,10 +41,16 @@ class LossBase {
   Reduction reduction_ = "sum_over_batch_size";
 };
 
+/// A loss or a metric of one's own: values, one for each sample, of y_true and y_pred. Both get to it as f32 and, where
+/// an axis of 1 mends it, of one rank.
+using ValueFunction = std::function<Tensor(const Tensor& y_true, const Tensor& y_pred)>;
+
 /// A handle of any loss; copies share it.
 class Loss {
  public:
   Loss() = default;
+  /// losses::LossFunctionWrapper({.fn = function}).
+  explicit Loss(ValueFunction function);
   explicit Loss(std::shared_ptr<const LossBase> loss) : loss_(std::move(loss)) {}
 
   /// The loss of traced tensors, f32: a scalar, or the values if its reduction is none. The mask that y_pred carries

@@ -264,4 +264,17 @@ struct CircleImpl : LossBase {
 };
 using Circle = LossOf<CircleImpl>;
 
+// ---- one's own -----------------------------------------------------------------------------------------------------
+
+/// What a function gives, as Keras takes a function for a loss. A file cannot hold it.
+struct LossFunctionWrapperImpl : LossBase {
+  struct Config {
+    ValueFunction fn = {};
+    Reduction reduction = "sum_over_batch_size";
+    std::string name = {};
+  } config;
+  Tensor values(const Tensor& y_true, const Tensor& y_pred) const override;
+};
+using LossFunctionWrapper = LossOf<LossFunctionWrapperImpl>;
+
 }  // namespace tusk::losses

@@ -10,6 +10,7 @@
 
 #include "frontend/model/names.hpp"
 #include "frontend/model/tensor.hpp"
+#include "frontend/training/loss.hpp"
 
 namespace tusk {
 
@@ -72,6 +73,8 @@ class Metric {
  public:
   Metric() = default;
   explicit Metric(std::shared_ptr<MetricBase> metric) : metric_(std::move(metric)) {}
+  /// metrics::MeanMetricWrapper({.fn = function}), called "lambda" as Keras calls what has no name.
+  explicit Metric(ValueFunction function);
 
   std::string_view class_name() const { return metric_->class_name(); }
   const std::string& name() const { return metric_->name(); }

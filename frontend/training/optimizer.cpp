@@ -129,8 +129,8 @@ void OptimizerBase::add_variables(const std::vector<Variable>& variables) {
 }
 
 bool OptimizerBase::decays(const TrainedWeight& weight) const {
-  return std::ranges::none_of(undecayed_,
-                              [&](const std::string& text) { return weight.path.find(text) != std::string::npos; });
+  return std::ranges::none_of(
+      undecayed_, [&](const std::string& text) { return weight.chosen_by().find(text) != std::string::npos; });
 }
 
 std::optional<double> OptimizerBase::weight_decay_of(const TrainedWeight&) const { return options_.weight_decay; }
@@ -202,8 +202,10 @@ void OptimizerBase::apply(const std::vector<Tensor>& given) {
     average(averages_[i], iterations, weight);
     if (options_.ema_overwrite_frequency) assign(weights_[i].variable, weight);
   }
-  assign(iteration_, raw + 1);
+  count_step();
 }
+
+void OptimizerBase::count_step() { assign(iteration_, read(iteration_) + 1); }
 
 void OptimizerBase::update_weights(const std::vector<Tensor>& gradients, const Tensor& rate, const Tensor& step) {
   begin_step(step);

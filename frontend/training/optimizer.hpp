@@ -28,10 +28,14 @@ struct OptimizerOptions {
   std::optional<std::int64_t> gradient_accumulation_steps;
 };
 
-/// A weight that is trained, and its path in the model ("dense/kernel").
+/// A weight that is trained, its path in the functions of the model ("encoder/dense/kernel"), and that in Keras, by
+/// which optimizers choose weights ("dense/kernel"; empty: the same).
 struct TrainedWeight {
   Variable variable;
   std::string path;
+  std::string keras_path = {};
+
+  const std::string& chosen_by() const { return keras_path.empty() ? path : keras_path; }
 };
 
 class OptimizerBase {
@@ -52,14 +56,21 @@ class OptimizerBase {
   /// That of the next step: the number, or what the schedule says. Throws [optimizer-rate] where a schedule says it.
   virtual double learning_rate() const;
   virtual void set_learning_rate(double rate);
+  /// The path of the variable that has it, if it is no schedule.
+  virtual std::string rate_path() const { return name_ + "/learning_rate"; }
   /// With averages of the weights (use_ema): puts them in the weights' place, as fit does at its end.
-  void finalize();
+  virtual void finalize();
+
+  /// Throws [optimizer-option] where something is missing.
+  virtual void check() const {}
 
   /// Traced: the loss as it is differentiated.
   virtual Tensor scaled(const Tensor& loss) const;
 
   /// Set once, by the handle that makes it.
   void set_identity(std::string_view class_name, std::string name, OptimizerOptions options);
+  /// Instead of the one that it was given.
+  void set_loss_scale_factor(std::optional<double> factor) { options_.loss_scale_factor = factor; }
   /// Weights whose path has one of these texts in it are not decayed.
   void exclude_from_weight_decay(std::vector<std::string> texts) { undecayed_ = std::move(texts); }
 
@@ -87,6 +98,8 @@ class OptimizerBase {
   std::vector<Variable> add_slots(const std::vector<TrainedWeight>& weights, std::string_view slot, double initial = 0);
   static Tensor read(const Variable& variable);
   static void assign(const Variable& variable, const Tensor& value);
+  /// One more in `iteration`, for a class whose `apply` is its own.
+  void count_step();
   /// Another optimizer's variables behind those so far.
   void add_variables(const std::vector<Variable>& variables);
 
@@ -152,9 +165,12 @@ class OptimizerOf : public Optimizer {
                  config.global_clipnorm,   config.use_ema,
                  config.ema_momentum,      config.ema_overwrite_frequency,
                  config.loss_scale_factor, config.gradient_accumulation_steps};
+    } else {
+      options.learning_rate = 0;  // around others, which have their own
     }
     optimizer->set_identity(class_name_of<Impl>(), config.name, std::move(options));
     optimizer->config = std::move(config);
+    optimizer->check();
     return optimizer;
   }
 };

@@ -3,6 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "frontend/files/json.hpp"
 #include "frontend/training/class_list.hpp"
 #include "frontend/training/optimizers.hpp"
 
@@ -36,6 +37,7 @@ constexpr auto kOptimizers = std::to_array<Known<Optimizer>>({
     optimizer<optimizers::Lamb>(),
     optimizer<optimizers::Lion>(),
     optimizer<optimizers::LossScaleOptimizer>(),
+    optimizer<optimizers::MultiOptimizer>(),
     optimizer<optimizers::Muon>(),
     optimizer<optimizers::Nadam>(),
     optimizer<optimizers::RMSprop>(),
@@ -65,6 +67,23 @@ Optimizer optimizer_named(std::string_view name) { return named(kOptimizers, nam
 Optimizer optimizer_from_config(const json& config) {
   if (config.is_string()) return optimizer_named(config.get<std::string>());
   return named(kOptimizers, class_of(config, "an optimizer"), "optimizer").make(config_of(config));
+}
+
+optimizers::OptimizerMap optimizer_map_from_config(const json& given) {
+  if (class_of(given, "an OptimizerMap") != "OptimizerMap")
+    throw Error(error("training-config", fmt::format("expected an OptimizerMap, found {}", json_text(given))));
+  const json& config = config_of(given);
+  optimizers::OptimizerMap::Entries entries;
+  if (const json* map = member(config, "optimizer_map"); map != nullptr) {
+    for (const auto& [key, each] : map->items()) {
+      const bool is_pair = map->is_array() && each.is_array() && each.size() == 2 && each[0].is_string();
+      if (!map->is_object() && !is_pair)
+        throw Error(error("training-config", fmt::format("an optimizer_map is an object, found {}", json_text(*map))));
+      entries.emplace_back(is_pair ? each[0].get<std::string>() : key, optimizer_from_config(is_pair ? each[1] : each));
+    }
+  }
+  const json* usual = member(config, "default_optimizer");
+  return {usual != nullptr ? optimizer_from_config(*usual) : Optimizer(), std::move(entries)};
 }
 
 Schedule schedule_from_config(const json& config) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "frontend/training/optimizer.hpp"
+#include "frontend/training/optimizer_map.hpp"
 
 namespace tusk {
 
@@ -16,6 +17,9 @@ Optimizer optimizer_named(std::string_view name);
 /// An optimizer from {"class_name": ..., "config": {...}}, as files have it, or from a name. Throws what is wrong in
 /// it.
 Optimizer optimizer_from_config(const nlohmann::json& config);
+
+/// The same for an OptimizerMap, whose keys are an object or, in their order, a list of pairs.
+optimizers::OptimizerMap optimizer_map_from_config(const nlohmann::json& config);
 
 /// The same for a schedule.
 Schedule schedule_from_config(const nlohmann::json& config);

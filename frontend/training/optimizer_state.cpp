@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "frontend/model/error.hpp"
+#include "frontend/model/keras_paths.hpp"
 #include "frontend/model/to_module.hpp"
 
 namespace tusk {
@@ -17,8 +18,9 @@ std::vector<TrainedWeight> trained_weights(const Model& model) {
       trace.function.results.push_back(trace.operand(output));
     trace.function.result_names = model.output_names();
     out.clear();
+    const auto keras_paths = tusk::keras_paths(model);
     for (const Variable& variable : model.base().trainable_weights())
-      out.push_back({variable, trace.path_of(variable)});
+      out.push_back({variable, trace.path_of(variable), keras_paths.at(variable)});
   });
   return out;
 }

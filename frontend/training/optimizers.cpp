@@ -1,5 +1,8 @@
 #include "frontend/training/optimizers.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 
 #include "frontend/ops/ops.hpp"
@@ -123,7 +126,8 @@ void NadamImpl::build_slots(const std::vector<TrainedWeight>& weights) {
     momentum_.push_back(add_slot(weight, "momentum"));
     velocity_.push_back(add_slot(weight, "velocity"));
   }
-  product_ = add_scalar(std::string(name()) + "/u_product",
+  // Keras gives it no name of its own.
+  product_ = add_scalar(name() + "/" + automatic_name("Variable"),
                         weights.empty() ? DType::f32 : weights.front().variable.type().dtype, 1);
 }
 
@@ -288,7 +292,7 @@ Tensor AdafactorImpl::updated(const Update& u) {
 }
 
 bool MuonImpl::is_matrix(const TrainedWeight& weight) const {
-  std::string path = weight.path;
+  std::string path = weight.chosen_by();
   for (char& c : path) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return weight.variable.shape().size() == 2 &&
          !(config.exclude_embeddings && path.find("embedding") != std::string::npos);
@@ -336,8 +340,12 @@ Tensor MuonImpl::updated(const Update& u) {
 
 // ---- loss scale ----------------------------------------------------------------------------------------------------
 
+void LossScaleOptimizerImpl::check() const {
+  if (!config.inner_optimizer) throw Error(error("optimizer-option", name() + ": inner_optimizer is missing"));
+}
+
 void LossScaleOptimizerImpl::build_slots(const std::vector<TrainedWeight>& weights) {
-  counter_ = add_scalar(std::string(name()) + "/step_counter", DType::i32, 0);
+  counter_ = add_scalar(std::string(name()) + "/step_counter", DType::i64, 0);
   scale_ = add_scalar(std::string(name()) + "/dynamic_scale", DType::f32, config.initial_scale);
   config.inner_optimizer.base().build(weights);
   add_variables(config.inner_optimizer.variables());
@@ -361,6 +369,56 @@ void LossScaleOptimizerImpl::apply(const std::vector<Tensor>& gradients) {
   const Tensor grows = ops::equal(count, config.dynamic_growth_steps - 1);
   assign(counter_, ops::where(finite, ops::where(grows, 0, count + 1), 0));
   assign(scale_, ops::where(finite, ops::where(grows, scale * 2.0, scale), scale * 0.5));
+}
+
+// ---- several optimizers --------------------------------------------------------------------------------------------
+
+void MultiOptimizerImpl::check() const {
+  if (!config.optimizer_map.default_optimizer())
+    throw Error(error("optimizer-option", name() + ": optimizer_map is missing"));
+}
+
+void MultiOptimizerImpl::build_slots(const std::vector<TrainedWeight>& weights) {
+  const std::vector<Optimizer> all = config.optimizer_map.optimizers();
+  parts_.resize(all.size());
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const OptimizerBase& own = config.optimizer_map[weights[i].chosen_by()].base();
+    const auto at = std::ranges::find_if(all, [&](const Optimizer& each) { return &each.base() == &own; });
+    parts_[static_cast<std::size_t>(at - all.begin())].push_back(i);
+  }
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    std::vector<TrainedWeight> own;
+    for (const std::size_t i : parts_[k]) own.push_back(weights[i]);
+    all[k].base().set_loss_scale_factor(config.loss_scale_factor);
+    all[k].base().build(own);
+    add_variables(all[k].variables());
+  }
+}
+
+void MultiOptimizerImpl::apply(const std::vector<Tensor>& gradients) {
+  const std::vector<Optimizer> all = config.optimizer_map.optimizers();
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    std::vector<Tensor> own;
+    for (const std::size_t i : parts_[k]) own.push_back(gradients[i]);
+    if (!own.empty()) all[k].base().apply(own);
+  }
+  count_step();
+}
+
+Tensor MultiOptimizerImpl::scaled(const Tensor& loss) const {
+  return config.loss_scale_factor ? loss * *config.loss_scale_factor : loss;
+}
+
+double MultiOptimizerImpl::learning_rate() const {
+  throw Error(error("optimizer-rate", fmt::format("{} has no learning rate: its optimizers have their own", name())));
+}
+
+void MultiOptimizerImpl::set_learning_rate(double) {
+  throw Error(error("optimizer-rate", fmt::format("{} has no learning rate: its optimizers have their own", name())));
+}
+
+void MultiOptimizerImpl::finalize() {
+  for (const Optimizer& each : config.optimizer_map.optimizers()) each.base().finalize();
 }
 
 }  // namespace tusk::optimizers

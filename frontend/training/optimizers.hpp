@@ -2,12 +2,14 @@
 // step. https://keras.io/api/optimizers/
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "frontend/training/optimizer.hpp"
+#include "frontend/training/optimizer_map.hpp"
 
 namespace tusk::optimizers {
 
@@ -435,16 +437,46 @@ struct LossScaleOptimizerImpl : OptimizerBase {
     f("initial_scale", c.initial_scale);
     f("dynamic_growth_steps", c.dynamic_growth_steps);
   }
+  void check() const override;
   void build_slots(const std::vector<TrainedWeight>& weights) override;
   Tensor updated(const Update& update) override { return update.weight; }
   void apply(const std::vector<Tensor>& gradients) override;
   Tensor scaled(const Tensor& loss) const override;
   double learning_rate() const override { return config.inner_optimizer.learning_rate(); }
   void set_learning_rate(double rate) override { config.inner_optimizer.set_learning_rate(rate); }
+  std::string rate_path() const override { return config.inner_optimizer.base().rate_path(); }
+  void finalize() override { config.inner_optimizer.base().finalize(); }
 
  private:
   Variable counter_, scale_;
 };
 using LossScaleOptimizer = OptimizerOf<LossScaleOptimizerImpl>;
+
+/// Each weight by the optimizer that a map has for it. There is no one learning rate: they have their own.
+/// loss_scale_factor is that of all of them, whatever they were given.
+struct MultiOptimizerImpl : OptimizerBase {
+  struct Config {
+    OptimizerMap optimizer_map = {};
+    std::optional<double> loss_scale_factor = {};
+    std::string name = {};
+  } config;
+  static void fields(auto& f, Config& c) {
+    f("optimizer_map", c.optimizer_map);
+    f("loss_scale_factor", c.loss_scale_factor);
+    f("name", c.name);
+  }
+  void check() const override;
+  void build_slots(const std::vector<TrainedWeight>& weights) override;
+  Tensor updated(const Update& update) override { return update.weight; }
+  void apply(const std::vector<Tensor>& gradients) override;
+  Tensor scaled(const Tensor& loss) const override;
+  [[noreturn]] double learning_rate() const override;
+  [[noreturn]] void set_learning_rate(double rate) override;
+  void finalize() override;
+
+ private:
+  std::vector<std::vector<std::size_t>> parts_;  // the weights of each optimizer of the map
+};
+using MultiOptimizer = OptimizerOf<MultiOptimizerImpl>;
 
 }  // namespace tusk::optimizers

@@ -47,3 +47,10 @@ void MeanMetricWrapperImpl::check() const {
 }
 
 }  // namespace tusk::metrics
+
+namespace tusk {
+
+Metric::Metric(ValueFunction function)
+    : Metric(metrics::MeanMetricWrapper({.fn = std::move(function), .name = "lambda"})) {}
+
+}  // namespace tusk

@@ -2,7 +2,6 @@
 // https://keras.io/api/metrics/reduction_metrics/
 #pragma once
 
-#include <functional>
 #include <string>
 #include <utility>
 
@@ -39,10 +38,9 @@ struct SumImpl : MetricBase {
 };
 using Sum = MetricOf<SumImpl>;
 
-/// What MeanMetricWrapper takes: values, one for each sample, of y_true and y_pred.
-using ValueFunction = std::function<Tensor(const Tensor& y_true, const Tensor& y_pred)>;
+using tusk::ValueFunction;
 
-/// The mean of what a function gives; both get to it as f32 and, where an axis of 1 mends it, of one rank.
+/// The mean of what a function gives.
 struct MeanMetricWrapperImpl : MeanMetricBase {
   struct Config {
     ValueFunction fn = {};

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "frontend/files/bytes.hpp"
+#include "frontend/model/keras_paths.hpp"
 #include "frontend/ops/ops.hpp"
 #include "frontend/training/first_value.hpp"
 #include "frontend/training/loss_list.hpp"
@@ -317,8 +318,9 @@ void Tracer::count(const Forward& forward, const Dim& batch) {
 std::vector<Tensor> Tracer::weight_gradients(const Forward& forward) {
   std::vector<TrainedWeight> trained;
   std::vector<Tensor> wanted;
+  const auto keras_paths = tusk::keras_paths(model_);
   for (const Variable& variable : trainable_) {
-    trained.push_back({variable, trace_->path_of(variable)});
+    trained.push_back({variable, trace_->path_of(variable), keras_paths.at(variable)});
     wanted.emplace_back(variable);
   }
   OptimizerBase& optimizer = plan_.optimizer.base();

@@ -71,11 +71,6 @@ bool same_bytes(const Array& a, const Array& b) {
   return a.bytes().data() == b.bytes().data() || std::ranges::equal(a.bytes(), b.bytes());
 }
 
-bool are_constants_the_same(const Program& program) {
-  return std::ranges::all_of(program.constants,
-                             [](const auto& constant) { return same_bytes(constant.first.value(), constant.second); });
-}
-
 // Makes `program.compiled` of the plan in it, and moves the variables into its states.
 void build(Program& program, const Model& model, const Optimizer& optimizer, const std::vector<Array>& inputs,
            std::int64_t batch) {
@@ -133,6 +128,10 @@ void check_labels(const Model& model, const TrainingPlan& plan, Samples& samples
 
 }  // namespace
 
+bool are_unchanged(const ValuesThen& values) {
+  return std::ranges::all_of(values, [](const auto& then) { return same_bytes(then.first.value(), then.second); });
+}
+
 Trainer& trainer_of(const Model& model, std::string_view function) {
   if (!model.functional().trainer)
     throw Error(error("fit-compile", fmt::format("{}: compile() comes before {}()", model.name(), function)));
@@ -145,7 +144,7 @@ Program& program_for(const Model& model, Samples& samples, std::int64_t batch, s
     return std::ranges::find(program.plan.functions, function) != program.plan.functions.end();
   };
   if (!trainer.program || !has_function(*trainer.program) || !serves_targets(*trainer.program, samples) ||
-      !has_room(*trainer.program, samples.inputs, batch) || !are_constants_the_same(*trainer.program)) {
+      !has_room(*trainer.program, samples.inputs, batch) || !are_unchanged(trainer.program->constants)) {
     Program program;
     if (trainer.program) program.symbols = trainer.program->symbols;
     for (const std::optional<Array>& target : samples.targets)
@@ -195,7 +194,7 @@ std::shared_ptr<graph::Callable> predictor_of(const Model& model, const std::vec
                                               std::int64_t batch) {
   const std::shared_ptr<Trainer>& trainer = model.functional().trainer;
   if (!trainer || !trainer->program) return nullptr;
-  if (!has_room(*trainer->program, inputs, batch) || !are_constants_the_same(*trainer->program))
+  if (!has_room(*trainer->program, inputs, batch) || !are_unchanged(trainer->program->constants))
     build(*trainer->program, model, trainer->optimizer, inputs, batch);
   return trainer->program->compiled;
 }

@@ -34,6 +34,11 @@ Samples samples_of(const Model& model, const Data& x, const Data& y, const Data&
 Samples rows(const Samples& samples, std::int64_t begin, std::int64_t end);
 Samples rows(const Samples& samples, std::span<const std::int64_t> which);
 
+/// Variables that are constants of what is compiled, with the values that they had.
+using ValuesThen = std::vector<std::pair<Variable, Array>>;
+/// Whether they have them still.
+bool are_unchanged(const ValuesThen& values);
+
 /// The functions of a plan, compiled. The model's variables and the optimizer's live in its states.
 struct Program {
   TrainingPlan plan;
@@ -41,9 +46,9 @@ struct Program {
   std::shared_ptr<graph::Callable> compiled;
   std::vector<std::string> log_names;  // of what the function metrics gives
   std::vector<graph::Symbol> symbols;
-  bool has_fixed_batch = false;                       // by an input
-  std::vector<Shape> input_shapes;                    // over the symbols
-  std::vector<std::pair<Variable, Array>> constants;  // weights that no function changes, as they were
+  bool has_fixed_batch = false;     // by an input
+  std::vector<Shape> input_shapes;  // over the symbols
+  ValuesThen constants;             // weights that no function changes
 };
 
 struct Trainer {

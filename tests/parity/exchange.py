@@ -78,8 +78,32 @@ def scheduled():
     return model
 
 
+def several():
+    x = keras.Input((6,))
+    y = layers.Dense(3, name="a")(layers.Dense(8, activation="tanh", name="z")(x))
+    model = keras.Model(x, y, name="several")
+    # Not in the order of the alphabet.
+    rates = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.05, momentum=0.9),
+                                          {"z/.*": keras.optimizers.Adam(0.01), "a/bias": keras.optimizers.Adam()})
+    model.compile(optimizer=keras.optimizers.MultiOptimizer(rates, loss_scale_factor=4.0),
+                  loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def mixed():
+    """Its policy has its loss scaled; what its layers compute in is float32, so that all bits can be compared."""
+    keras.config.set_dtype_policy("mixed_float16")
+    x = keras.Input((6,))
+    y = layers.Dense(3, dtype="float32")(layers.Dense(8, activation="tanh", dtype="float32")(x))
+    model = keras.Model(x, y, name="mixed")
+    model.compile(optimizer=keras.optimizers.Adam(0.01),
+                  loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    keras.config.set_dtype_policy("float32")
+    return model
+
+
 MODELS = (convolutional, nested, attention)
-TRAININGS = (perceptron, pictures, scheduled)
+TRAININGS = (perceptron, pictures, scheduled, several, mixed)
 STEPS = 10
 TOLERANCE = 1e-5
 
@@ -95,17 +119,22 @@ def main():
         for weight in model.weights:
             weight.assign(random.uniform(0.1, 1, weight.shape) if weight.dtype != "int64" else 5)
         model.save(folder / "keras" / f"{model.name}.keras")
+        save_h5(model, folder)
     trainings = [make() for make in TRAININGS]
     for model in trainings:
         batches = [random.uniform(-1, 1, (3 * STEPS, 16, *model.inputs[0].shape[1:])).astype("float32"),
                    random.integers(0, 3, (3 * STEPS, 16)).astype("int32")]
         losses_of(model, batches, 0)
         model.save(folder / "keras" / f"{model.name}.keras")
+        save_h5(model, folder)
         np.savez(folder / "keras" / f"{model.name}.npz", x=batches[0], y=batches[1])
     run(program, folder)
     check_configs(json.loads((folder / "tusk" / "configs.json").read_text()))
     for name in [model.name for model in trainings]:
         check_training(folder, name)
+    for model in models + trainings:
+        if (folder / "keras" / f"{model.name}.h5").exists():
+            check_h5(folder, model.name)
     compared = 0
     for name in [model.name for model in models]:
         file = folder / "tusk" / f"{name}.keras"
@@ -131,6 +160,70 @@ def check_configs(configs):
     print(f"{len(configs)} losses, metrics and optimizers are what Keras makes of their configurations")
 
 
+def save_h5(model, folder):
+    """Of a model that is loaded, whose paths are those of a file; saving one changes how it was compiled. Keras cannot
+    read those in which operations are."""
+    if all(isinstance(operation, layers.Layer) for operation in getattr(model, "operations", [])):
+        loaded(folder / "keras" / f"{model.name}.keras").save(folder / "keras" / f"{model.name}.h5")
+
+
+def loaded(path):
+    """A file of the model whose policy is mixed_float16 does not say so."""
+    keras.config.set_dtype_policy("mixed_float16" if path.name.startswith("mixed") else "float32")
+    model = keras.models.load_model(path)
+    keras.config.set_dtype_policy("float32")
+    return model
+
+
+def members(path):
+    """All of a file: arrays, and attributes without what Tusk leaves out."""
+    out = {}
+    with h5py.File(path) as file:
+        def add(name, item):
+            if isinstance(item, h5py.Dataset):
+                out[name] = item[()]
+            for key, value in item.attrs.items():
+                if key != "dtype":  # of bfloat16, which other files have, too
+                    out[f"{name}@{key}"] = json.loads(value) if key.endswith("_config") else np.asarray(value).tolist()
+        add("", file)
+        file.visititems(add)
+    out.get("@training_config", {}).pop("jit_compile", None)
+    return out
+
+
+def same_members(ours, theirs, at):
+    if at.endswith("_layers") and isinstance(theirs, dict) and isinstance(ours, list):
+        theirs = list(theirs.values())  # by the names that the layers have anyway
+    assert type(ours) is type(theirs), (at, ours, theirs)
+    if isinstance(theirs, dict):
+        if "training_config" not in at:  # arguments of losses that Keras does not write, but takes
+            assert set(ours) <= set(theirs), (at, set(ours) ^ set(theirs))
+        for key, value in theirs.items():
+            if key in ours:
+                same_members(ours[key], value, f"{at}/{key}")
+            else:  # what was not given
+                assert value is None or value is False or (key, value) == ("dtype", "float32"), (at, key, value)
+    elif isinstance(theirs, list):
+        assert len(ours) == len(theirs), (at, ours, theirs)
+        for i, (a, b) in enumerate(zip(ours, theirs)):
+            same_members(a, b, f"{at}/{i}")
+    elif isinstance(theirs, np.ndarray):
+        assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs), at
+    else:
+        assert ours == theirs, (at, ours, theirs)
+
+
+def check_h5(folder, name):
+    theirs = members(folder / "keras" / f"{name}.h5")
+    ours = members(folder / "tusk" / f"{name}.h5")
+    assert set(ours) == set(theirs), set(ours) ^ set(theirs)
+    for key, value in theirs.items():
+        same_members(ours[key], value, f"{name}: {key}")
+    if name != "convolutional":  # Keras does not read the bfloat16 that it writes
+        same_weights(loaded(folder / "tusk" / f"{name}.h5"), loaded(folder / "keras" / f"{name}.keras"))
+    print(f"{name}.h5: {len(ours)} arrays and attributes are those that Keras writes")
+
+
 def losses_of(model, batches, third):
     steps = range(third * STEPS, (third + 1) * STEPS)
     return [model.fit(batches[0][i], batches[1][i], batch_size=16, shuffle=False, verbose=0).history["loss"][0]
@@ -142,19 +235,26 @@ def check_training(folder, name):
         batches = [file["x"], file["y"]]
     with np.load(folder / "tusk" / f"{name}.npz") as file:
         ours = dict(file)
-    theirs = keras.models.load_model(folder / "keras" / f"{name}.keras")
-    saved = keras.models.load_model(folder / "tusk" / f"{name}.keras")
+    theirs = loaded(folder / "keras" / f"{name}.keras")
+    saved = loaded(folder / "tusk" / f"{name}.keras")
     same_weights(saved, theirs)
     same_values("optimizer", saved.optimizer.variables, [v.numpy() for v in theirs.optimizer.variables])
     assert saved.get_compile_config() == theirs.get_compile_config(), (saved.get_compile_config(), theirs.get_compile_config())
     wanted = losses_of(theirs, batches, 1)
     worst = apart(wanted, losses_of(saved, batches, 1))
     worst = max(worst, apart(wanted, ours["losses/1"]))
-    trained = keras.models.load_model(folder / "tusk" / f"{name}_trained.keras")
+    trained = loaded(folder / "tusk" / f"{name}_trained.keras")
     weights = [ours[f"weights/{i}"] for i in range(len(trained.weights))]
     same_values("weights", trained.weights, weights)
     states = [ours[f"optimizer/{i}"] for i in range(len(trained.optimizer.variables))]
     same_values("optimizer", trained.optimizer.variables, states)
+    # Keras builds the optimizer of a .h5 for no weights, so it cannot go on from one: its state is compared as it is.
+    older = folder / "tusk" / f"{name}_trained.h5"
+    same_values("weights", loaded(older).weights, weights)
+    with h5py.File(older) as file:
+        group = file["optimizer_weights"]
+        for path, state in zip(group.attrs["weight_names"], states, strict=True):
+            same_members(group[path][()], state[()], path)
     worst = max(worst, apart(losses_of(trained, batches, 2), ours["losses/2"]))
     assert worst <= TOLERANCE, (name, worst)
     print(f"{name}: {len(weights)} weights and {len(states)} variables of the optimizer are the same; {4 * STEPS} losses "

@@ -32,6 +32,10 @@ void add_optimizers(std::vector<TrainingStep>& steps) {
     std::vector<std::pair<std::string, Optimizer>> variants;
     if (name == "LossScaleOptimizer") {
       variants.emplace_back(name, optimizers::LossScaleOptimizer({.inner_optimizer = optimizers::SGD()}));
+    } else if (name == "MultiOptimizer") {
+      const optimizers::Adam adam({.gradient_accumulation_steps = 2});
+      variants.emplace_back(name, optimizers::MultiOptimizer({.optimizer_map = {optimizers::SGD(), {{"out/.*", adam}}},
+                                                              .loss_scale_factor = 8}));
     } else {
       variants.emplace_back(name, optimizer_from_config(config));
       config["config"] = {

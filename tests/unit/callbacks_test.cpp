@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "frontend/import/load_model.hpp"
 #include "frontend/layers/layers.hpp"
 #include "frontend/training/fit.hpp"
 #include "frontend/training/optimizers.hpp"
@@ -163,6 +164,9 @@ TEST_F(Callbacks, SaveCheckpoints) {
   fs::remove(three);
   run(ModelCheckpoint({.filepath = path("{epoch}-{batch}.keras"), .save_freq = 3}), logs);  // two batches each
   EXPECT_THAT(files(), ElementsAre("2-1.keras", "3-2.keras"));
+  run(ModelCheckpoint({.filepath = path("whole.h5")}), logs);
+  EXPECT_EQ(load_model(path("whole.h5")).optimizer().name(), "sgd");
+  fs::remove(path("whole.h5"));
   run(ModelCheckpoint({.filepath = path("best.keras"), .save_best_only = true, .initial_value_threshold = 0.1}), logs);
   EXPECT_THAT(files(), ElementsAre("2-1.keras", "3-2.keras"));
 }

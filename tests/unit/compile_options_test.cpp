@@ -2,12 +2,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <map>
+
 #include "frontend/layers/layers.hpp"
+#include "frontend/ops/ops.hpp"
 #include "frontend/training/compile_options.hpp"
+#include "frontend/training/fit.hpp"
 #include "frontend/training/losses.hpp"
 #include "frontend/training/metric_list.hpp"
 #include "frontend/training/metrics.hpp"
 #include "frontend/training/optimizers.hpp"
+#include "frontend/training/reduction_metrics.hpp"
+#include "tests/unit/error_of.hpp"
 #include "tests/unit/wrong_definition.hpp"
 
 namespace tusk {
@@ -90,6 +97,72 @@ TEST(CompileOptions, ResolvesNamesByShapes) {
     EXPECT_THAT(resolved({}, labels), ElementsAre("acc=BinaryAccuracy ", "accuracy=SparseCategoricalAccuracy ",
                                                   "BinaryCrossentropy", "SparseCategoricalCrossentropy"));
   }
+}
+
+// Three samples, of weights 1, 2 and 0.5; what is expected Keras 3.15.1 computed.
+TEST(CompileOptions, TakesFunctions) {
+  const auto array = [](std::vector<std::int64_t> shape, const std::vector<float>& values) {
+    Array out(DType::f32, std::move(shape));
+    std::ranges::copy(values, out.as_writable<float>().begin());
+    return out;
+  };
+  const Tensor in = Input({2});
+  const layers::Dense dense(2, {.name = "d"});
+  const Model model(in, dense(in));
+  dense.set_weights({array({2, 2}, {1, 0.5, -0.25, 2}), array({2}, {0.1, -0.2})});
+  const Array x = array({3, 2}, {1, 2, 3, -1, 0.5, 0.25});
+  const Array y = array({3, 2}, {0, 1, 1, -2, 2, 0.5});
+  const Array weights = array({3}, {1, 2, 0.5});
+  const auto largest = [] {
+    return metrics::MeanMetricWrapper(
+        {.fn = [](const Tensor& t, const Tensor& p) { return ops::max(ops::abs(p - t), {.axis = {-1}}); },
+         .name = "largest"});
+  };
+  model.compile({.optimizer = optimizers::SGD(0.1),
+                 .loss = [](const Tensor& t,
+                            const Tensor& p) { return ops::sum(ops::power(ops::abs(p - t), 1.5), {.axis = {-1}}); },
+                 .metrics = {largest(), [](const Tensor& t, const Tensor& p) { return ops::sum(t - p); }},
+                 .weighted_metrics = {largest()}});
+  const auto near = [](const auto& found, const std::map<std::string, double>& wanted) {
+    for (const auto& [name, value] : wanted) EXPECT_NEAR(found[name], value, 2e-6 * std::abs(value)) << name;
+  };
+  near(model.evaluate(x, y, {.verbose = 0}), {{"loss", 4.441351413726807}, {"weighted_largest", 2.370833396911621}});
+  near(model.evaluate(x, y, {.verbose = 0, .sample_weight = weights}), {{"loss", 5.8396148681640625},
+                                                                        {"largest", 2.370833396911621},
+                                                                        {"lambda", -6.137500286102295},
+                                                                        {"weighted_largest", 2.494642734527588}});
+  const History history = model.fit(x, y, {.epochs = 2, .verbose = 0, .shuffle = false, .sample_weight = weights});
+  EXPECT_NEAR(history["loss"][1], 2.1944127082824707, 5e-6);
+  EXPECT_NEAR(history["lambda"][1], -0.9024358987808228, 5e-6);
+  const std::vector<double> trained{0.2733813524246216, 0.10845760256052017, -0.1120816171169281, 1.7377521991729736};
+  for (std::int64_t i = 0; i < 4; ++i)
+    EXPECT_NEAR(dense.get_weights()[0].at(i), trained[static_cast<std::size_t>(i)], 5e-6);
+
+  model.compile({.optimizer = "sgd", .loss = losses::LossFunctionWrapper({.fn = ValueFunction()})});
+  EXPECT_THAT(error_of([&] { model.fit(x, y, {.verbose = 0}); }),
+              testing::HasSubstr("a loss is an empty function, expected one of y_true and y_pred [compile-loss]"));
+}
+
+TEST(CompileOptions, ScalesTheLossOfAMixedModel) {
+  clear_session();
+  set_dtype_policy("mixed_float16");
+  const Tensor x = Input({3});
+  const Model mixed(x, layers::Dense(2, {.dtype = "float32"})(x));
+  set_dtype_policy("float32");
+  const Model plain(x, layers::Dense(2, {.dtype = "mixed_float16"})(x));
+  const auto optimizer = [](const Model& model, const CompileOptions& options) {
+    model.compile(options);
+    return model.optimizer();
+  };
+  const Optimizer automatic = optimizer(mixed, {.optimizer = "adam", .loss = "mse"});
+  EXPECT_EQ(automatic.class_name(), "LossScaleOptimizer");
+  EXPECT_EQ(automatic.name(), "loss_scale_optimizer");
+  EXPECT_EQ(given_optimizer({.optimizer = "adam"}, automatic).class_name(), "Adam");
+  EXPECT_EQ(optimizer(mixed, {.optimizer = "adam", .loss = "mse", .auto_scale_loss = false}).class_name(), "Adam");
+  EXPECT_EQ(optimizer(plain, {.optimizer = "adam", .loss = "mse"}).class_name(), "Adam") << "the model's policy counts";
+  const optimizers::LossScaleOptimizer own({.inner_optimizer = optimizers::SGD(), .name = "own"});
+  EXPECT_EQ(optimizer(mixed, {.optimizer = own, .loss = "mse"}).name(), "own");
+  EXPECT_EQ(given_optimizer({.optimizer = own}, own).name(), "own");
 }
 
 TEST(CompileOptions, FindsEveryMetricByItsNames) {

@@ -47,8 +47,8 @@ TEST(FitErrors, BeforeCompile) {
        "m: compile() comes before train_on_batch() [fit-compile]", ""},
       {[&] { plain().compile({.optimizer = "adamm", .loss = "mse"}); },
        "there is no optimizer \"adamm\" [training-name]", "",
-       "expected one of Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer, Muon, "
-       "Nadam, RMSprop, SGD, ScheduleFreeAdamW"},
+       "expected one of Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer, "
+       "MultiOptimizer, Muon, Nadam, RMSprop, SGD, ScheduleFreeAdamW"},
       {[&] {
          one_output({}).fit(ones({4, 3}), ones({4, 2}));
        },

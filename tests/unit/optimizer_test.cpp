@@ -54,6 +54,16 @@ void check(const Steps& given) {
   }
 }
 
+TEST(Optimizers, NadamsProductIsCalledAsInKeras) {
+  clear_session();
+  const Variable weight("w", {DType::f32, {Dim(2)}}, "zeros", true, false, 0);
+  for (const char* path : {"nadam/variable", "nadam_1/variable_1"}) {
+    const optimizers::Nadam nadam;
+    module_of(nadam, weight);
+    EXPECT_EQ(nadam.variables().back().name(), path);
+  }
+}
+
 TEST(Optimizers, TakeTheRateByPosition) {
   const optimizers::SGD with_rate(0.5, {.momentum = 0.9});
   EXPECT_EQ(with_rate.base().learning_rate(), 0.5);
@@ -114,8 +124,46 @@ TEST(Optimizers, StepByStep) {
       {"accumulation",
        SGD({.learning_rate = .1, .gradient_accumulation_steps = 2}),
        {{1, 2}, {0.985, 2.02}, {0.985, 2.02}}},
+      {"of a pattern",
+       MultiOptimizer({.optimizer_map = {SGD(), {{"d/b.*", Adam({.learning_rate = .1})}}}}),
+       {{0.9000038, 2.0999978}, {0.8034879, 2.1999958}, {0.7076889, 2.2999945}}},
+      {"the default, as the pattern is not the whole path",
+       MultiOptimizer({.optimizer_map = {Adam({.learning_rate = .1}), {{"d/b", SGD()}}}}),
+       {{0.9000038, 2.0999978}, {0.8034879, 2.1999958}, {0.7076889, 2.2999945}}},
   };
   for (const Steps& each : cases) check(each);
+}
+
+TEST(Optimizers, AMapHasOneForEachWeight) {
+  clear_session();
+  const optimizers::SGD sgd;
+  const optimizers::Adam adam;
+  const optimizers::Lion lion;
+  const auto name_of = [](const optimizers::OptimizerMap& map, const char* path) { return map[path].name(); };
+  const optimizers::OptimizerMap map(sgd, {{"b/.*", lion}, {"a/.*", adam}, {"a/bias", sgd}, {"c|d(/kernel)?", lion}});
+  EXPECT_EQ(name_of(map, "a/kernel"), "adam");
+  EXPECT_EQ(name_of(map, "a/bias"), "sgd") << "the path itself goes before expressions";
+  EXPECT_EQ(name_of(map, "b/a/kernel"), "lion");
+  EXPECT_EQ(name_of(map, "d/kernel"), "lion");
+  EXPECT_EQ(name_of(map, "d/bias"), "sgd");
+  std::vector<std::string> names;
+  for (const Optimizer& each : map.optimizers()) names.push_back(each.name());
+  EXPECT_EQ(names, (std::vector<std::string>{"lion", "adam", "sgd"})) << "each once";
+}
+
+// Of both, in the order of Keras' files: iteration and learning rate of its own, then each with those of its weights.
+TEST(Optimizers, SeveralKeepTheirVariables) {
+  clear_session();
+  const Variable kernel("kernel", {DType::f32, {Dim(2), Dim(3)}}, "zeros", true, false, 0);
+  const Variable bias("bias", {DType::f32, {Dim(3)}}, "zeros", true, false, 0);
+  const optimizers::MultiOptimizer several(
+      {.optimizer_map = {optimizers::SGD({.momentum = 0.9}), {{".*bias", optimizers::Lion()}}}, .name = "several"});
+  several.base().build({{kernel, "inner/d/kernel", "d/kernel"}, {bias, "inner/d/bias", "d/bias"}});
+  std::vector<std::string> names;
+  for (const Variable& variable : several.variables()) names.push_back(variable.name());
+  EXPECT_EQ(names, (std::vector<std::string>{"several/iteration", "several/learning_rate", "lion/iteration",
+                                             "lion/learning_rate", "lion/inner_d_bias_momentum", "sgd/iteration",
+                                             "sgd/learning_rate", "sgd/inner_d_kernel_momentum"}));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/model.hpp"
 #include "frontend/model/to_module.hpp"
+#include "frontend/training/fit.hpp"
 #include "ir/base/compare.hpp"
 #include "ir/graph/interpret.hpp"
 #include "tests/unit/error_of.hpp"
@@ -54,9 +55,11 @@ TEST_F(Predict, FindsWhatItHasBuilt) {
   layers::Dense dense(2, {.name = "d"});
   const Model model(x, dense(x), {.name = "m"});
   const Array first = model.predict({counting({2, 3})})[0];
+  const Model again(x, dense(x), {.name = "m"});
   setenv("CXX", "false", 1);  // a compiler of another name is another key
-  EXPECT_THAT(error_of(model, {counting({2, 3})}), HasSubstr("the C++ compiler fails"));
+  EXPECT_THAT(error_of(again, {counting({2, 3})}), HasSubstr("the C++ compiler fails"));
   unsetenv("CXX");
+  EXPECT_TRUE(same_bytes(first, again.predict({counting({2, 3})})[0]));
   const auto count = [&] {
     return std::distance(std::filesystem::directory_iterator(cache_), std::filesystem::directory_iterator());
   };
@@ -64,6 +67,47 @@ TEST_F(Predict, FindsWhatItHasBuilt) {
   dense.set_weights({counting({3, 2}), counting({2})});  // other weights, the same code
   EXPECT_FALSE(same_bytes(first, model.predict({counting({2, 3})})[0]));
   EXPECT_EQ(count(), 1);
+}
+
+TEST_F(Predict, CompilesAgainOnlyWhatHasChanged) {
+  const Tensor x = Input({"time", 3}, {.name = "x"});
+  const layers::Dense dense(2, {.name = "d"});
+  const Model model(x, dense(x), {.name = "m"});
+  const Array input = counting({2, 20, 3});
+  const Array first = model.predict({input}, {.batch_size = 8})[0];
+  setenv("CXX", "false", 1);  // now it can only go on with what it has
+  EXPECT_TRUE(same_bytes(first, model.predict({input}, {.batch_size = 8})[0]));
+  EXPECT_TRUE(same_bytes(first, model.predict({input}, {.batch_size = 1})[0]));
+  dense.set_weights(dense.get_weights());
+  EXPECT_TRUE(same_bytes(first, model.predict({input}, {.batch_size = 8})[0]));
+  EXPECT_THAT(error_of(model, {input}, {.batch_size = 9}), HasSubstr("the C++ compiler fails")) << "there is no room";
+  EXPECT_THAT(error_of(model, {counting({2, 300, 3})}, {.batch_size = 8}), HasSubstr("the C++ compiler fails"));
+  dense.set_weights({counting({3, 2}), counting({2})});
+  EXPECT_THAT(error_of(model, {input}, {.batch_size = 8}), HasSubstr("the C++ compiler fails"));
+  unsetenv("CXX");
+  const Array second = model.predict({counting({2, 300, 3})})[0];
+  setenv("CXX", "false", 1);
+  EXPECT_FALSE(same_bytes(first, model.predict({input})[0])) << "with the new weights, and room for both";
+  EXPECT_TRUE(same_bytes(second, model.predict({counting({2, 300, 3})})[0]));
+  unsetenv("CXX");
+}
+
+TEST_F(Predict, SeesWhatAnotherModelHasTrained) {
+  const Tensor x = Input({3}, {.name = "x"});
+  const Tensor code = layers::Dense(2, {.name = "code"})(x);
+  const Model encoder(x, code);
+  const Model whole(x, layers::Dense(3)(code));
+  const Array input = counting({4, 3});
+  whole.compile({.optimizer = "sgd", .loss = "mse"});
+  std::vector<Array> seen{encoder.predict({input})[0]};
+  for (int round = 0; round < 2; ++round) {
+    whole.fit(input, input, {.verbose = 0});
+    seen.push_back(encoder.predict({input})[0]);
+    const graph::Module module = value_or_throw(to_module(encoder, {.dims = {{"batch", 1, 4, 1}}}));
+    const Array wanted = value_or_throw(graph::interpret(module, module.functions[0], {input}, {{"batch", 4}})).front();
+    EXPECT_LT(relative_difference(seen.back(), wanted), 1e-6);
+    EXPECT_FALSE(same_bytes(seen[seen.size() - 2], seen.back()));
+  }
 }
 
 TEST_F(Predict, GivesTheSameBitsInBatchesOfAnySize) {

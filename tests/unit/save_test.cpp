@@ -22,9 +22,11 @@
 
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
+#include "frontend/export/config.hpp"
 #include "frontend/export/save_model.hpp"
 #include "frontend/files/hdf5.hpp"
 #include "frontend/files/hdf5_writer.hpp"
+#include "frontend/files/zip.hpp"
 #include "frontend/import/layer_list.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/import/load_state.hpp"
@@ -32,6 +34,7 @@
 #include "frontend/layers/layers.hpp"
 #include "frontend/ops/ops.hpp"
 #include "frontend/training/fit.hpp"
+#include "frontend/training/optimizers.hpp"
 #include "frontend/training/trainer.hpp"
 #include "tests/unit/error_of.hpp"
 
@@ -76,6 +79,7 @@ TEST_F(Save, EveryTypeOfArrayReadsBack) {
   root.at("scalar").array = numbers(DType::f32, {});
   root.at("nothing").array = numbers(DType::f32, {0, 3});
   root.at("vars").attributes = {{"name", "f\xc3\xbcnf"}, {"empty", ""}, {"long", std::string(100000, 'x')}};
+  root.lists = {{"names", {"a", "", "f\xc3\xbcnf"}}, {"one", {"x"}}, {"none", {}}};
   const Bytes bytes = *hdf5_bytes(root);
   EXPECT_TRUE(bytes == *hdf5_bytes(root));
   const auto file = Hdf5File::from_bytes(bytes, "a.h5");
@@ -88,6 +92,29 @@ TEST_F(Save, EveryTypeOfArrayReadsBack) {
   EXPECT_TRUE(same(*file->array("scalar"), *root.at("scalar").array));
   EXPECT_TRUE(same(*file->array("nothing"), *root.at("nothing").array));
   for (const auto& [name, text] : root.at("vars").attributes) EXPECT_EQ(*file->string_attribute("vars", name), text);
+  for (const auto& [name, list] : root.lists) EXPECT_EQ(*file->strings_attribute("", name), list);
+}
+
+// Keras cuts lists that an attribute cannot hold; so do we, and read them as one.
+TEST_F(Save, LongListsAreCut) {
+  const Tensor x = Input({2}, {.name = "x"});
+  Tensor y = x;
+  std::vector<std::string> names{"x"};
+  for (int i = 0; i < 700; ++i) {
+    names.push_back(fmt::format("{:0100}", i));
+    y = layers::Activation("relu", {.name = names.back()})(y);
+  }
+  const Model model(x, layers::Dense(1, {.name = "last"})(y));
+  names.emplace_back("last");
+  const auto file = Hdf5File::from_bytes(*h5_bytes(model), "a.h5");
+  ASSERT_TRUE(file) << file.problem().str();
+  EXPECT_EQ(*file->strings_attribute("model_weights", "layer_names"), names);
+  EXPECT_EQ((*file->strings_attribute("model_weights", "layer_names0"))->size(), 351U);
+  EXPECT_EQ((*file->strings_attribute("model_weights", "layer_names1"))->size(), 351U);
+  Hdf5Tree long_list;
+  long_list.lists["names"].resize(4001);
+  EXPECT_THAT(hdf5_bytes(long_list).problem().str(),
+              HasSubstr("the list \"names\" of group \"\" has 4001 texts, expected at most 4000 [hdf5-write]"));
 }
 
 TEST_F(Save, ManyGroupsAndNames) {
@@ -134,12 +161,13 @@ struct ScaleImpl : LayerBase {
 };
 using Scale = LayerOf<ScaleImpl>;
 
-Model model_of_many() {
+Model model_of_many(bool with_operation = true) {
   const Tensor x = Input({4, 3}, {.name = "x"});
   const Tensor inner_in = Input({4, 3});
   const layers::Dense shared(3, {.name = "shared"});
   const Model inner(inner_in, layers::BatchNormalization()(shared(inner_in)), {.name = "inner"});
-  Tensor y = layers::TimeDistributed(layers::Dense(3))(inner(x)) + shared(x);
+  Tensor y = layers::TimeDistributed(layers::Dense(3))(inner(x));
+  y = with_operation ? y + shared(x) : layers::add({y, shared(x)});
   y = layers::MultiHeadAttention(2, 3)({y, y});
   y = layers::SpectralNormalization(layers::Conv1D(3, 1))(y);
   return Model(x, Scale()(layers::Normalization()(y)), {.name = "many"});
@@ -179,6 +207,35 @@ TEST_F(Save, ModelsAndWeightsReadBack) {
   }
 }
 
+TEST_F(Save, OlderFilesReadBack) {
+  register_layer<Scale>("Test");
+  EXPECT_THAT(problem_of(save_model(path("m.h5"), model_of_many())), HasSubstr("config-class"));
+  clear_session();
+  const Model model = model_of_many(false);
+  model.get_layer("spectral_normalization").base().set_trainable(false);
+  fill(model, 1);
+  ASSERT_EQ(problem_of(save_model(path("m.h5"), model)), "no problem");
+  const auto older = load_model_checked(path("m.h5"));
+  ASSERT_TRUE(older) << older.problem().str();
+  // A layer in two models has become two.
+  EXPECT_EQ(older->weights().size(), model.weights().size() + 2);
+  const auto named = [](const Model& of, std::string_view layer) { return of.get_layer(layer).get_weights(); };
+  for (const Layer& layer : model.layers()) {
+    const std::vector<Array> wanted = layer.get_weights();
+    const std::vector<Array> found = named(*older, layer.name());
+    ASSERT_EQ(found.size(), wanted.size()) << layer.name();
+    for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_TRUE(same(found[i], wanted[i])) << layer.name() << " " << i;
+  }
+  const auto config = [](const Model& of) { return nlohmann::json::parse(legacy_json(of)); };
+  EXPECT_TRUE(config(*older) == config(model));
+  clear_session();
+  const Model other = model_of_many(false);
+  other.get_layer("spectral_normalization").base().set_trainable(false);  // where its weights stand depends on it
+  fill(other, 5000);
+  ASSERT_EQ(problem_of(load_weights(path("m.h5"), other)), "no problem");
+  expect_same_weights(other, model);
+}
+
 TEST_F(Save, WeightsOfAnotherModelAreRefused) {
   const Tensor x = Input({3});
   const Model model(x, layers::Dense(2, {.name = "d"})(x));
@@ -197,10 +254,11 @@ TEST_F(Save, WeightsOfAnotherModelAreRefused) {
 TEST_F(Save, NamesSayTheFormat) {
   const Tensor x = Input({3});
   const Model model(x, layers::Dense(2)(x));
-  EXPECT_THAT(problem_of(save_model(path("m.h5"), model)), HasSubstr("whose name ends in .keras, found"));
-  EXPECT_THAT(problem_of(save_model(path("m.h5"), model)), HasSubstr("older formats are read, not written"));
+  EXPECT_THAT(problem_of(save_model(path("m"), model)), HasSubstr("whose name ends in .keras, found"));
   EXPECT_THAT(problem_of(save_model(path("m"), model)), HasSubstr("[save-name]"));
   EXPECT_THAT(problem_of(save_weights(path("m.h5"), model)), HasSubstr("whose name ends in .weights.h5"));
+  EXPECT_THAT(problem_of(save_weights(path("m.h5"), model)),
+              HasSubstr("whole models are written to NAME.keras or NAME.h5, weights alone to NAME.weights.h5"));
   EXPECT_THAT(problem_of(save_model(fs::path("/no/such/folder/m.keras"), model)), HasSubstr("[file-access]"));
 }
 
@@ -250,13 +308,63 @@ TEST_F(Save, AKillLeavesTheOldFileOrTheNewOne) {
   EXPECT_FALSE(fs::exists(part)) << "what a killed writer leaves is cleared away by the next";
 }
 
+Bytes member_of(const fs::path& file, std::string_view member) {
+  return value_or_throw(value_or_throw(ZipReader::open(file)).read(member));
+}
+
+// Saved in the middle of its training and read anew, a model goes on with the same bits.
+void expect_same_training(const Model& model, const fs::path& file) {
+  SCOPED_TRACE(file.filename().string());
+  const Array x = numbers(DType::f32, {4, 3});
+  const Array y = numbers(DType::f32, {4, 2});
+  model.fit(x, y, {.epochs = 2, .verbose = 0, .shuffle = false});
+  model.save(file.string());
+  const Model again = load_model(file);
+  EXPECT_EQ(again.optimizer().class_name(), model.optimizer().class_name());
+  for (const Model& each : {model, again}) each.fit(x, y, {.epochs = 2, .verbose = 0, .shuffle = false});
+  ASSERT_EQ(again.optimizer().variables().size(), model.optimizer().variables().size());
+  for (std::size_t i = 0; i < again.optimizer().variables().size(); ++i)
+    EXPECT_TRUE(same(again.optimizer().variables()[i].value(), model.optimizer().variables()[i].value())) << i;
+  for (std::size_t i = 0; i < model.weights().size(); ++i)
+    EXPECT_TRUE(same(again.weights()[i].value(), model.weights()[i].value())) << model.weights()[i].name();
+}
+
+TEST_F(Save, SeveralOptimizersGoOn) {
+  const Tensor x = Input({3}, {.name = "x"});
+  const Tensor y = layers::Dense(4, {.activation = "relu", .name = "z"})(x);
+  const Model model(x, layers::Dense(2, {.name = "a"})(y), {.name = "net"});
+  // Not in the order of the alphabet, in which files have their groups.
+  const optimizers::OptimizerMap map(optimizers::SGD({.learning_rate = 0.01, .momentum = 0.9}),
+                                     {{"z/.*", optimizers::Adam()}, {"a/bias", optimizers::Adam(0.01)}});
+  model.compile({.optimizer = optimizers::MultiOptimizer({.optimizer_map = map}), .loss = "mse"});
+  for (const char* name : {"several.keras", "several.h5"}) expect_same_training(model, path(name));
+  const auto file = Hdf5File::from_bytes(member_of(path("several.keras"), "model.weights.h5"), "weights");
+  ASSERT_TRUE(file) << file.problem().str();
+  for (const auto& [group, name] : {std::pair("adam", "adam"), std::pair("adam_1", "adam_1"), std::pair("sgd", "sgd")})
+    EXPECT_EQ(*file->string_attribute(fmt::format("optimizer/optimizers/{}/vars", group), "name"), name);
+}
+
+// That the policy of the model was mixed_float16 no file says: the state of the optimizer does.
+TEST_F(Save, AScaledLossGoesOn) {
+  set_dtype_policy("mixed_float16");
+  const Tensor x = Input({3}, {.name = "x"});
+  const Model model(x, layers::Dense(2, {.dtype = "float32"})(layers::Dense(4)(x)), {.name = "mixed"});
+  set_dtype_policy("float32");
+  model.compile({.optimizer = "adam", .loss = "mse"});
+  for (const char* name : {"mixed.keras", "mixed.h5"}) expect_same_training(model, path(name));
+  const Bytes bytes = member_of(path("mixed.keras"), "config.json");
+  const std::string_view config = text_of(bytes);
+  EXPECT_THAT(config, HasSubstr(R"("class_name":"Adam")"));
+  EXPECT_THAT(config, testing::Not(HasSubstr("LossScaleOptimizer"))) << "as it was given";
+}
+
 // Code that was emitted for a model trains on a device; its State comes back.
 class State : public Save {
  protected:
   static Model made(const std::string& optimizer = "adam") {
     const Tensor x = Input({3}, {.name = "x"});
-    Tensor y = layers::BatchNormalization()(layers::Dense(4, {.activation = "relu"})(x));
-    const Model model(x, layers::Dense(2)(y), {.name = "net"});
+    const Tensor y = layers::BatchNormalization()(layers::Dense(4, {.activation = "relu"})(x));
+    const Model model(x, layers::Dense(2)(layers::Dropout(0.4)(y)), {.name = "net"});
     fill(model, 0.25);
     model.compile({.optimizer = optimizer, .loss = "mse", .metrics = {"mae"}});
     return model;
@@ -301,6 +409,9 @@ TEST_F(State, ComesBackFromEmittedCode) {
   ASSERT_EQ(mine.size(), wanted.size());
   for (std::size_t i = 0; i < mine.size(); ++i) EXPECT_TRUE(same(mine[i].value(), wanted[i].value())) << mine[i].name();
   EXPECT_EQ(model.optimizer().variables()[0].value().int_at(0), 3) << "iterations";
+  const std::vector<Variable> seeds = model.base().random_states();
+  ASSERT_EQ(seeds.size(), 1U);
+  EXPECT_EQ(seeds[0].value().int_at(1), 3) << "what the dropout has drawn";
 
   model.save(path("trained.keras").string());
   const Model again = load_model(path("trained.keras"));
@@ -308,6 +419,13 @@ TEST_F(State, ComesBackFromEmittedCode) {
   ASSERT_EQ(reread.size(), wanted.size());
   for (std::size_t i = 0; i < reread.size(); ++i)
     EXPECT_TRUE(same(reread[i].value(), wanted[i].value())) << reread[i].name();
+
+  // What is drawn next is what would have been drawn there.
+  for (const Model& each : {model, fitted}) each.fit(x_, y_, {.epochs = 2, .verbose = 0, .shuffle = false});
+  const auto here = variables_of(model);
+  const auto there = variables_of(fitted);
+  for (std::size_t i = 0; i < here.size(); ++i)
+    EXPECT_TRUE(same(here[i].value(), there[i].value())) << here[i].name() << " behind two more steps";
 }
 
 TEST_F(State, WhatIsNoStateIsRefused) {

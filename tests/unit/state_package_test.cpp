@@ -33,6 +33,11 @@ func train(%x: f32[batch,3]) -> (%sum: f32[2]) {
   update @dense/kernel = %next
   update @steps = %count
 }
+func initialize(%seed: u32[2]) -> () {
+  %words = cast %seed {to=f32}
+  %drawn = broadcast %words {shape=[3,2], dims=[1]}
+  update @dense/kernel = %drawn
+}
 func predict(%x: f32[batch,3]) -> (%y: f32[batch,2]) {
   %y = contract %x, @dense/kernel { a[n,k] b[k,o] -> y[n,o] }
 }
@@ -66,6 +71,11 @@ int main() {
   copy.bytes[9] ^= 1;  // another layout
   if (net::predict(arena, copy, 1, {x, y}) != net::Status::bad_state) return 10;
   if (net_state_bytes() != NET_STATE_BYTES || net_init(nullptr) != net_null_pointer) return 11;
+  const std::uint64_t seed = 5 + (std::uint64_t{9} << 32);
+  if (net::init(arena, state, seed) != net::Status::ok || net::read(state, 1, &steps) != net::Status::ok) return 13;
+  if (net::predict(arena, state, 1, {x, y}) != net::Status::ok || y[0] != 30 || y[1] != 54 || steps != 0) return 14;
+  if (net_init_seed(&arena, &copy, seed) != net_ok || std::memcmp(&copy, &state, sizeof state) != 0) return 15;
+  if (net_init_seed(&arena, nullptr, seed) != net_null_pointer) return 16;
   const net::Status tested = net::self_test(arena, state);
   return tested == net::Status::ok ? 0 : 12;
 }

@@ -38,8 +38,8 @@ TEST(TrainingErrors, Names) {
        "CTC, Dice, Hinge, Huber, KLDivergence, LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, "
        "MeanSquaredError, MeanSquaredLogarithmicError, Poisson, SparseCategoricalCrossentropy, SquaredHinge, Tversky"},
       {[] { (void)optimizer_named("adamm"); }, "there is no optimizer \"adamm\" [training-name]", "",
-       "expected one of Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer, Muon, "
-       "Nadam, RMSprop, SGD, ScheduleFreeAdamW"},
+       "expected one of Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer, "
+       "MultiOptimizer, Muon, Nadam, RMSprop, SGD, ScheduleFreeAdamW"},
       {[] { (void)loss_from_config(json(3)); }, "expected a configuration of a loss, found 3 [training-config]", ""},
       {[] { (void)optimizer_from_config(json(3)); },
        "expected a configuration of an optimizer, found 3 [training-config]", ""},
@@ -92,6 +92,76 @@ TEST(TrainingErrors, Optimizers) {
          (void)optimizer_from_config({{"class_name", "SGD"}, {"config", "x"}});
        },
        "expected an object as the config, found \"x\" [training-config]", ""},
+      {[] { (void)optimizer_named("LossScaleOptimizer"); },
+       "loss_scale_optimizer: inner_optimizer is missing [optimizer-option]", ""},
+      {[] { (void)optimizer_named("MultiOptimizer"); }, "multi_optimizer: optimizer_map is missing [optimizer-option]",
+       ""},
+      {[] {
+         (void)optimizer_from_config(
+             {{"class_name", "Adam"}, {"config", json::object()}, {"registered_name", "my>Adam"}});
+       },
+       "\"my>Adam\" is a class of the program that saved it, not Keras' own [training-name]", ""},
+      {[] {
+         (void)loss_from_config({{"class_name", "Huber"}, {"config", json::object()}, {"registered_name", "Huber"}});
+       },
+       "\"Huber\" is a class of the program that saved it, not Keras' own [training-name]", ""},
+  });
+}
+
+TEST(TrainingErrors, OptimizerMaps) {
+  using optimizers::Adam;
+  using optimizers::OptimizerMap;
+  using optimizers::SGD;
+  clear_session();
+  const auto from = [](const json& map) {
+    return optimizer_from_config({{"class_name", "MultiOptimizer"}, {"config", {{"optimizer_map", map}}}});
+  };
+  expect({
+      {[] { (void)OptimizerMap({}, {}); }, "there is no default optimizer [optimizer-map]", ""},
+      {[] {
+         (void)OptimizerMap(SGD(), {{"a", {}}});
+       },
+       "the key \"a\" has no optimizer [optimizer-map]", ""},
+      {[] {
+         (void)OptimizerMap(SGD(), {{"a", Adam()}, {"a", SGD()}});
+       },
+       "the key \"a\" stands there twice [optimizer-map]", ""},
+      {[] {
+         (void)OptimizerMap(SGD(), {{"(a", Adam()}});
+       },
+       "the key \"(a\" is no regular expression [optimizer-map]", ""},
+      {[] {
+         (void)OptimizerMap(SGD(), {{"a\\Z", Adam()}});
+       },
+       "the key \"a\\\\Z\" has \\Z, which is not supported [optimizer-map]", ""},
+      {[] {
+         (void)OptimizerMap(SGD(), {{std::string(300, '('), Adam()}});
+       },
+       "a key of 300 bytes; expected at most 256 [optimizer-map]", ""},
+      {[] {
+         (void)OptimizerMap(SGD(), {{"a", optimizers::LossScaleOptimizer({.inner_optimizer = Adam()})}});
+       },
+       "loss_scale_optimizer is a LossScaleOptimizer, which cannot be one of several optimizers [optimizer-map]", ""},
+      {[] {
+         (void)OptimizerMap(SGD(), {{"a.*", Adam()}, {".*b", Adam()}})["a/b"];
+       },
+       "several keys are met by the weight a/b [optimizer-map]", ""},
+      {[] { (void)optimizers::MultiOptimizer({.optimizer_map = {SGD()}, .name = "m"}).learning_rate(); },
+       "m has no learning rate: its optimizers have their own [optimizer-rate]", ""},
+      {[] { optimizers::MultiOptimizer({.optimizer_map = {SGD()}, .name = "m"}).set_learning_rate(1); },
+       "m has no learning rate: its optimizers have their own [optimizer-rate]", ""},
+      {[&] {
+         from({{"class_name", "SGD"}});
+       },
+       "expected an OptimizerMap, found {\"class_name\":\"SGD\"} [training-config]", ""},
+      {[&] {
+         from({{"class_name", "OptimizerMap"}, {"config", {{"default_optimizer", "sgd"}, {"optimizer_map", {1}}}}});
+       },
+       "an optimizer_map is an object, found [1] [training-config]", ""},
+      {[&] {
+         from({{"class_name", "OptimizerMap"}, {"config", json::object()}});
+       },
+       "there is no default optimizer [optimizer-map]", ""},
   });
 }
 
