@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "ir/base/size.hpp"
 #include "ir/kernel/affine.hpp"
 #include "ir/kernel/print.hpp"
 #include "ir/kernel/verify.hpp"
@@ -107,6 +108,8 @@ class FunctionVerifier {
         return fail("program-symbol", fmt::format("tensor `{}`: {}", t.name, wrong));
       if (dim.range(names_.range_of).high < 0) return fail_tensor(fmt::format("has the negative extent {}", dim.str()));
     }
+    CHECK(check_size(fmt::format("function `{}`: tensor `{}`", function_.name, t.name), t.type, t.shape,
+                     names_.range_of));
     if (t.strides.size() != t.shape.size())
       return fail_tensor(fmt::format("has {} for rank {}", text::count_of(t.strides.size(), "stride"), t.shape.size()));
     if (t.place == Place::view) return view(t);
@@ -372,6 +375,10 @@ Status kernels(const Names& names) {
       }
     }
     if (!wrong.empty()) return error("program-symbol", fmt::format("kernel `{}`: {}", kernel.name, wrong));
+    for (const Stage& stage : kernel.stages) {
+      CHECK(check_size(fmt::format("kernel `{}`: `{}`", kernel.name, stage.name), stage.type, shape_of(stage),
+                       names.range_of));
+    }
     CHECK(verify(kernel, names.range_of));
     CHECK(verify(kernel, program.schedules[i]));
   }
