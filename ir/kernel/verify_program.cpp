@@ -300,6 +300,9 @@ class FunctionVerifier {
 
   // What steps use lies inside of the arena, once there is one.
   Status arena() const {
+    if (function_.arena_bytes < 0 || function_.arena_lower_bound < 0)
+      return fail("program-arena", fmt::format("an arena has no {} bytes",
+                                               std::min(function_.arena_bytes, function_.arena_lower_bound)));
     for (std::size_t id = 0; id < used_.size(); ++id) {
       const Tensor& t = function_.tensors[id];
       if (!used_[id] || t.place != Place::arena) continue;
@@ -400,6 +403,7 @@ Status verify_functions(const Program& program) {
     if (!taken.insert(function.name).second)
       return error("program-name", fmt::format("there are two functions `{}`", function.name));
     CHECK(FunctionVerifier(names, function).run());
+    CHECK(verify_written(program, function));
   }
   return done();
 }
