@@ -1,5 +1,7 @@
 # tusk_add_model(NAME SOURCE FILE [DIMS ...] [WEIGHTS embed|file] [MAX_ARENA SIZE] [PROFILE fma|muladd]
-#   [FUNCTIONS predict train_step ...] [OPTIMIZER O] [LEARNING_RATE R] [LOSS ...] [METRICS ...])
+#   [KEEP_BATCH_NORM]
+#   [FUNCTIONS predict train_step ...] [OPTIMIZER O] [LEARNING_RATE R] [LOSS ...] [LOSS_WEIGHTS ...] [METRICS ...]
+#   [WEIGHTED_METRICS ...] [LABELS i32[] ...] [SAMPLE_WEIGHT])
 #
 # Compiles a model at build time, again whenever FILE or the compiler changes; with functions that train, if they are
 # asked for. Gives
@@ -10,14 +12,19 @@
 include_guard(GLOBAL)
 
 function(tusk_add_model name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SOURCE;WEIGHTS;MAX_ARENA;PROFILE;OPTIMIZER;LEARNING_RATE"
-    "DIMS;FUNCTIONS;LOSS;METRICS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "KEEP_BATCH_NORM;SAMPLE_WEIGHT" "SOURCE;WEIGHTS;MAX_ARENA;PROFILE;OPTIMIZER;LEARNING_RATE"
+    "DIMS;FUNCTIONS;LOSS;LOSS_WEIGHTS;METRICS;WEIGHTED_METRICS;LABELS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "tusk_add_model(${name}): unknown argument ${arg_UNPARSED_ARGUMENTS}")
   elseif(NOT name MATCHES "^[A-Za-z][A-Za-z0-9_]*$")
     message(FATAL_ERROR "tusk_add_model(${name}): the name becomes a C++ namespace: letters, digits and _")
   elseif(NOT arg_SOURCE)
     message(FATAL_ERROR "tusk_add_model(${name}): SOURCE is missing")
+  endif()
+  set(with_state ${arg_FUNCTIONS})
+  list(REMOVE_ITEM with_state predict input_gradients)
+  if(arg_WEIGHTS STREQUAL "file" AND with_state)
+    message(FATAL_ERROR "tusk_add_model(${name}): WEIGHTS file, but ${with_state} keep the weights in a State: leave it out")
   endif()
   get_filename_component(source "${arg_SOURCE}" ABSOLUTE)
   if(NOT EXISTS "${source}")
@@ -32,8 +39,18 @@ function(tusk_add_model name)
   foreach(dim IN LISTS arg_DIMS)
     list(APPEND options --dim ${dim})
   endforeach()
-  foreach(keyword WEIGHTS MAX_ARENA PROFILE FUNCTIONS OPTIMIZER LEARNING_RATE LOSS METRICS)
+  foreach(labels IN LISTS arg_LABELS)
+    list(APPEND options --labels ${labels})
+  endforeach()
+  foreach(keyword KEEP_BATCH_NORM SAMPLE_WEIGHT)
     if(arg_${keyword})
+      string(TOLOWER ${keyword} option)
+      string(REPLACE "_" "-" option ${option})
+      list(APPEND options --${option})
+    endif()
+  endforeach()
+  foreach(keyword WEIGHTS MAX_ARENA PROFILE FUNCTIONS OPTIMIZER LEARNING_RATE LOSS LOSS_WEIGHTS METRICS WEIGHTED_METRICS)
+    if(DEFINED arg_${keyword})
       string(TOLOWER ${keyword} option)
       string(REPLACE "_" "-" option ${option})
       string(REPLACE ";" "," words "${arg_${keyword}}")

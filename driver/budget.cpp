@@ -13,23 +13,34 @@
 namespace tusk {
 namespace {
 
+// A number that 64 bits cannot hold stays the greatest that they can, which budget_of refuses.
+std::int64_t times(std::int64_t a, std::int64_t b) {
+  std::int64_t out = 0;
+  return __builtin_mul_overflow(a, b, &out) ? INT64_MAX : out;
+}
+
+std::int64_t plus(std::int64_t a, std::int64_t b) {
+  std::int64_t out = 0;
+  return __builtin_add_overflow(a, b, &out) ? INT64_MAX : out;
+}
+
 class Counter {
  public:
   Counter(const graph::Module& module, const graph::Function& function) : module_(module), function_(function) {}
 
   std::vector<LayerBudget> layers;
 
-  void count(const std::vector<graph::Op>& ops, std::int64_t times) {
+  void count(const std::vector<graph::Op>& ops, std::int64_t rounds) {
     for (const graph::Op& op : ops) {
       LayerBudget& layer = of(op.layer);
       for (const int id : op.results) {
         const graph::Type& type = function_.values[static_cast<std::size_t>(id)].type;
         layer.largest_bytes = std::max(layer.largest_bytes, elements(type.shape) * size_of(type.dtype));
       }
-      if (op.def->name == "contract") layer.macs += times * products(op);
+      if (op.def->name == "contract") layer.macs = plus(layer.macs, times(rounds, products(op)));
       const graph::Attr* length = op.attrs.find("length");
       for (const graph::Region& region : op.regions)
-        count(region.ops, length == nullptr ? times : times * elements(std::get<Shape>(*length)));
+        count(region.ops, length == nullptr ? rounds : times(rounds, elements(std::get<Shape>(*length))));
     }
   }
 
@@ -64,7 +75,7 @@ class Counter {
     add(spec.y, function_.values[static_cast<std::size_t>(op.results[0])].type.shape);
     for (const graph::Where& where : spec.where) extents[where.whole] = 1;
     std::int64_t out = 1;
-    for (const auto& [name, value] : extents) out *= value;
+    for (const auto& [name, value] : extents) out = times(out, value);
     return out;
   }
 
@@ -82,13 +93,13 @@ std::int64_t largest_bytes(const kernel::Program& program, const kernel::Tensor&
 }  // namespace
 
 Expected<Budget> budget_of(const graph::Module& module, const EmitOptions& options) {
-  Counter counter(module, module.functions.front());
-  counter.count(module.functions.front().ops, 1);
   graph::Module copy = module;
   copy.profile = options.profile;
   TRY(const Ir ir, run_pipeline(std::move(copy), options.passes));
   const kernel::Program& program = std::get<Lowered>(ir).program;
   CHECK(check_arena(program, options.max_arena));
+  Counter counter(module, module.functions.front());
+  counter.count(module.functions.front().ops, 1);
   const kernel::Function& function = program.functions.front();
   Budget budget;
   for (const graph::Global& global : module.globals) {
@@ -102,7 +113,11 @@ Expected<Budget> budget_of(const graph::Module& module, const EmitOptions& optio
     budget.weight_bytes += (bytes + 63) / 64 * 64;  // each begins at a multiple of 64
   }
   budget.layers = std::move(counter.layers);
-  for (const LayerBudget& layer : budget.layers) budget.macs += layer.macs;
+  for (const LayerBudget& layer : budget.layers) budget.macs = plus(budget.macs, layer.macs);
+  if (budget.macs == INT64_MAX) {
+    return error("size", "the model is too large: 64 bits cannot count its multiplications")
+        .note("reduce the greatest value of its open sizes: --dim NAME=LOW..HIGH");
+  }
   budget.arena_bytes = function.arena_bytes;
   budget.arena_lower_bound = function.arena_lower_bound;
   for (const auto* list : {&function.inputs, &function.outputs}) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
 #include "driver/compile.hpp"
@@ -15,11 +14,7 @@ namespace {
 
 class Compiled final : public Callable {
  public:
-  explicit Compiled(CompiledModel model) : model_(std::move(model)), states_(nullptr, &std::free) {
-    if (model_.state_bytes() == 0) return;
-    states_.reset(std::aligned_alloc(64, (model_.state_bytes() + 63) / 64 * 64));
-    model_.init_state(states_.get());
-  }
+  explicit Compiled(CompiledModel model) : model_(std::move(model)), states_(model_.make_state()) {}
 
   Expected<std::vector<Array>> operator()(std::string_view function, const std::vector<Array>& inputs) override {
     return model_.call(function, inputs, states_.get());
@@ -52,7 +47,7 @@ class Compiled final : public Callable {
   }
 
   CompiledModel model_;
-  std::unique_ptr<void, decltype(&std::free)> states_;
+  CompiledModel::State states_;
 };
 
 }  // namespace

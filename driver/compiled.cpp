@@ -172,6 +172,11 @@ struct CompiledModel::Loaded {
   }
   void give_back(Arena arena) const { std::free(free_arena.exchange(arena.release())); }
 
+  const Function& main_function() const {
+    const auto predict = std::ranges::find(functions, "predict", &Function::name);
+    return predict == functions.end() ? functions.front() : *predict;
+  }
+
   ~Loaded() {
     std::free(free_arena);
     if (library != nullptr) dlclose(library);
@@ -204,11 +209,19 @@ struct CompiledModel::Loaded {
   }
 };
 
-const std::vector<CompiledModel::Tensor>& CompiledModel::inputs() const { return loaded_->functions.front().inputs; }
-const std::vector<CompiledModel::Tensor>& CompiledModel::outputs() const { return loaded_->functions.front().outputs; }
+bool CompiledModel::has_function(std::string_view name) const {
+  return std::ranges::find(loaded_->functions, name, &Loaded::Function::name) != loaded_->functions.end();
+}
+const std::vector<CompiledModel::Tensor>& CompiledModel::inputs() const { return loaded_->main_function().inputs; }
+const std::vector<CompiledModel::Tensor>& CompiledModel::outputs() const { return loaded_->main_function().outputs; }
 const std::vector<CompiledModel::Variable>& CompiledModel::variables() const { return loaded_->variables; }
 std::size_t CompiledModel::state_bytes() const { return loaded_->state_bytes; }
-void CompiledModel::init_state(void* state) const { loaded_->init(state); }
+CompiledModel::State CompiledModel::make_state() const {
+  const std::size_t bytes = loaded_->state_bytes;
+  State state(bytes == 0 ? nullptr : std::aligned_alloc(kAlign, (bytes + kAlign - 1) / kAlign * kAlign), &std::free);
+  if (state != nullptr) loaded_->init(state.get());
+  return state;
+}
 double CompiledModel::tolerance() const { return loaded_->tolerance; }
 
 Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std::string& flags, bool cached) {

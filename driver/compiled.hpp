@@ -41,22 +41,28 @@ class CompiledModel {
     std::int64_t offset = 0;
   };
 
-  /// Of the first function.
+  bool has_function(std::string_view name) const;
+  /// Of `predict`; of the first function where there is none.
   const std::vector<Tensor>& inputs() const;
   const std::vector<Tensor>& outputs() const;
   const std::vector<Variable>& variables() const;
   /// How far outputs may be from what another computes, of their largest value.
   double tolerance() const;
 
-  /// Calls `predict`. Symbols follow from the shapes of the inputs, which must have the dtypes of the model; results
-  /// have their actual shapes. A status other than ok is an error that names it.
-  Expected<std::vector<Array>> predict(const std::vector<Array>& inputs) const { return call("predict", inputs); }
+  /// Calls `predict`, of a model with states on their first values. Symbols follow from the shapes of the inputs, which
+  /// must have the dtypes of the model; results have their actual shapes. A status other than ok is an error that names
+  /// it.
+  Expected<std::vector<Array>> predict(const std::vector<Array>& inputs) const {
+    return call("predict", inputs, make_state().get());
+  }
   /// Calls any function. Of a model with states, `state` are the bytes that it works on.
   Expected<std::vector<Array>> call(std::string_view function, const std::vector<Array>& inputs,
                                     void* state = nullptr) const;
-  /// How many bytes a state has, aligned to 64; 0 without states.
+  /// How many bytes a state has; 0 without states.
   std::size_t state_bytes() const;
-  void init_state(void* state) const;
+  /// A state with its first values, aligned to 64; null without states.
+  using State = std::unique_ptr<void, void (*)(void*)>;
+  State make_state() const;
 
  private:
   static Expected<CompiledModel> load(const std::string& folder, const std::string& flags, bool cached);

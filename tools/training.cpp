@@ -95,7 +95,7 @@ Expected<Optimizer> optimizer_for(const TrainingFlags& flags) {
 // f32[3], i32[], u8[28,28]
 Expected<Target> target_of(const std::string& flag, std::string_view text) {
   const auto wrong =
-      error("target", fmt::format("--target {}: expected a type such as i32[] or f32[3], the batch left out", flag));
+      error("labels", fmt::format("--labels {}: expected a type such as i32[] or f32[3], the batch left out", flag));
   const std::size_t open = text.find('[');
   if (open == std::string_view::npos || text.back() != ']') return wrong;
   const std::optional<DType> type = dtype_named(text.substr(0, open));
@@ -154,7 +154,7 @@ void add_training_options(CLI::App& command, TrainingFlags& flags) {
       ->delimiter(',')
       ->allow_extra_args(false);
   command
-      .add_option("--target", flags.targets,
+      .add_option("--labels", flags.labels,
                   "type of the labels without their batch: i32[], or OUTPUT=f32[3] (as loss and output have it)")
       ->allow_extra_args(false);
   command.add_flag("--sample-weight", flags.sample_weight, "steps take a weight for each sample");
@@ -165,7 +165,7 @@ Expected<TrainingModule> training_module(const LoadedModel& loaded, const Traini
   const Model& model = loaded.model;
   const bool only_predicts = flags.functions.empty() || flags.functions == std::vector<std::string>{"predict"};
   const bool says_more = flags.optimizer || flags.learning_rate || !flags.losses.empty() || !flags.metrics.empty() ||
-                         !flags.weighted_metrics.empty() || !flags.loss_weights.empty() || !flags.targets.empty() ||
+                         !flags.weighted_metrics.empty() || !flags.loss_weights.empty() || !flags.labels.empty() ||
                          flags.sample_weight;
   if (only_predicts) {
     if (says_more) {
@@ -201,16 +201,16 @@ Expected<TrainingModule> training_module(const LoadedModel& loaded, const Traini
   }
   compiled.optimizer = optimizer;
   std::map<std::string, Target> given;
-  for (const std::string& text : flags.targets) {
-    TRY(ForOutput one, for_output("--target", text, outputs));
+  for (const std::string& text : flags.labels) {
+    TRY(ForOutput one, for_output("--labels", text, outputs));
     if (one.output.empty()) {
       if (outputs.size() > 1)
-        return error("target", fmt::format("--target {}: of several outputs, which? OUTPUT={}", text, text))
+        return error("labels", fmt::format("--labels {}: of several outputs, which? OUTPUT={}", text, text))
             .note(fmt::format("the outputs are {}", fmt::join(outputs, ", ")));
       one.output = outputs[0];
     }
     if (given.contains(one.output))
-      return error("target", fmt::format("--target names the output {} twice", one.output));
+      return error("labels", fmt::format("--labels names the output {} twice", one.output));
     TRY(given[one.output], target_of(text, one.text));
   }
   return catch_errors([&] {
@@ -221,7 +221,7 @@ Expected<TrainingModule> training_module(const LoadedModel& loaded, const Traini
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       const auto known = given.find(outputs[i]);
       if (known != given.end() && !wanted[i])
-        throw Error(error("target", fmt::format("--target: the output {} has no loss and no metric", outputs[i])));
+        throw Error(error("labels", fmt::format("--labels: the output {} has no loss and no metric", outputs[i])));
       if (wanted[i])
         targets[i] =
             known != given.end() ? known->second : usual_target(losses[i], metrics[i], model.outputs()[i].type());

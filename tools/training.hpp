@@ -20,7 +20,7 @@ struct TrainingFlags {
   std::optional<double> learning_rate;
   std::vector<std::string> losses, metrics, weighted_metrics;  // NAME or OUTPUT=NAME
   std::vector<double> loss_weights;
-  std::vector<std::string> targets;  // i32[5] or OUTPUT=i32[5]
+  std::vector<std::string> labels;  // i32[5] or OUTPUT=i32[5]
   bool sample_weight = false;
 };
 

@@ -136,6 +136,13 @@ Status run_compile(const CompileFlags& flags) {
   options.note = [](const std::string& text) { std::cerr << "note: " << text << "\n"; };
   TRY(const auto files, compile(std::move(traced.module), options));
   if (flags.stop_after) return done();
+  if (!options.embed_weights && files.contains(options.name + "_weights.cpp")) {
+    return error("weights-state",
+                 "--weights file: these functions keep the weights in a State, whose first values are embedded")
+        .note(
+            "leave it out, and load what was trained into the State by `read`; with predict alone, weights can be a "
+            "file");
+  }
   TRY(const std::vector<std::string> others, write_package(flags.folder, files));
   if (!others.empty()) {
     fmt::print(stderr, "{} has files of other runs, which are no part of this one: {}\n", printable(flags.folder),

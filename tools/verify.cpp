@@ -24,6 +24,10 @@ std::vector<std::string> names_of(const std::vector<CompiledModel::Tensor>& tens
 
 Status verify_folder(const VerifyOptions& options) {
   TRY(const CompiledModel model, CompiledModel::load(options.folder));
+  if (!model.has_function("predict"))
+    return error("call",
+                 fmt::format("{} has no function predict, which recorded calls are compared with", options.folder))
+        .note("tusk compile --functions predict,train_step gives both");
   TRY(const std::vector<RecordedCall> calls,
       recorded_calls(options.recording, names_of(model.inputs()), names_of(model.outputs())));
   if (calls.empty())

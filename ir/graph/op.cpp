@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/base/size.hpp"
 #include "ir/graph/inline.hpp"
 #include "ir/graph/print.hpp"
 #include "ir/text/suggest.hpp"
@@ -357,7 +358,14 @@ Expected<std::vector<Type>> infer(const Module& module, const Function& function
   for (const Operand& operand : op.operands) context.operands.push_back(type_of(module, function, operand));
   CHECK(check_count(context));
   CHECK(check_numbers(context));
-  return op.def->infer != nullptr ? op.def->infer(context) : infer_by_body(context);
+  TRY(std::vector<Type> types, op.def->infer != nullptr ? op.def->infer(context) : infer_by_body(context));
+  for (const Type& type : types) {
+    Status ok = check_size(fmt::format("the result of {}", text_name(op)), type.dtype, type.shape, module.ranges());
+    if (ok) continue;
+    ok.problem().layer = op.layer;
+    return ok.problem();
+  }
+  return types;
 }
 
 }  // namespace tusk::graph

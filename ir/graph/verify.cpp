@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "ir/base/size.hpp"
 #include "ir/graph/op.hpp"
 #include "ir/graph/print.hpp"
 #include "ir/text/count.hpp"
@@ -42,7 +43,11 @@ class FunctionVerifier {
     for (const Value& value : function_.values) {
       if (!names.insert(value.name).second) return broken(fmt::format("two values are named `%{}`", value.name));
     }
-    for (const int id : function_.params) CHECK(define(id));
+    for (const int id : function_.params) {
+      CHECK(define(id));
+      const Value& value = function_.values[static_cast<std::size_t>(id)];
+      CHECK(check_size(fmt::format("`%{}`", value.name), value.type.dtype, value.type.shape, module_.ranges()));
+    }
     for (const Condition& condition : function_.conditions) {
       CHECK(check(module_, condition.left));
       CHECK(check(module_, condition.right));

@@ -178,7 +178,9 @@ Expected<Reduce> Parser::reduce(Reducer kind, DType type) {
     } else if (in_.accept("lanes")) {
       TRY(out.lanes, in_.expect_integer("a number of lanes"));
     } else if (in_.accept("block")) {
+      const Token at = in_.peek();
       TRY(out.block, in_.expect_integer("the length of a block"));
+      if (out.block < 1) return in_.fail(at, fmt::format("a block has at least 1 term, found {}", out.block));
     } else {
       return in_.fail("expected where, from, lanes, block or `:`");
     }

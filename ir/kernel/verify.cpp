@@ -71,6 +71,8 @@ class StageVerifier {
     if (stage_.reduce) all.insert(all.end(), stage_.reduce->indices.begin(), stage_.reduce->indices.end());
     for (const Index& index : all) {
       if (!is_name(index.name)) return fail("name", fmt::format("`{}` is no name of an index", index.name));
+      if (const Range extent = index.extent.range(range_of_); extent.high < 0)
+        return fail("index", fmt::format("the extent {} of index `{}` is negative", index.extent.str(), index.name));
       if (!declared_.insert(index.name).second)
         return fail("name", fmt::format("two indices are named `{}`", index.name));
       if (symbols_.contains(index.name))
@@ -333,6 +335,11 @@ Status verify(const Kernel& kernel, const RangeOf& range_of) {
       return kernel_error(kernel, "name", fmt::format("two parameters are named `{}`", param.name));
     if (param.type == DType::index)
       return kernel_error(kernel, "type", fmt::format("parameter `{}` has a type of elements, not index", param.name));
+    for (const Dim& dim : param.shape) {
+      if (dim.range(range_of).high < 0)
+        return kernel_error(kernel, "index",
+                            fmt::format("parameter `{}` has the negative extent {}", param.name, dim.str()));
+    }
     if (param.inout && kernel.stage(param.name) == nullptr) {
       return kernel_error(kernel, "inout", fmt::format("no stage gives the new value of `{}`", param.name));
     }

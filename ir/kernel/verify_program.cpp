@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "ir/base/size.hpp"
 #include "ir/kernel/affine.hpp"
 #include "ir/kernel/print.hpp"
 #include "ir/kernel/verify.hpp"
@@ -107,6 +108,8 @@ class FunctionVerifier {
         return fail("program-symbol", fmt::format("tensor `{}`: {}", t.name, wrong));
       if (dim.range(names_.range_of).high < 0) return fail_tensor(fmt::format("has the negative extent {}", dim.str()));
     }
+    CHECK(check_size(fmt::format("function `{}`: tensor `{}`", function_.name, t.name), t.type, t.shape,
+                     names_.range_of));
     if (t.strides.size() != t.shape.size())
       return fail_tensor(fmt::format("has {} for rank {}", text::count_of(t.strides.size(), "stride"), t.shape.size()));
     if (t.place == Place::view) return view(t);
@@ -297,6 +300,9 @@ class FunctionVerifier {
 
   // What steps use lies inside of the arena, once there is one.
   Status arena() const {
+    if (function_.arena_bytes < 0 || function_.arena_lower_bound < 0)
+      return fail("program-arena", fmt::format("an arena has no {} bytes",
+                                               std::min(function_.arena_bytes, function_.arena_lower_bound)));
     for (std::size_t id = 0; id < used_.size(); ++id) {
       const Tensor& t = function_.tensors[id];
       if (!used_[id] || t.place != Place::arena) continue;
@@ -372,6 +378,10 @@ Status kernels(const Names& names) {
       }
     }
     if (!wrong.empty()) return error("program-symbol", fmt::format("kernel `{}`: {}", kernel.name, wrong));
+    for (const Stage& stage : kernel.stages) {
+      CHECK(check_size(fmt::format("kernel `{}`: `{}`", kernel.name, stage.name), stage.type, shape_of(stage),
+                       names.range_of));
+    }
     CHECK(verify(kernel, names.range_of));
     CHECK(verify(kernel, program.schedules[i]));
   }
@@ -393,6 +403,7 @@ Status verify_functions(const Program& program) {
     if (!taken.insert(function.name).second)
       return error("program-name", fmt::format("there are two functions `{}`", function.name));
     CHECK(FunctionVerifier(names, function).run());
+    CHECK(verify_written(program, function));
   }
   return done();
 }

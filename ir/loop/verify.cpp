@@ -24,7 +24,8 @@ class Verifier {
   Verifier(const Module& module, const Func& func) : module_(module), func_(func) {}
 
   Status run() {
-    if (!is_word(func_.name) || is_reserved(func_.name)) {
+    // Behind `loop` and `call` any word is a name; a row stands inside of expressions.
+    if (!is_word(func_.name) || (func_.result && is_reserved(func_.name))) {
       return error("loop-ssa", fmt::format("`{}` cannot be the name of a function", func_.name));
     }
     for (const Buffer& buffer : func_.buffers) {

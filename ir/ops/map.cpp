@@ -1,5 +1,7 @@
 // map.ROW: one scalar row on every element.
 #include <fmt/format.h>
+#include <cmath>
+#include <utility>
 
 #include "ir/graph/infix.hpp"
 #include "ir/ops/common.hpp"
@@ -15,6 +17,26 @@ std::optional<DType> shared_dtype(const InferContext& c) {
     if (!c.is_number(i)) return c.operands[i].dtype;
   }
   return std::nullopt;
+}
+
+// Whether a number of the type can be this one. Floats round it.
+bool holds(DType type, const Literal& literal) {
+  if (is_float(type)) return true;
+  std::int64_t value = literal.integer;
+  if (!literal.is_integer) {
+    if (!(std::fabs(literal.real) < 0x1p63) || std::trunc(literal.real) != literal.real) return false;
+    value = static_cast<std::int64_t>(literal.real);
+  }
+  switch (type) {
+    case DType::boolean:
+      return value == 0 || value == 1;
+    case DType::i32:
+      return std::in_range<std::int32_t>(value);
+    case DType::u32:
+      return std::in_range<std::uint32_t>(value);
+    default:
+      return true;
+  }
 }
 
 Expected<std::vector<Type>> infer_map(const InferContext& c) {
@@ -57,6 +79,13 @@ Expected<std::vector<Type>> infer_map(const InferContext& c) {
   if (row.typing == Typing::select && (c.is_number(0) || c.operands[0].dtype != DType::boolean)) {
     return c.fail("c5", fmt::format("the condition of select is a tensor of bool, found {}",
                                     c.is_number(0) ? "a number" : name_of(c.operands[0].dtype)));
+  }
+  for (std::size_t i = 0; i < c.operands.size(); ++i) {
+    const Operand& operand = c.op.operands[i];
+    if (operand.kind == Operand::Kind::literal && !holds(registers[i], operand.literal)) {
+      return c.fail("c7", fmt::format("operand {} is {}, which is no number of {}", i,
+                                      kernel::literal_str(operand.literal, DType::f64), name_of(registers[i])));
+    }
   }
   const std::optional<DType> type = row_type(row, registers);
   if (!type) return c.fail("c5", fmt::format("row {} does not take {}", row.name, name_of(*shared)));
@@ -180,7 +209,8 @@ const OpDef kMap = {
                     {"c3", "tensors have equal shapes"},
                     {"c4", "tensors have equal dtypes (select: the last two)"},
                     {"c5", "the row takes the dtype"},
-                    {"c6", "the row is no conversion, which is the op cast, and no part of another row"}},
+                    {"c6", "the row is no conversion, which is the op cast, and no part of another row"},
+                    {"c7", "numbers beside integers and bool are among theirs (of u8 and i8: those of i32)"}},
     .infer = infer_map,
     .evaluate = evaluate_map,
     .gradient = gradient_map,

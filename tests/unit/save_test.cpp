@@ -393,8 +393,7 @@ TEST_F(State, ComesBackFromEmittedCode) {
   ASSERT_TRUE(write_files(folder.string(), *files));
   const auto loaded = CompiledModel::load(folder.string(), "-O1");
   ASSERT_TRUE(loaded) << loaded.problem().str();
-  const std::unique_ptr<void, decltype(&std::free)> state(std::aligned_alloc(64, loaded->state_bytes()), &std::free);
-  loaded->init_state(state.get());
+  const CompiledModel::State state = loaded->make_state();
   for (int step = 0; step < 3; ++step) ASSERT_TRUE(loaded->call("train_step", {x_, y_}, state.get()));
   const std::span bytes(static_cast<const std::byte*>(state.get()), loaded->state_bytes());
 
