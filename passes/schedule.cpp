@@ -395,7 +395,13 @@ class Chooser {
     std::int64_t written = 1;
     for (const Index& index : kernel_.stage(contraction.stage)->reduce->indices) {
       const bool is_written = std::ranges::find(record.unroll, index.name) != record.unroll.end();
-      if (is_written) written *= counted(index.extent);
+      if (!is_written) continue;
+      // Of the terms of a division, one remainder has its share.
+      std::int64_t share = 1;
+      for (const Contraction::Division& division : contraction.divisions) {
+        if (std::ranges::find(division.reduce, index.name) != division.reduce.end()) share = division.stride;
+      }
+      written *= (counted(index.extent) + share - 1) / share;
     }
     const auto cycles = [&](std::int64_t r, std::int64_t v) {
       std::int64_t kept = 0;  // registers that several rows read

@@ -369,7 +369,6 @@ TEST(KernelVerify, ErrorsOfTexts) {
       {"y[] = dot k<9 : x[k] }", "kernel-g4: " + stage + "dot needs a product as its top node (rule G4)"},
       {"y[] = sum k<9 from b[k] : x[k] }", "kernel-from: " + stage + "`from` uses the reduce index `k`"},
       {"y[] = sum k<9 lanes 3 : x[k] }", "kernel-order: " + stage + "lanes are a power of two, found 3"},
-      {"y[] = sum k<9 block -1 : x[k] }", "kernel-order: " + stage + "a block has a positive length, found -1"},
       {"y[]: bool = all k<9 lanes 2 : x[k] < 0 }", "kernel-order: " + stage + "all has one lane and no block"},
       {"y[v<9] = sum k<4 where v == ids[k] block 2 : x[k] }",
        "kernel-order: " + stage + "a reduction by data has one lane and no block"},
