@@ -1,5 +1,5 @@
 # tusk_add_model(NAME SOURCE FILE [DIMS ...] [WEIGHTS embed|file] [MAX_ARENA SIZE] [PROFILE fma|muladd]
-#   [KEEP_BATCH_NORM]
+#   [TARGET haswell|znver4|...] [KEEP_BATCH_NORM]
 #   [FUNCTIONS predict train_step ...] [OPTIMIZER O] [LEARNING_RATE R] [LOSS ...] [LOSS_WEIGHTS ...] [METRICS ...]
 #   [WEIGHTED_METRICS ...] [LABELS i32[] ...] [SAMPLE_WEIGHT])
 #
@@ -12,7 +12,7 @@
 include_guard(GLOBAL)
 
 function(tusk_add_model name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "KEEP_BATCH_NORM;SAMPLE_WEIGHT" "SOURCE;WEIGHTS;MAX_ARENA;PROFILE;OPTIMIZER;LEARNING_RATE"
+  cmake_parse_arguments(PARSE_ARGV 1 arg "KEEP_BATCH_NORM;SAMPLE_WEIGHT" "SOURCE;WEIGHTS;MAX_ARENA;PROFILE;TARGET;OPTIMIZER;LEARNING_RATE"
     "DIMS;FUNCTIONS;LOSS;LOSS_WEIGHTS;METRICS;WEIGHTED_METRICS;LABELS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "tusk_add_model(${name}): unknown argument ${arg_UNPARSED_ARGUMENTS}")
@@ -49,7 +49,7 @@ function(tusk_add_model name)
       list(APPEND options --${option})
     endif()
   endforeach()
-  foreach(keyword WEIGHTS MAX_ARENA PROFILE FUNCTIONS OPTIMIZER LEARNING_RATE LOSS LOSS_WEIGHTS METRICS WEIGHTED_METRICS)
+  foreach(keyword WEIGHTS MAX_ARENA PROFILE TARGET FUNCTIONS OPTIMIZER LEARNING_RATE LOSS LOSS_WEIGHTS METRICS WEIGHTED_METRICS)
     if(DEFINED arg_${keyword})
       string(TOLOWER ${keyword} option)
       string(REPLACE "_" "-" option ${option})

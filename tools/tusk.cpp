@@ -78,7 +78,7 @@ Expected<std::int64_t> byte_count(const std::string& text) {
 struct CompileFlags {
   std::vector<std::string> files;
   std::optional<std::string> name, max_arena, stop_after;
-  std::string folder, weights = "embed", profile = "fma";
+  std::string folder, weights = "embed", profile = "fma", target = "generic";
   std::vector<std::string> dims, print_after;
   bool keep_batch_norm = false;
   TrainingFlags training;
@@ -90,6 +90,7 @@ Status run_compile(const CompileFlags& flags) {
   options.embed_weights = flags.weights == "embed";
   options.stop_after = flags.stop_after.value_or("");
   options.passes.fold_batch_norm = !flags.keep_batch_norm;
+  TRY(options.passes.target, target_named(flags.target));
   if (flags.max_arena) {
     TRY(options.max_arena, byte_count(*flags.max_arena));
   }
@@ -267,6 +268,8 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"embed", "file"}));
   compile_command->add_option("--profile", flags.profile, "numerics: fma, or muladd for machines without one")
       ->check(CLI::IsMember({"fma", "muladd"}));
+  compile_command->add_option("--target", flags.target,
+                              "the machine that loops are made for: generic, haswell, znver4, ..., or native");
   compile_command->add_option("--max-arena", flags.max_arena, "refuse models that need more: 4096, 256K, 1M");
   compile_command->add_option("--print-after", flags.print_after, "print the module after these passes")
       ->delimiter(',')
