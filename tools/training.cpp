@@ -163,6 +163,10 @@ void add_training_options(CLI::App& command, TrainingFlags& flags) {
 Expected<TrainingModule> training_module(const LoadedModel& loaded, const TrainingFlags& flags,
                                          const ModuleOptions& options) {
   const Model& model = loaded.model;
+  CHECK(catch_errors([&] {
+    check_functions(flags.functions);
+    return Done{};
+  }));
   const bool only_predicts = flags.functions.empty() || flags.functions == std::vector<std::string>{"predict"};
   const bool says_more = flags.optimizer || flags.learning_rate || !flags.losses.empty() || !flags.metrics.empty() ||
                          !flags.weighted_metrics.empty() || !flags.loss_weights.empty() || !flags.labels.empty() ||

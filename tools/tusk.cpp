@@ -71,7 +71,10 @@ Expected<std::int64_t> byte_count(const std::string& text) {
   const std::int64_t factor = unit.empty() ? 1 : unit == "K" ? 1024 : unit == "M" ? 1024 * 1024 : 0;
   std::int64_t bytes = 0;
   if (fault != std::errc{} || value <= 0 || factor == 0 || __builtin_mul_overflow(value, factor, &bytes))
-    return error("max-arena-size", fmt::format("--max-arena {}: expected a size such as 4096, 256K or 1M", text));
+    return error(
+        "max-arena-size",
+        fmt::format("--max-arena {}: expected bytes, or K (1024) or M (1024 K) of them, such as 4096, 256K or 1M",
+                    text));
   return bytes;
 }
 
@@ -101,9 +104,11 @@ Status run_compile(const CompileFlags& flags) {
   for (const std::string& name : passes) {
     if (pass_named(name) == nullptr)
       return error("pass", fmt::format("there is no pass `{}`; there are {}", name, fmt::join(known, ", ")));
-    const auto is_it = [&](const Pass& pass) { return pass.name == name; };
-    if (std::none_of(pipeline().begin(), pipeline().end(), is_it))
-      return error("pass", fmt::format("the pass `{}` is no part of compiling", name));
+    const auto at = std::ranges::find(known, name);
+    if (at == known.end()) return error("pass", fmt::format("the pass `{}` is no part of compiling", name));
+    if (flags.stop_after && at > std::ranges::find(known, *flags.stop_after))
+      return error("pass",
+                   fmt::format("the pass `{}` runs behind `{}`, where --stop-after ends", name, *flags.stop_after));
   }
   ModuleOptions module_options;
   for (const std::string& text : flags.dims) {
@@ -123,6 +128,7 @@ Status run_compile(const CompileFlags& flags) {
   options.name = path.stem().string();
   if (flags.name) {
     options.name = *flags.name;
+    if (options.name.empty()) return error("name", "--name is empty: it names the namespace and the files");
     if (const std::string other = cpp::global_identifier(options.name); other != options.name) {
       return error("name",
                    fmt::format("--name {}: no C++ namespace can have that name; `{}` can", options.name, other));

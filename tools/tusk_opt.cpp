@@ -103,6 +103,11 @@ Status check_passes(const std::vector<std::string>& run, const std::vector<std::
   }
   if (!stop_after.empty() && std::find(run.begin(), run.end(), stop_after) == run.end())
     return error("pass", fmt::format("the pass `{}` is not run, so nothing stops after it", stop_after));
+  const auto end = stop_after.empty() ? run.end() : std::ranges::find(run, stop_after) + 1;
+  for (const std::string& name : print_after) {
+    if (std::find(run.begin(), end, name) == end)
+      return error("pass", fmt::format("the pass `{}` is not run, so nothing is printed after it", name));
+  }
   return done();
 }
 

@@ -28,6 +28,10 @@ Status verify_folder(const VerifyOptions& options) {
     return error("call",
                  fmt::format("{} has no function predict, which recorded calls are compared with", options.folder))
         .note("tusk compile --functions predict,train_step gives both");
+  if (!options.model.empty()) {
+    TRY(const std::string other, other_model(options));
+    if (!other.empty()) fmt::print(stderr, "note: {}\n", printable(other));
+  }
   TRY(const std::vector<RecordedCall> calls,
       recorded_calls(options.recording, names_of(model.inputs()), names_of(model.outputs())));
   if (calls.empty())
@@ -53,8 +57,9 @@ Status verify_folder(const VerifyOptions& options) {
     }
   }
   if (first_wrong == nullptr) return done();
-  Diagnostic problem =
-      error("verify", fmt::format("{} outputs differ by more than {} of their largest value", wrong, rtol));
+  Diagnostic problem = error(
+      "verify", wrong == 1 ? fmt::format("1 output differs by more than {} of its largest value", rtol)
+                           : fmt::format("{} outputs differ by more than {} of their largest value", wrong, rtol));
   if (options.model.empty()) {
     problem.note("with --model FILE, the first layer that differs is named");
   } else {

@@ -166,6 +166,7 @@ Expected<T> open_bytes(Bytes bytes, const std::string& name, Expected<T> (*of_co
   }
   const std::size_t first = text_of(bytes).find_first_not_of(" \t\r\n");
   if (first != std::string_view::npos && text_of(bytes)[first] == '{') {
+    TRY(const nlohmann::json config, parse_json(text_of(bytes), in_quotes(name)));
     return not_keras(name, "it is JSON, an architecture without weights").note("give its weights file beside it");
   }
   return not_keras(name, "neither a ZIP archive nor HDF5");

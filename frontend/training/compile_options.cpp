@@ -13,6 +13,7 @@
 #include "frontend/training/metrics.hpp"
 #include "frontend/training/optimizer_list.hpp"
 #include "frontend/training/optimizers.hpp"
+#include "ir/text/count.hpp"
 
 namespace tusk {
 namespace {
@@ -116,8 +117,9 @@ std::vector<double> weights_by_output(const CompileOptions& options, const Names
   if (given.is_none()) return {};
   const std::size_t losses = options.loss.form == Form::one ? 1 : outputs.size();
   if (given.items.size() != losses || (given.form == Form::one && options.loss.form != Form::one))
-    throw loss_problem(fmt::format("loss_weights match the losses in number: found {} losses and {} weights", losses,
-                                   given.items.size()));
+    throw loss_problem(fmt::format("loss_weights match the losses in number: found {} and {}",
+                                   losses == 1 ? "1 loss" : fmt::format("{} losses", losses),
+                                   text::count_of(given.items.size(), "weight")));
   if (given.form == Form::one) return std::vector<double>(outputs.size(), given.items[0]);
   if (given.form == Form::list) return losses == 1 ? std::vector<double>(outputs.size(), given.items[0]) : given.items;
   check_dict("loss_weights", given.names, outputs, true);

@@ -154,14 +154,7 @@ std::string_view Tracer::first() const {
 
 void Tracer::check() const {
   const std::size_t outputs = model_.outputs().size();
-  for (const std::string& function : plan_.functions) {
-    if (std::ranges::find(kFunctions, function, &Entry::name) == kFunctions.end()) {
-      throw Error(error("function-unknown", fmt::format("there is no function `{}`{}", function,
-                                                        text::suggestion(function, training_functions())))
-                      .note(fmt::format("there are {}", fmt::join(training_functions(), ", "))));
-    }
-    if (std::ranges::count(plan_.functions, function) > 1) refuse(fmt::format("{} stands there twice", function));
-  }
+  check_functions(plan_.functions);
   const bool counts = wants("train_step") || wants("gradients") || wants("evaluate");
   if (plan_.functions.empty()) refuse("the plan has no function");
   if (wants("apply") && !wants("gradients"))
@@ -453,6 +446,18 @@ std::vector<std::string_view> training_functions() {
   std::vector<std::string_view> names;
   for (const Tracer::Entry& entry : Tracer::kFunctions) names.push_back(entry.name);
   return names;
+}
+
+void check_functions(const std::vector<std::string>& functions) {
+  const std::vector<std::string_view> known = training_functions();
+  for (const std::string& function : functions) {
+    if (std::ranges::find(known, function) == known.end()) {
+      throw Error(error("function-unknown",
+                        fmt::format("there is no function `{}`{}", function, text::suggestion(function, known)))
+                      .note(fmt::format("there are {}", fmt::join(known, ", "))));
+    }
+    if (std::ranges::count(functions, function) > 1) refuse(fmt::format("the function {} is named twice", function));
+  }
 }
 
 Expected<graph::Module> to_training_module(const Model& model, const TrainingPlan& plan) {

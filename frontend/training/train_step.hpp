@@ -50,6 +50,8 @@ struct TrainingPlan {
 ///   metrics() -> loss, ...                   what has been counted, by the names of Keras' logs
 ///   reset_metrics()
 std::vector<std::string_view> training_functions();
+/// Throws unless each name is one of them and stands there once.
+void check_functions(const std::vector<std::string>& functions);
 
 /// A module with the functions of the plan. Builds the optimizer.
 Expected<graph::Module> to_training_module(const Model& model, const TrainingPlan& plan);

@@ -180,7 +180,8 @@ Expected<Reduce> Parser::reduce(Reducer kind, DType type) {
     } else if (in_.accept("block")) {
       const Token at = in_.peek();
       TRY(out.block, in_.expect_integer("the length of a block"));
-      if (out.block < 1) return in_.fail(at, fmt::format("a block has at least 1 term, found {}", out.block));
+      // As data it means no blocks; a negative one is an error of the kernel.
+      if (out.block == 0) return in_.fail(at, "a block has at least 1 term, found 0");
     } else {
       return in_.fail("expected where, from, lanes, block or `:`");
     }

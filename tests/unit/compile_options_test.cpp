@@ -210,7 +210,7 @@ TEST(CompileErrors, NamesAndCounts) {
       {[] {
          plan({.loss = "mse", .loss_weights = {1, 2}});
        },
-       "loss_weights match the losses in number: found 1 losses and 2 weights [compile-loss]", ""},
+       "loss_weights match the losses in number: found 1 loss and 2 weights [compile-loss]", ""},
       {[] {
          plan({.loss = "mse", .metrics = {{"priorty", {"mae"}}}});
        },

@@ -242,7 +242,7 @@ TEST(TrainingFunctions, RefusePlansThatDoNotFit) {
   EXPECT_THAT(refusal(plan_of({})), testing::HasSubstr("the plan has no function"));
   EXPECT_THAT(refusal(plan_of({"metrics"})), testing::HasSubstr("no function counts for the metrics"));
   EXPECT_THAT(refusal(plan_of({"train_step", "apply"})), testing::HasSubstr("apply takes what gradients gives"));
-  EXPECT_THAT(refusal(plan_of({"evaluate", "evaluate"})), testing::HasSubstr("evaluate stands there twice"));
+  EXPECT_THAT(refusal(plan_of({"evaluate", "evaluate"})), testing::HasSubstr("the function evaluate is named twice"));
   TrainingPlan plan = plan_of({"evaluate"});
   plan.metrics.pop_back();
   EXPECT_THAT(refusal(plan), testing::HasSubstr("1 lists of metrics for 2 outputs"));
