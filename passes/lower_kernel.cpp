@@ -229,9 +229,14 @@ Values KernelLowering::compute_here(const Stage& stage) {
 }
 
 void KernelLowering::root(const Stage& stage) {
-  const bool by_data = stage.reduce && data_where(stage) != nullptr && !reads_target(*data_where(stage));
-  if (by_data && !layout_.brute_force_where && accumulates_in_memory(stage)) return scatter(stage);
   how_ = schedule_.of(stage.name);
+  const bool by_data = stage.reduce && data_where(stage) != nullptr && !reads_target(*data_where(stage));
+  if (by_data && !layout_.brute_force_where && accumulates_in_memory(stage)) {
+    if (how_ != nullptr)
+      throw IllegalSchedule{
+          fmt::format("stage `{}`: its terms are added where data says, so it has no tiles", stage.name)};
+    return scatter(stage);
+  }
   if (how_ != nullptr) {
     try {
       return tiled(stage, *how_);

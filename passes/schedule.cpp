@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -22,7 +21,7 @@ using kernel::Schedule;
 using kernel::Stage;
 using kernel::StageSchedule;
 
-constexpr std::int64_t kOpen = 64;         // what an open size counts as (N4)
+constexpr std::int64_t kOpen = 64;         // what an open size counts as
 constexpr std::int64_t kWorthACopy = 16;   // terms for each element that is transposed
 constexpr std::int64_t kWorthABorder = 4;  // terms for each element that is copied to have a border
 constexpr std::int64_t kWrittenOut = 25;   // terms of a reduction that is unrolled as a whole
@@ -59,26 +58,26 @@ class Chooser {
 
  private:
   // Strides of arguments and results are those of the step, what the kernel keeps for itself is dense.
-  bool is_legal(const Kernel& kernel, const Schedule& schedule) const {
-    if (!kernel::verify(kernel, schedule)) return false;
+  bool is_legal(const Schedule& schedule) const {
+    if (!kernel::verify(kernel_, schedule)) return false;
     KernelLayout layout;
     layout.range_of = range_of_;
     const auto add = [&](int id) { layout.strides.push_back(function_.tensors[static_cast<std::size_t>(id)].strides); };
     std::ranges::for_each(step_.args, add);
     std::size_t k = 0;
-    for (const std::string& result : kernel.results) {
-      if (kernel.param(result) == nullptr) add(step_.results[k]);
+    for (const std::string& result : kernel_.results) {
+      if (kernel_.param(result) == nullptr) add(step_.results[k]);
       ++k;
     }
-    for (const Stage* stage : scratch_stages(kernel, schedule))
-      layout.strides.push_back(kernel::dense_strides(kernel::buffer_shape(kernel, schedule, *stage)));
-    return static_cast<bool>(lower_kernel(kernel, schedule, layout, "f"));
+    for (const Stage* stage : scratch_stages(kernel_, schedule))
+      layout.strides.push_back(kernel::dense_strides(kernel::buffer_shape(kernel_, schedule, *stage)));
+    return static_cast<bool>(lower_kernel(kernel_, schedule, layout, "f"));
   }
 
   bool is_legal_with(const StageSchedule& record) const {
     Schedule schedule = schedule_;
     schedule.stages.push_back(record);
-    return is_legal(kernel_, schedule);
+    return is_legal(schedule);
   }
 
   void choose(const std::string& root) {
@@ -158,8 +157,7 @@ class Chooser {
 
   void insert_before(const std::string& root, Stage stage) {
     // In front of what is inline in the root, too: a stage reads only those above it.
-    const std::string first = root;
-    auto at = std::ranges::find(kernel_.stages, first, &Stage::name);
+    auto at = std::ranges::find(kernel_.stages, root, &Stage::name);
     while (at != kernel_.stages.begin() && schedule_.is_inline((at - 1)->name)) --at;
     kernel_.stages.insert(at, std::move(stage));
   }
@@ -293,7 +291,7 @@ class Chooser {
       Schedule schedule = schedule_;
       schedule.stages.push_back(changed);
       schedule.stages.push_back(how);
-      if (!is_legal(kernel_, schedule)) return false;
+      if (!is_legal(schedule)) return false;
       schedule_.stages.push_back(changed);
       return true;
     };

@@ -40,7 +40,7 @@ Status verify_place(const Kernel& kernel, const Schedule& schedule, const StageS
   const std::string& own = stage.indices[*axis].name;
   const Index& given = *std::ranges::find(consumer->indices, record.at, &Index::name);
   if (given.extent != stage.indices[*axis].extent) return fail("the extents differ");
-  if (counts(record.tile) || record.vector.index == own || std::ranges::find(record.order, own) != record.order.end() ||
+  if (record.vector.index == own || std::ranges::find(record.order, own) != record.order.end() ||
       std::ranges::find(record.tile, own, &IndexCount::index) != record.tile.end() ||
       std::ranges::find(record.split, own, &IndexCount::index) != record.split.end())
     return fail(fmt::format("its index `{}` has no loop", own));
@@ -67,10 +67,8 @@ Status verify(const Kernel& kernel, const Schedule& schedule, const StageSchedul
   constexpr std::int64_t kMost = 4096;  // elements of a tile
   const Stage* stage = kernel.stage(record.stage);
   if (stage == nullptr) return fail("stage", "there is none of this name");
-  const auto inlined = [&](std::string_view name) {
-    return std::ranges::find(schedule.inline_stages, name) != schedule.inline_stages.end();
-  };
-  if (inlined(record.stage)) return fail("stage", "it is computed where it is read, so it has no loops of its own");
+  if (schedule.is_inline(record.stage))
+    return fail("stage", "it is computed where it is read, so it has no loops of its own");
   if (std::ranges::count(schedule.stages, record.stage, &StageSchedule::stage) > 1) return fail("stage", "named twice");
   std::set<std::string> seen;
   const auto check_index = [&](std::string_view word, const std::string& index, std::int64_t least,
@@ -103,7 +101,7 @@ Status verify(const Kernel& kernel, const Schedule& schedule, const StageSchedul
   for (const std::string& index : record.unroll) {
     bool found = false;
     for (const Stage& other : kernel.stages) {
-      if (!other.reduce || (other.name != record.stage && !inlined(other.name))) continue;
+      if (!other.reduce || (other.name != record.stage && !schedule.is_inline(other.name))) continue;
       const auto it = std::ranges::find(other.reduce->indices, index, &Index::name);
       if (it == other.reduce->indices.end()) continue;
       found = true;

@@ -12,13 +12,12 @@ namespace tusk {
 /// One kind of processor. Rates are per cycle, for vectors of the machine's own width.
 struct TargetMachine {
   std::string_view name;
-  std::string_view doc;
-  int lanes = 1;                               // of 32 bits in a register; 1: no vectors
-  int registers = 0;                           // of that kind; 0: loops stay as they are
-  double fmas = 1;                             // multiply-adds
-  double loads = 1;                            // loads or broadcasts
-  int latency = 4;                             // cycles until the sum of an fma can be used
-  std::int64_t l1 = 32 << 10, l2 = 512 << 10;  // bytes
+  int lanes = 1;                // of 32 bits in a register; 1: no vectors
+  int registers = 0;            // of that kind; 0: loops stay as they are
+  double fmas = 1;              // multiply-adds
+  double loads = 1;             // loads or broadcasts
+  int latency = 4;              // cycles until the sum of an fma can be used
+  std::int64_t l2 = 512 << 10;  // bytes of the second cache
 };
 
 /// All targets, `generic` first.

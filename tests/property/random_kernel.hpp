@@ -27,6 +27,10 @@ std::vector<Array> inputs_of(const KernelCase& c);
 /// The ranges that a kernel's symbols have here: 1..64.
 RangeOf kernel_ranges();
 
+/// Gives stages at root tiles, registers, orders of loops, splits and terms written out, at random: some cannot be
+/// done, and verify or lowering says so.
+void add_tiles(const kernel::Kernel& kernel, kernel::Schedule& schedule, Rng& rng);
+
 /// Lowers the kernel on dense tensors and runs it by the loop interpreter: its results in order. Memory that it writes
 /// is filled with `poison` before.
 Expected<std::vector<Array>> run_kernel(const kernel::Kernel& kernel, const kernel::Schedule& schedule,

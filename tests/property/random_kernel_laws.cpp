@@ -103,37 +103,6 @@ std::optional<Failure> broken_text(const Kernel& kernel) {
   return std::nullopt;
 }
 
-// Tiles, registers, orders of loops, splits and terms written out, at random: some cannot be done, and lowering says
-// so.
-void add_tiles(const Kernel& kernel, Schedule& schedule, Rng& rng) {
-  for (const Stage& stage : kernel.stages) {
-    const auto is_inline = [&](const Stage& other) {
-      return std::ranges::find(schedule.inline_stages, other.name) != schedule.inline_stages.end();
-    };
-    if (is_inline(stage) || rng.chance(25)) continue;
-    kernel::StageSchedule record;
-    record.stage = stage.name;
-    for (const kernel::Index& index : stage.indices) {
-      if (rng.chance(40)) record.tile.push_back({index.name, 1 + rng.below(4)});
-      if (rng.chance(15)) record.split.push_back({index.name, 2 + rng.below(2)});
-      if (rng.chance(30)) record.order.insert(record.order.begin(), index.name);
-    }
-    if (!stage.indices.empty() && rng.chance(60)) {
-      record.vector = {rng.pick(stage.indices).name, std::int64_t{1} << (1 + rng.below(3))};
-      if (rng.chance(70)) record.vector.index = stage.indices.back().name;
-      std::erase_if(record.tile, [&](const kernel::IndexCount& tile) { return tile.index == record.vector.index; });
-      if (rng.chance(50)) record.tile.push_back({record.vector.index, record.vector.count * (1 + rng.below(3))});
-    }
-    for (const Stage& other : kernel.stages) {
-      if (!other.reduce || (other.name != stage.name && !is_inline(other))) continue;
-      for (const kernel::Index& index : other.reduce->indices) {
-        if (rng.chance(40)) record.unroll.push_back(index.name);
-      }
-    }
-    schedule.stages.push_back(std::move(record));
-  }
-}
-
 std::optional<Failure> any_broken(const KernelCase& c) {
   if (const Status ok = kernel::verify(c.kernel, kernel_ranges()); !ok) return Failure{"verify", ok.problem().str()};
   if (auto broken = broken_text(c.kernel)) return broken;
@@ -230,6 +199,35 @@ void drop_unread_params(Kernel& kernel) {
 }
 
 }  // namespace
+
+void add_tiles(const Kernel& kernel, Schedule& schedule, Rng& rng) {
+  for (const Stage& stage : kernel.stages) {
+    const auto is_inline = [&](const Stage& other) {
+      return std::ranges::find(schedule.inline_stages, other.name) != schedule.inline_stages.end();
+    };
+    if (is_inline(stage) || rng.chance(25)) continue;
+    kernel::StageSchedule record;
+    record.stage = stage.name;
+    for (const kernel::Index& index : stage.indices) {
+      if (rng.chance(40)) record.tile.push_back({index.name, 1 + rng.below(4)});
+      if (rng.chance(15)) record.split.push_back({index.name, 2 + rng.below(2)});
+      if (rng.chance(30)) record.order.insert(record.order.begin(), index.name);
+    }
+    if (!stage.indices.empty() && rng.chance(60)) {
+      record.vector = {rng.pick(stage.indices).name, std::int64_t{1} << (1 + rng.below(3))};
+      if (rng.chance(70)) record.vector.index = stage.indices.back().name;
+      std::erase_if(record.tile, [&](const kernel::IndexCount& tile) { return tile.index == record.vector.index; });
+      if (rng.chance(50)) record.tile.push_back({record.vector.index, record.vector.count * (1 + rng.below(3))});
+    }
+    for (const Stage& other : kernel.stages) {
+      if (!other.reduce || (other.name != stage.name && !is_inline(other))) continue;
+      for (const kernel::Index& index : other.reduce->indices) {
+        if (rng.chance(40)) record.unroll.push_back(index.name);
+      }
+    }
+    schedule.stages.push_back(std::move(record));
+  }
+}
 
 Expected<std::vector<Array>> run_kernel(const Kernel& kernel, const Schedule& schedule, bool brute_force_where,
                                         const std::vector<Array>& inputs, const Symbols& symbols, std::byte poison) {

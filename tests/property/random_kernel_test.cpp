@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ir/kernel/affine.hpp"
+#include "ir/kernel/verify.hpp"
 #include "tests/property/random_kernel.hpp"
 
 namespace tusk::random_tests {
@@ -62,6 +63,34 @@ TEST(RandomKernelCoverage, ReachesEveryForm) {
   for (const char* form : {"several stages", "else", "map", "dot", "sum", "max", "min", "prod", "all", "any", "argmax",
                            "argmin", "last", "lanes", "block", "from", "W1", "W2", "W3"})
     EXPECT_GE(seen[form], 20) << form;
+}
+
+// Schedules that cannot be done are left out of the laws: about half can, and every part of a record is among them.
+TEST(RandomKernelCoverage, SchedulesRun) {
+  std::map<std::string, int> seen;
+  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+    const KernelCase c = generate_kernel(seed);
+    kernel::Schedule schedule;
+    for (const kernel::Stage& stage : c.kernel.stages) {
+      if (!kernel::is_result(c.kernel, stage.name)) schedule.inline_stages.push_back(stage.name);
+    }
+    Rng rng(seed_of(seed, "tiles"));
+    add_tiles(c.kernel, schedule, rng);
+    if (schedule.stages.empty() || !kernel::verify(c.kernel, schedule)) continue;
+    ++seen["tried"];
+    if (!run_kernel(c.kernel, schedule, false, inputs_of(c), c.symbols, std::byte{0})) continue;
+    ++seen["run"];
+    for (const kernel::StageSchedule& stage : schedule.stages) {
+      seen["tile"] += stage.tile.empty() ? 0 : 1;
+      seen["vector"] += stage.vector.index.empty() ? 0 : 1;
+      seen["split"] += stage.split.empty() ? 0 : 1;
+      seen["order"] += stage.order.empty() ? 0 : 1;
+      seen["unroll"] += stage.unroll.empty() ? 0 : 1;
+    }
+  }
+  EXPECT_GE(2 * seen["run"], seen["tried"]);
+  for (const char* form : {"run", "tile", "vector", "split", "order", "unroll"}) EXPECT_GE(seen[form], 20) << form;
+  for (const auto& [form, count] : seen) RecordProperty(form, count);
 }
 
 }  // namespace
