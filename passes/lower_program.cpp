@@ -163,7 +163,8 @@ class ProgramLowering {
         stmt.value = loop::load(buffer(function, step.condition), {DType::boolean, 1}, loop::index_literal(0));
         if (!step.holds) stmt.value = loop::apply("not", {stmt.value});
         calls(function, step.body, stmt.body);
-        block.push_back(std::move(stmt));
+        // Of two branches, that which keeps what is there has nothing left to do.
+        if (!stmt.body.empty()) block.push_back(std::move(stmt));
         continue;
       }
       std::vector<loop::ValueRef> arguments;

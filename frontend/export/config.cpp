@@ -289,7 +289,8 @@ Json legacy_envelope(const Layer& layer, const Style& style) {
   }
   const Json full = layer_envelope(layer, style);
   const bool is_registered = full["registered_name"].is_string() && !layer.base().is_model();
-  return Json{{"class_name", full[is_registered ? "registered_name" : "class_name"]}, {"config", full["config"]}};
+  const Json class_name = is_registered ? full["registered_name"] : Json(layer.base().keras_class());
+  return Json{{"class_name", class_name}, {"config", full["config"]}};
 }
 
 Json model_config(const FunctionalImpl& model, const Style& style) {

@@ -105,6 +105,11 @@ Json call_of(const ops::OperationImpl& operation, const NextTensor& next) {
       kwargs.erase(rest);
     }
   }
+  // The classes of these have other names for the same parameters in another method, so that they go by position.
+  if (operation.def().name.starts_with("Segment")) {
+    for (Json& each : kwargs) args.push_back(std::move(each));
+    kwargs = Json::object();
+  }
   return Json{{"args", std::move(args)}, {"kwargs", std::move(kwargs)}};
 }
 

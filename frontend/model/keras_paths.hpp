@@ -8,8 +8,8 @@
 
 namespace tusk {
 
-/// The path of each weight, as a model of Keras has it that was read from a file: "dense/kernel",
-/// "time_distributed/dense/kernel". Models give their layers no name; a layer in two models has one.
+/// The path of each weight, as layers have it that a Functional model of Keras calls: "dense/kernel",
+/// "time_distributed/dense/kernel". Models lengthen no paths; a layer in two models has one.
 std::map<Variable, std::string> keras_paths(const Model& model);
 
 }  // namespace tusk

@@ -108,6 +108,17 @@ TEST_F(Export, LayersInSeveralModelsStayShared) {
   EXPECT_EQ(graph_text(copy), graph_text(outer));
 }
 
+// Keras' own classes cannot be called by the names of these parameters.
+TEST_F(Export, SegmentsGoByPosition) {
+  const Tensor x = Input({5}, {.batch_size = 4, .name = "x"});
+  const Tensor ids = Input({}, {.batch_size = 4, .dtype = "int32", .name = "ids"});
+  const auto config = nlohmann::json::parse(to_json(Model({x, ids}, ops::segment_sum(x, ids, 3))));
+  const nlohmann::json& call = config["config"]["layers"].back()["inbound_nodes"][0];
+  ASSERT_EQ(call["args"].size(), 2U);
+  EXPECT_EQ(call["args"][1]["config"]["keras_history"][0], "ids");
+  EXPECT_TRUE(call["kwargs"].empty());
+}
+
 struct NamelessImpl : LayerBase {
   struct Config {
     std::string name = {};
