@@ -70,7 +70,7 @@ std::string print_header(const Parts& parts) {
   bad_batch,         // batch is out of range
   bad_dimension,     // another size is out of range, or sizes do not fit each other
   null_pointer,      // a pointer is null
-  bad_index,         // an index in an input is out of range
+  bad_index,         // there is no such variable of the state (read, write)
   bad_weights,       // the weights are not those of this model, or not aligned to 64 bytes
   bad_arena,         // the arena is not aligned to 64 bytes
 {2}  self_test_failed,  // other bits than recorded
@@ -142,7 +142,7 @@ enum {0}_status {{
   {0}_bad_batch,       /* batch is out of range */
   {0}_bad_dimension,   /* another size is out of range, or sizes do not fit each other */
   {0}_null_pointer,    /* a pointer is null */
-  {0}_bad_index,       /* an index in an input is out of range */
+  {0}_bad_index,       /* there is no such variable of the state (read, write) */
   {0}_bad_weights,     /* the weights are not those of this model, or not aligned to 64 bytes */
   {0}_bad_arena,       /* the arena is not aligned to 64 bytes */
 {2}  {0}_self_test_failed /* other bits than recorded */
