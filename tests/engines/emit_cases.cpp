@@ -1,14 +1,12 @@
 // Cases for the engine matrix (law 4): emitted C++ with what the loop interpreter computed.
 //
 //     emit_cases FOLDER [--profile fma|muladd[@TARGET]] [--besides PROFILE] [--graphs N] [--kernels N] [--masks N]
-//     [--seed S]
-//                [--unlike FOLDER]
+//                [--seed S] [--unlike FOLDER]
 //
 // Every sample of every op and its gradient, training steps, N random graphs, kernels, and formulas of truths. FOLDER
 // gets their files and all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that
-// fail. With
-// --besides, only cases whose code or expected values differ from those of PROFILE. With --unlike, only cases of which
-// that folder does not have the same files.
+// fail. With --besides, only cases whose code or expected values differ from those of PROFILE. With --unlike, only
+// cases of which that folder does not have the same files, but for comments.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -218,12 +216,25 @@ std::vector<Case> all_cases(const Engine& engine, std::uint64_t seed, std::uint6
   return cases;
 }
 
+// A line's comment is no code; a line with a string is left as it is, for the string may hold what starts one.
+std::string without_comments(std::string_view text) {
+  std::string code;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::string_view line = text.substr(begin, end - begin);
+    if (line.find('"') == std::string_view::npos) line = line.substr(0, std::min(line.find("//"), line.find("/*")));
+    (code += line) += '\n';
+    begin = end + 1;
+  }
+  return code;
+}
+
 bool has_all(const std::filesystem::path& folder, const Files& files) {
   return std::ranges::all_of(files, [&](const auto& file) {
     const bool is_source = file.first.ends_with(".cpp") || file.first.ends_with(".hpp") || file.first.ends_with(".h");
     if (!is_source || file.first.ends_with("_self_test_main.cpp")) return true;
     std::ifstream in(folder / file.first, std::ios::binary);
-    return in && std::string(std::istreambuf_iterator<char>(in), {}) == file.second;
+    return in && without_comments(std::string(std::istreambuf_iterator<char>(in), {})) == without_comments(file.second);
   });
 }
 
