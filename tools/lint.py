@@ -104,6 +104,18 @@ def length_problems(path):
         yield f"{path}: {lines} lines; split it, or give a reason in LONG_FILES of tools/lint.py"
 
 
+# Clang 14, which builds the fuzz targets, refuses what libstdc++ 12 makes of a range's part.
+PARTS = re.compile(r"std::ranges::(?:stable_partition|partition|unique|remove(?:_if)?|equal_range|rotate|search|subrange)\b")
+
+
+def part_problems(path):
+    """Algorithms of ranges that give back a part of them."""
+    text = (ROOT / path).read_text(encoding="utf-8", errors="replace")
+    for found in PARTS.finditer(text):
+        line = text.count("\n", 0, found.start()) + 1
+        yield f"{path}:{line}: Clang 14 cannot compile {found[0]}; take the algorithm of iterators"
+
+
 # What a line at the left margin defines: a type, a constant, or a function with the types that it takes.
 DEFINES = [re.compile(r"(?:struct|class|enum class) (\w+) (?:final )?(?::.*)?\{"),
            re.compile(r"(?:inline |static )*(?:constexpr|const) [^=({]*?(?<![:\w])(k[A-Z]\w*)(?:\[\w*\])? ?[={]"),
@@ -186,6 +198,7 @@ def main():
 
     checks = [
         ("includes", lambda: (problem for path in cpp for problem in include_problems(path))),
+        ("ranges", lambda: (problem for path in cpp for problem in part_problems(path))),
         (f"files of more than {LIST_LINES} lines", lambda: (p for path in text for p in length_problems(path))),
         ("names", lambda: name_problems([path for path in cpp if path.suffix == ".cpp"])),
         ("examples", example_problems),

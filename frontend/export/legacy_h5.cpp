@@ -56,8 +56,9 @@ void put_weights(Hdf5Tree& group, const Entries& weights) {
 std::vector<Variable> weights_of(const Layer& layer, bool frozen) {
   std::vector<Variable> out = layer.weights();
   const std::vector<Variable> trained = frozen ? std::vector<Variable>() : layer.base().trainable_weights();
-  std::ranges::stable_partition(
-      out, [&](const Variable& variable) { return std::ranges::find(trained, variable) != trained.end(); });
+  std::stable_partition(out.begin(), out.end(), [&](const Variable& variable) {
+    return std::ranges::find(trained, variable) != trained.end();
+  });
   return out;
 }
 
