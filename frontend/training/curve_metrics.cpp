@@ -113,7 +113,7 @@ Tensor AUCImpl::result() {
   return ops::divide_no_nan(ops::sum(area * weights), ops::sum(weights));
 }
 
-void BestBase::check(std::string_view field, double value, std::int64_t num_thresholds) const {
+void BestBase::check_bound(std::string_view field, double value, std::int64_t num_thresholds) const {
   if (!(value >= 0 && value <= 1)) refuse_option(fmt::format("{} is {}, expected a number in [0, 1]", field, value));
   if (num_thresholds < 1) refuse_option(fmt::format("num_thresholds is {}, expected at least 1", num_thresholds));
 }

@@ -66,7 +66,7 @@ class BestBase : public CurveBase {
   /// Of all positives, of all negatives, of all that are decided yes.
   enum class Ratio : std::uint8_t { recall, specificity, precision };
   Tensor best(Ratio wanted, Ratio bound, double value);
-  void check(std::string_view field, double value, std::int64_t num_thresholds) const;
+  void check_bound(std::string_view field, double value, std::int64_t num_thresholds) const;
   static Options options(std::int64_t num_thresholds, std::optional<std::int64_t> class_id);
 
  private:
@@ -88,7 +88,7 @@ class BestBase : public CurveBase {
       f(#field, c.field);                                                                                  \
     }                                                                                                      \
     Tensor result() override { return best(Ratio::wanted, Ratio::bound, config.field); }                   \
-    void check() const override { BestBase::check(#field, config.field, config.num_thresholds); }          \
+    void check() const override { check_bound(#field, config.field, config.num_thresholds); }              \
                                                                                                            \
    protected:                                                                                              \
     Options options() const override { return BestBase::options(config.num_thresholds, config.class_id); } \
