@@ -34,48 +34,83 @@ Expected<std::vector<Array>> run(const graph::Module& module) {
   return run_loops(program, loops, program.functions[0].name, {}, symbols);
 }
 
-Status fold_function(graph::Module& module, graph::Function& function) {
-  // The ops that depend on constants alone, in order.
-  std::vector<bool> known(function.values.size(), false);
-  const auto is_known = [&](const Operand& operand) {
-    switch (operand.kind) {
-      case Operand::Kind::value:
-        return bool(known[static_cast<std::size_t>(operand.id)]);
-      case Operand::Kind::global:
-        return !module.globals[static_cast<std::size_t>(operand.id)].is_state;
-      case Operand::Kind::literal:
-        return true;
-      case Operand::Kind::dim:
-        return operand.dim.is_constant();
-    }
-    return false;
+// What is read by ops that are not folded, or leaves the function.
+std::vector<bool> read_by_rest(const graph::Function& function, const std::vector<bool>& folds) {
+  std::vector<bool> read(function.values.size(), false);
+  const auto mark = [&](const Operand& operand) {
+    if (operand.kind == Operand::Kind::value) read[static_cast<std::size_t>(operand.id)] = true;
   };
+  for (std::size_t k = 0; k < folds.size(); ++k) {
+    if (!folds[k]) graph::for_each_operand(function.ops[k], mark);
+  }
+  for (const Operand& result : function.results) mark(result);
+  for (const graph::Update& update : function.updates) mark(update.value);
+  return read;
+}
+
+// The ops that depend on constants alone. One whose results are much larger than the constants that they come from, as
+// a factor that is broadcast, folds only where all that reads it does.
+std::vector<bool> foldable(const graph::Module& module, const graph::Function& function) {
+  std::vector<bool> folds;
+  for (const graph::Op& op : function.ops) folds.push_back(op.regions.empty() && op.def->name != "const");
+  std::vector<bool> read(function.values.size(), false);
+  std::vector<bool> before;
+  for (int turn = 0; turn < 2 || before != folds; ++turn) {
+    before = folds;
+    std::vector<std::int64_t> from(function.values.size(), -1);  // bytes of constants; -1: not folded
+    const auto bytes_behind = [&](const Operand& operand) -> std::int64_t {
+      switch (operand.kind) {
+        case Operand::Kind::value:
+          return from[static_cast<std::size_t>(operand.id)];
+        case Operand::Kind::global:
+          return module.globals[static_cast<std::size_t>(operand.id)].is_state
+                     ? -1
+                     : bytes_of(type_of(module, function, operand));
+        case Operand::Kind::literal:
+          return 0;
+        case Operand::Kind::dim:
+          return operand.dim.is_constant() ? 0 : -1;
+      }
+      return -1;
+    };
+    for (std::size_t k = 0; k < folds.size(); ++k) {
+      const graph::Op& op = function.ops[k];
+      std::int64_t in = 0;
+      for (const Operand& operand : op.operands) {
+        const std::int64_t bytes = bytes_behind(operand);
+        folds[k] = folds[k] && bytes >= 0;
+        in = std::min(in + std::max<std::int64_t>(bytes, 0), std::int64_t{1} << 40);
+      }
+      std::int64_t out = 0;
+      bool is_read = false;
+      for (const int result : op.results) {
+        const graph::Type& type = function.values[static_cast<std::size_t>(result)].type;
+        folds[k] = folds[k] && is_static(type);
+        if (folds[k]) out += bytes_of(type);
+        is_read = is_read || read[static_cast<std::size_t>(result)];
+      }
+      folds[k] = folds[k] && !(is_read && out > in + kGrowth);
+      if (!folds[k]) continue;
+      for (const int result : op.results) from[static_cast<std::size_t>(result)] = in;
+    }
+    read = read_by_rest(function, folds);
+  }
+  return folds;
+}
+
+Status fold_function(graph::Module& module, graph::Function& function) {
+  const std::vector<bool> folds = foldable(module, function);
+  std::vector<bool> known(function.values.size(), false);
   graph::Function part;  // computes all of them
   part.name = "folded";
   part.values = function.values;
   std::vector<graph::Op> rest;
-  for (graph::Op& op : function.ops) {
-    bool folds = op.regions.empty() && op.def->name != "const";
-    std::int64_t in = 0;
-    for (const Operand& operand : op.operands) {
-      folds = folds && is_known(operand);
-      if (!folds) break;
-      if (operand.kind == Operand::Kind::value || operand.kind == Operand::Kind::global)
-        in += bytes_of(type_of(module, function, operand));
-    }
-    std::int64_t out = 0;
-    for (const int result : op.results) {
-      const graph::Type& type = function.values[static_cast<std::size_t>(result)].type;
-      folds = folds && is_static(type);
-      if (folds) out += bytes_of(type);
-    }
-    folds = folds && out <= in + kGrowth;
-    if (folds) {
+  for (std::size_t k = 0; k < folds.size(); ++k) {
+    graph::Op& op = function.ops[k];
+    if (folds[k]) {
       for (const int result : op.results) known[static_cast<std::size_t>(result)] = true;
-      part.ops.push_back(std::move(op));
-    } else {
-      rest.push_back(std::move(op));
     }
+    (folds[k] ? part.ops : rest).push_back(std::move(op));
   }
   function.ops = std::move(rest);
   if (part.ops.empty()) return done();

@@ -25,22 +25,35 @@ constexpr std::int64_t kOpen = 64;         // what an open size counts as
 constexpr std::int64_t kWorthACopy = 16;   // terms for each element that is transposed
 constexpr std::int64_t kWorthABorder = 4;  // terms for each element that is copied to have a border
 constexpr std::int64_t kWrittenOut = 25;   // terms of a reduction that is unrolled as a whole
-constexpr std::int64_t kMostLines = 160;   // sums of a tile by the terms that are written out
-
-std::int64_t counted(const Dim& extent) {
-  const std::int64_t value = extent.value([](std::string_view) { return kOpen; });
-  return std::max<std::int64_t>(1, value);
-}
+constexpr std::int64_t kMostRows = 16;
+constexpr std::int64_t kMostLines = 160;  // sums of a tile by the terms that are written out
 
 const Index& index_named(const Stage& stage, const std::string& name) {
   return *std::ranges::find(stage.indices, name, &Index::name);
 }
 
-// Registers of a tile along the row index and along the lanes.
-struct TileSize {
-  std::int64_t rows = 1;
+// A register tile: rows along some indices, registers along the lanes.
+struct Tiling {
+  std::vector<IndexCount> rows;
   std::int64_t vectors = 1;
 };
+
+// So many turns of a loop over tiles, each with so many rows or registers.
+struct Turns {
+  std::int64_t count = 0;
+  std::int64_t size = 1;
+};
+
+// As KernelLowering::segments_of cuts a constant extent.
+std::vector<Turns> cut_evenly(std::int64_t extent, std::int64_t tile) {
+  const std::int64_t turns = (extent + tile - 1) / tile;
+  const std::int64_t larger = extent % turns;
+  return {{larger, extent / turns + 1}, {turns - larger, extent / turns}};
+}
+
+std::vector<Turns> cut_with_rest(std::int64_t extent, std::int64_t tile) {
+  return {{extent / tile, tile}, {extent % tile > 0 ? 1 : 0, extent % tile}};
+}
 
 class Chooser {
  public:
@@ -57,6 +70,15 @@ class Chooser {
   }
 
  private:
+  // An extent with its symbols at their smallest, or their largest up to what an open one counts as.
+  std::int64_t counted(const Dim& extent, bool smallest = false) const {
+    const std::int64_t value = extent.value([&](std::string_view symbol) {
+      const Range range = range_of_(symbol);
+      return smallest ? range.low : std::min(range.high, kOpen);
+    });
+    return std::max<std::int64_t>(1, value);
+  }
+
   // Strides of arguments and results are those of the step, what the kernel keeps for itself is dense.
   bool is_legal(const Schedule& schedule) const {
     if (!kernel::verify(kernel_, schedule)) return false;
@@ -331,10 +353,7 @@ class Chooser {
     const Stage& stage = *kernel_.stage(contraction.stage);
     unroll(stage, record);
     const std::string& vector = record.vector.index;
-    double best = std::numeric_limits<double>::infinity();
-    std::string best_row;
-    TileSize size;
-    std::vector<std::string> rows{""};
+    std::vector<std::string> rows;
     for (const Index& index : root.indices) {
       const auto is_place = [&](const StageSchedule& copy) {
         return copy.consumer == root.name && copy.at == index.name;
@@ -343,29 +362,35 @@ class Chooser {
       // Rows are worth their code where they share what they read.
       const bool shares = std::ranges::any_of(
           contraction.operands, [&](const ReadOperand& operand) { return !contraction.depends(operand, index.name); });
-      if (!shares) continue;
-      rows.insert(rows.begin(), index.name);
+      if (shares) rows.push_back(index.name);
     }
-    const std::int64_t lanes = stage.reduce->lanes;
-    for (const std::string& row : rows) {
-      for (std::int64_t r = 1; r <= (row.empty() ? 1 : 16); ++r) {
-        for (std::int64_t v = 1; v <= 8; ++v) {
-          if (vector.empty() && v > 1) break;
-          const double cost = cost_of(contraction, root, record, row, {r, v}, lanes);
-          if (cost >= best) continue;
-          best = cost;
-          best_row = row;
-          size = {r, v};
+    double best = std::numeric_limits<double>::infinity();
+    Tiling chosen;
+    const auto consider = [&](const Tiling& tiling) {
+      const double cost = cost_of(contraction, root, record, tiling);
+      if (cost >= best) return;
+      best = cost;
+      chosen = tiling;
+    };
+    for (std::int64_t v = 1; v <= (vector.empty() ? 1 : 8); ++v) {
+      consider({{}, v});
+      for (std::size_t k = rows.size(); k-- > 0;) {  // of equal ones neighbours in memory
+        for (std::int64_t r = 2; r <= kMostRows; ++r) consider({{{rows[k], r}}, v});
+      }
+      // Two axes of pixels, where one is too short to be cut well.
+      for (std::size_t k = 0; k + 1 < rows.size(); ++k) {
+        for (std::int64_t r = 2; r <= kMostRows / 2; ++r) {
+          for (std::int64_t q = 2; r * q <= kMostRows; ++q) consider({{{rows[k], r}, {rows[k + 1], q}}, v});
         }
       }
     }
-    if (!best_row.empty() && size.rows > 1) record.tile.push_back({best_row, size.rows});
-    if (!vector.empty() && size.vectors > 1) record.tile.push_back({vector, size.vectors * record.vector.count});
-    order(contraction, root, best_row, record);
+    record.tile.insert(record.tile.end(), chosen.rows.begin(), chosen.rows.end());
+    if (!vector.empty() && chosen.vectors > 1) record.tile.push_back({vector, chosen.vectors * record.vector.count});
+    order(contraction, root, chosen.rows, record);
   }
 
   // Short reductions are written out, so that their places are numbers.
-  static void unroll(const Stage& stage, StageSchedule& record) {
+  void unroll(const Stage& stage, StageSchedule& record) const {
     std::int64_t terms = 1;
     for (const Index& index : stage.reduce->indices) {
       if (!index.extent.is_constant()) return;
@@ -382,16 +407,14 @@ class Chooser {
     }
   }
 
-  // Cycles of one term for one register, from what a tile loads and multiplies; infinite if it does not fit.
-  double cost_of(const Contraction& contraction, const Stage& root, const StageSchedule& record, const std::string& row,
-                 TileSize size, std::int64_t lanes) const {
+  // Cycles of one term for one register, from what a tile loads and multiplies; infinite if it does not fit. Of open
+  // sizes the smallest and the largest count alike.
+  double cost_of(const Contraction& contraction, const Stage& root, const StageSchedule& record,
+                 const Tiling& tiling) const {
     const std::string& vector = record.vector.index;
-    const std::int64_t rows_extent = row.empty() ? 1 : part_of(root, record, row);
-    const std::int64_t vectors_extent =
-        vector.empty() ? 1 : (part_of(root, record, vector) + record.vector.count - 1) / record.vector.count;
-    if (size.rows > rows_extent || size.vectors > vectors_extent) return std::numeric_limits<double>::infinity();
+    const Stage& summing = *kernel_.stage(contraction.stage);
     std::int64_t written = 1;
-    for (const Index& index : kernel_.stage(contraction.stage)->reduce->indices) {
+    for (const Index& index : summing.reduce->indices) {
       const bool is_written = std::ranges::find(record.unroll, index.name) != record.unroll.end();
       if (!is_written) continue;
       // Of the terms of a division, one remainder has its share.
@@ -401,40 +424,70 @@ class Chooser {
       }
       written *= (counted(index.extent) + share - 1) / share;
     }
-    const auto cycles = [&](std::int64_t r, std::int64_t v) {
+    const std::int64_t lanes = summing.reduce->lanes;
+    const auto cycles = [&](const std::vector<std::int64_t>& rows, std::int64_t v) {
       std::int64_t kept = 0;  // registers that several rows read
       std::int64_t loads = 0;
+      std::int64_t sums = v;
+      for (const std::int64_t r : rows) sums *= r;
       for (const ReadOperand& operand : contraction.operands) {
-        const bool on_row = !row.empty() && contraction.depends(operand, row);
-        const bool on_lanes = !vector.empty() && contraction.depends(operand, vector);
-        loads += (on_row ? r : 1) * (on_lanes ? v : 1);
-        if (!on_row) kept = std::max(kept, on_lanes ? v : std::int64_t{1});
+        std::int64_t own = !vector.empty() && contraction.depends(operand, vector) ? v : 1;
+        bool on_rows = false;
+        const std::int64_t lines = own;
+        for (std::size_t k = 0; k < rows.size(); ++k) {
+          if (!contraction.depends(operand, tiling.rows[k].index)) continue;
+          own *= rows[k];
+          on_rows = true;
+        }
+        loads += own;
+        if (!on_rows) kept = std::max(kept, lines);
       }
-      const std::int64_t sums = r * v * lanes;
-      if (sums > 1 && sums * written > kMostLines) return std::numeric_limits<double>::infinity();
-      if (sums + kept + 1 > target_.registers) return std::numeric_limits<double>::infinity();
-      const auto fmas = static_cast<double>(r * v);
-      return std::max({fmas / target_.fmas, static_cast<double>(loads) / target_.loads,
+      if (sums * lanes > 1 && sums * lanes * written > kMostLines) return std::numeric_limits<double>::infinity();
+      if (sums * lanes + kept + 1 > target_.registers) return std::numeric_limits<double>::infinity();
+      return std::max({static_cast<double>(sums) / target_.fmas, static_cast<double>(loads) / target_.loads,
                        static_cast<double>(target_.latency) / static_cast<double>(lanes)}) +
              0.25;  // the loop itself
     };
-    // As segments are cut: rows evenly, lanes with a rest.
-    const std::int64_t turns = (rows_extent + size.rows - 1) / size.rows;
-    const std::int64_t larger = rows_extent % turns;
-    const std::int64_t smaller = rows_extent / turns;
-    const std::int64_t whole = vectors_extent / size.vectors;
-    const std::int64_t rest = vectors_extent % size.vectors;
-    const auto for_rows = [&](std::int64_t r) {
-      return static_cast<double>(whole) * cycles(r, size.vectors) + (rest > 0 ? cycles(r, rest) : 0);
-    };
-    const double all = (larger > 0 ? static_cast<double>(larger) * for_rows(smaller + 1) : 0) +
-                       static_cast<double>(turns - larger) * for_rows(smaller);
-    return all / static_cast<double>(rows_extent * vectors_extent);
+    double mean = 0;
+    for (const bool smallest : {true, false}) {
+      std::int64_t elements =
+          vector.empty() ? 1
+                         : (part_of(root, record, vector, smallest) + record.vector.count - 1) / record.vector.count;
+      if (tiling.vectors > elements) return std::numeric_limits<double>::infinity();
+      const std::vector<Turns> along_lanes = cut_with_rest(elements, tiling.vectors);
+      std::vector<std::vector<Turns>> along_rows;
+      for (const auto& [index, count] : tiling.rows) {
+        const std::int64_t extent = part_of(root, record, index, smallest);
+        const bool is_open = extent != part_of(root, record, index, !smallest);
+        if (count > extent && !is_open) return std::numeric_limits<double>::infinity();
+        along_rows.push_back(is_open ? cut_with_rest(extent, count) : cut_evenly(extent, count));
+        elements *= extent;
+      }
+      double all = 0;
+      std::vector<std::int64_t> sizes;
+      const std::function<void(std::int64_t)> visit = [&](std::int64_t times) {
+        if (times == 0) return;
+        if (sizes.size() < along_rows.size()) {
+          for (const auto& [count, size] : along_rows[sizes.size()]) {
+            sizes.push_back(size);
+            visit(times * count);
+            sizes.pop_back();
+          }
+          return;
+        }
+        for (const auto& [count, size] : along_lanes) {
+          if (count > 0) all += static_cast<double>(times * count) * cycles(sizes, size);
+        }
+      };
+      visit(1);
+      mean += all / static_cast<double>(elements) / 2;
+    }
+    return mean;
   }
 
   // The extent of an index, or of one remainder of it.
-  static std::int64_t part_of(const Stage& root, const StageSchedule& record, const std::string& name) {
-    const std::int64_t extent = counted(index_named(root, name).extent);
+  std::int64_t part_of(const Stage& root, const StageSchedule& record, const std::string& name, bool smallest) const {
+    const std::int64_t extent = counted(index_named(root, name).extent, smallest);
     const auto it = std::ranges::find(record.split, name, &IndexCount::index);
     return it == record.split.end() ? extent : (extent + it->count - 1) / it->count;
   }
@@ -442,9 +495,13 @@ class Chooser {
   // Panels of the operand that lies along the lanes stay in the cache while rows pass: their loop is outside of the
   // rows', and outside of all that the panel does not depend on where the rows' operand is small enough to be read
   // again.
-  void order(const Contraction& contraction, const Stage& root, const std::string& row, StageSchedule& record) const {
+  void order(const Contraction& contraction, const Stage& root, const std::vector<IndexCount>& rows,
+             StageSchedule& record) const {
     const std::string& vector = record.vector.index;
-    if (vector.empty() || row.empty()) return;
+    if (vector.empty() || rows.empty()) return;
+    const auto is_row = [&](const std::string& name) {
+      return std::ranges::find(rows, name, &IndexCount::index) != rows.end();
+    };
     const auto panel_depends = [&](const std::string& name) {
       return std::ranges::any_of(contraction.operands, [&](const ReadOperand& operand) {
         return contraction.depends(operand, vector) && contraction.depends(operand, name);
@@ -452,7 +509,9 @@ class Chooser {
     };
     std::int64_t bytes = 4;
     for (const ReadOperand& operand : contraction.operands) {
-      if (contraction.depends(operand, vector) || !contraction.depends(operand, row)) continue;
+      const bool on_rows =
+          std::ranges::any_of(rows, [&](const IndexCount& row) { return contraction.depends(operand, row.index); });
+      if (contraction.depends(operand, vector) || !on_rows) continue;
       std::int64_t own = 4;
       for (std::size_t k = 1; k < operand.load->operands.size(); ++k)
         own = std::min<std::int64_t>(own * counted(shape_of_tensor(operand.load->name)[k]), 1 << 30);
@@ -465,7 +524,7 @@ class Chooser {
       const std::string& name = root.indices[k].name;
       if (name == vector) continue;
       const bool sample = k == 0 && root.indices.size() > 2;
-      if (!placed && !panel_depends(name) && ((fits && !sample) || name == row)) {
+      if (!placed && !panel_depends(name) && ((fits && !sample) || is_row(name))) {
         out.push_back(vector);
         placed = true;
       }
@@ -473,8 +532,8 @@ class Chooser {
     }
     if (!placed) out.push_back(vector);
     // Rows innermost.
-    std::erase(out, row);
-    out.push_back(row);
+    std::erase_if(out, is_row);
+    for (const IndexCount& row : rows) out.push_back(row.index);
     record.order = std::move(out);
   }
 
