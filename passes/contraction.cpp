@@ -104,13 +104,14 @@ std::optional<Contraction> contraction_of(const kernel::Kernel& kernel, const ke
     out.divisions.push_back(std::move(division));
   }
   kernel::for_each_load(stage->expr, [&](const ExprRef& load) {
-    ReadOperand operand{load, {}};
+    ReadOperand operand{load, {}, {}};
     for (const ExprRef& index : load->operands) {
+      std::set<std::string>& axis = operand.axes.emplace_back();
       for (const std::string& name : names_in(index)) {
         const auto it = removed.find(name);
-        for (const std::string& on : it == removed.end() ? std::set<std::string>{name} : it->second)
-          operand.depends.insert(on);
+        for (const std::string& on : it == removed.end() ? std::set<std::string>{name} : it->second) axis.insert(on);
       }
+      operand.depends.insert(axis.begin(), axis.end());
     }
     out.operands.push_back(std::move(operand));
   });

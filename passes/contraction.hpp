@@ -15,7 +15,8 @@ namespace tusk {
 /// A load of the reduction.
 struct ReadOperand {
   kernel::ExprRef load;
-  std::set<std::string> depends;  // indices of the summing stage
+  std::vector<std::set<std::string>> axes;  // indices of the summing stage that each of its axes depends on
+  std::set<std::string> depends;            // all of them
 };
 
 /// The reduction that is computed for the elements of a stage at root: the stage's own, or one that is inline in it

@@ -13,6 +13,7 @@
 #include "passes/expand_composites.hpp"
 #include "passes/fold_batch_norm.hpp"
 #include "passes/fold_constants.hpp"
+#include "passes/fold_stages.hpp"
 #include "passes/fuse.hpp"
 #include "passes/lower.hpp"
 #include "passes/lower_program.hpp"
@@ -130,6 +131,13 @@ Expected<Ir> run_schedule(Ir ir, const PassOptions& options) {
   return verified(schedule(std::move(program), *options.target), "schedule");
 }
 
+Expected<Ir> run_fold_stages(Ir ir, const PassOptions& options) {
+  TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "fold-stages"));
+  if (options.empty_schedule) return Ir(std::move(program));
+  TRY(kernel::Program folded, fold_stages(std::move(program)));
+  return verified(std::move(folded), "fold-stages");
+}
+
 Expected<Ir> run_plan(Ir ir, const PassOptions& options) {
   TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "plan-memory"));
   if (options.empty_schedule) program.schedules.assign(program.kernels.size(), {});
@@ -171,6 +179,7 @@ constexpr Pass kPipeline[] = {
     {"choose-layouts", "Slices are views; what is concatenated or returned is stored in place.", run_layouts},
     // Behind layouts, for lanes lie along what is contiguous.
     {"schedule", "Register tiles for the target, copies that put operands along their lanes.", run_schedule},
+    {"fold-stages", "Copies of constants are made now, so that weights lie as kernels read them.", run_fold_stages},
     // After layouts, whose views extend lifetimes.
     {"plan-memory", "Every tensor of the arena gets an offset.", run_plan},
     {"lower-loops", "Kernels become loops by their schedules.", run_lower_loops},

@@ -1,0 +1,259 @@
+#include "passes/register_tile.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+namespace tusk::scheduling {
+namespace {
+
+using kernel::Index;
+using kernel::IndexCount;
+using kernel::Stage;
+using kernel::StageSchedule;
+
+constexpr std::int64_t kWrittenOut = 25;  // terms of a reduction that is unrolled as a whole
+constexpr std::int64_t kMostRows = 16;
+constexpr std::int64_t kMostLines = 160;  // sums of a tile by the terms that are written out
+
+const Index& index_named(const Stage& stage, const std::string& name) {
+  return *std::ranges::find(stage.indices, name, &Index::name);
+}
+
+// A register tile: rows along some indices, registers along the lanes.
+struct Tiling {
+  std::vector<IndexCount> rows;
+  std::int64_t vectors = 1;
+};
+
+// So many turns of a loop over tiles, each with so many rows or registers.
+struct Turns {
+  std::int64_t count = 0;
+  std::int64_t size = 1;
+};
+
+// As KernelLowering::segments_of cuts a constant extent.
+std::vector<Turns> cut_evenly(std::int64_t extent, std::int64_t tile) {
+  const std::int64_t turns = (extent + tile - 1) / tile;
+  const std::int64_t larger = extent % turns;
+  return {{larger, extent / turns + 1}, {turns - larger, extent / turns}};
+}
+
+std::vector<Turns> cut_with_rest(std::int64_t extent, std::int64_t tile) {
+  return {{extent / tile, tile}, {extent % tile > 0 ? 1 : 0, extent % tile}};
+}
+
+// Short reductions are written out, so that their places are numbers.
+void unroll(const Stage& stage, StageSchedule& record) {
+  std::int64_t terms = 1;
+  for (const Index& index : stage.reduce->indices) {
+    if (!index.extent.is_constant()) return;
+    terms = std::min<std::int64_t>(terms * index.extent.constant(), 1 << 20);
+  }
+  if (stage.reduce->lanes > 1) return;
+  const auto add = [&](const Index& index) {
+    if (std::ranges::find(record.unroll, index.name) == record.unroll.end()) record.unroll.push_back(index.name);
+  };
+  if (terms <= kWrittenOut) {
+    for (const Index& index : stage.reduce->indices) add(index);
+  } else if (!stage.reduce->indices.empty() && stage.reduce->indices.back().extent.constant() <= 4) {
+    add(stage.reduce->indices.back());
+  }
+}
+
+// The extent of an index, or of one remainder of it.
+std::int64_t part_of(const Choice& choice, const Stage& root, const StageSchedule& record, const std::string& name,
+                     bool smallest) {
+  const std::int64_t extent = choice.counted(index_named(root, name).extent, smallest);
+  const auto it = std::ranges::find(record.split, name, &IndexCount::index);
+  return it == record.split.end() ? extent : (extent + it->count - 1) / it->count;
+}
+
+// Cycles of one term for one register, from what a tile loads and multiplies; infinite if it does not fit. Of open
+// sizes the smallest and the largest count alike.
+double cost_of(const Choice& choice, const Contraction& contraction, const Stage& root, const StageSchedule& record,
+               const Tiling& tiling) {
+  const std::string& vector = record.vector.index;
+  const Stage& summing = *choice.kernel.stage(contraction.stage);
+  std::int64_t written = 1;
+  for (const Index& index : summing.reduce->indices) {
+    const bool is_written = std::ranges::find(record.unroll, index.name) != record.unroll.end();
+    if (!is_written) continue;
+    // Of the terms of a division, one remainder has its share.
+    std::int64_t share = 1;
+    for (const Contraction::Division& division : contraction.divisions) {
+      if (std::ranges::find(division.reduce, index.name) != division.reduce.end()) share = division.stride;
+    }
+    written *= (choice.counted(index.extent) + share - 1) / share;
+  }
+  const std::int64_t lanes = summing.reduce->lanes;
+  const auto cycles = [&](const std::vector<std::int64_t>& rows, std::int64_t v) {
+    std::int64_t kept = 0;  // registers that several rows read
+    std::int64_t loads = 0;
+    std::int64_t sums = v;
+    for (const std::int64_t r : rows) sums *= r;
+    for (const ReadOperand& operand : contraction.operands) {
+      std::int64_t own = !vector.empty() && contraction.depends(operand, vector) ? v : 1;
+      bool on_rows = false;
+      const std::int64_t lines = own;
+      for (std::size_t k = 0; k < rows.size(); ++k) {
+        if (!contraction.depends(operand, tiling.rows[k].index)) continue;
+        own *= rows[k];
+        on_rows = true;
+      }
+      loads += own;
+      if (!on_rows) kept = std::max(kept, lines);
+    }
+    if (sums * lanes > 1 && sums * lanes * written > kMostLines) return std::numeric_limits<double>::infinity();
+    if (sums * lanes + kept + 1 > choice.target.registers) return std::numeric_limits<double>::infinity();
+    return std::max({static_cast<double>(sums) / choice.target.fmas, static_cast<double>(loads) / choice.target.loads,
+                     static_cast<double>(choice.target.latency) / static_cast<double>(lanes)}) +
+           0.25;  // the loop itself
+  };
+  double mean = 0;
+  for (const bool smallest : {true, false}) {
+    std::int64_t elements =
+        vector.empty()
+            ? 1
+            : (part_of(choice, root, record, vector, smallest) + record.vector.count - 1) / record.vector.count;
+    if (tiling.vectors > elements) return std::numeric_limits<double>::infinity();
+    const std::vector<Turns> along_lanes = cut_with_rest(elements, tiling.vectors);
+    std::vector<std::vector<Turns>> along_rows;
+    for (const auto& [index, count] : tiling.rows) {
+      const std::int64_t extent = part_of(choice, root, record, index, smallest);
+      const bool is_open = extent != part_of(choice, root, record, index, !smallest);
+      if (count > extent && !is_open) return std::numeric_limits<double>::infinity();
+      along_rows.push_back(is_open ? cut_with_rest(extent, count) : cut_evenly(extent, count));
+      elements *= extent;
+    }
+    double all = 0;
+    std::vector<std::int64_t> sizes;
+    const std::function<void(std::int64_t)> visit = [&](std::int64_t times) {
+      if (times == 0) return;
+      if (sizes.size() < along_rows.size()) {
+        for (const auto& [count, size] : along_rows[sizes.size()]) {
+          sizes.push_back(size);
+          visit(times * count);
+          sizes.pop_back();
+        }
+        return;
+      }
+      for (const auto& [count, size] : along_lanes) {
+        if (count > 0) all += static_cast<double>(times * count) * cycles(sizes, size);
+      }
+    };
+    visit(1);
+    mean += all / static_cast<double>(elements) / 2;
+  }
+  return mean;
+}
+
+// Panels of the operand that lies along the lanes stay in the cache while rows pass: their loop is outside of the
+// rows', and outside of all that the panel does not depend on where the rows' operand is small enough to be read
+// again.
+void order(const Choice& choice, const Contraction& contraction, const Stage& root, const std::vector<IndexCount>& rows,
+           StageSchedule& record) {
+  const std::string& vector = record.vector.index;
+  if (vector.empty() || rows.empty()) return;
+  const auto is_row = [&](const std::string& name) {
+    return std::ranges::find(rows, name, &IndexCount::index) != rows.end();
+  };
+  const auto panel_depends = [&](const std::string& name) {
+    return std::ranges::any_of(contraction.operands, [&](const ReadOperand& operand) {
+      return contraction.depends(operand, vector) && contraction.depends(operand, name);
+    });
+  };
+  std::int64_t bytes = 4;
+  for (const ReadOperand& operand : contraction.operands) {
+    const bool on_rows =
+        std::ranges::any_of(rows, [&](const IndexCount& row) { return contraction.depends(operand, row.index); });
+    if (contraction.depends(operand, vector) || !on_rows) continue;
+    std::int64_t own = 4;
+    for (std::size_t k = 1; k < operand.load->operands.size(); ++k)
+      own = std::min<std::int64_t>(own * choice.counted(choice.shape_of(operand.load->name)[k]), 1 << 30);
+    bytes = std::max(bytes, own);
+  }
+  const bool fits = bytes <= choice.target.l2 / 2;
+  std::vector<std::string> out;
+  bool placed = false;
+  for (std::size_t k = 0; k < root.indices.size(); ++k) {
+    const std::string& name = root.indices[k].name;
+    if (name == vector) continue;
+    const bool sample = k == 0 && root.indices.size() > 2;
+    if (!placed && !panel_depends(name) && ((fits && !sample) || is_row(name))) {
+      out.push_back(vector);
+      placed = true;
+    }
+    out.push_back(name);
+  }
+  if (!placed) out.push_back(vector);
+  // Rows innermost.
+  std::erase_if(out, is_row);
+  for (const IndexCount& row : rows) out.push_back(row.index);
+  record.order = std::move(out);
+}
+
+}  // namespace
+
+// Where terms exist for some h only, h runs by its remainders, and the taps are written out.
+void choose_split(const Choice& choice, const Contraction& contraction, StageSchedule& record) {
+  const Stage& root = *choice.kernel.stage(record.stage);
+  const Stage& stage = *choice.kernel.stage(contraction.stage);
+  for (const Contraction::Division& division : contraction.divisions) {
+    using Names = std::pair<const std::string, std::string>;
+    const auto at = std::ranges::find(contraction.inner, division.index, &Names::second);
+    if (at == contraction.inner.end() || !index_named(root, at->first).extent.is_constant()) continue;
+    bool small = true;
+    for (const std::string& name : division.reduce) {
+      const Dim& extent = std::ranges::find(stage.reduce->indices, name, &Index::name)->extent;
+      small = small && extent.is_constant() && extent.constant() <= 16;
+    }
+    if (!small) continue;
+    record.split.push_back({at->first, division.stride});
+    record.unroll.insert(record.unroll.end(), division.reduce.begin(), division.reduce.end());
+  }
+}
+
+void choose_tile(const Choice& choice, const Contraction& contraction, StageSchedule& record) {
+  const Stage& root = *choice.kernel.stage(record.stage);
+  const Stage& stage = *choice.kernel.stage(contraction.stage);
+  unroll(stage, record);
+  const std::string& vector = record.vector.index;
+  std::vector<std::string> rows;
+  for (const Index& index : root.indices) {
+    const auto is_place = [&](const StageSchedule& copy) {
+      return copy.consumer == root.name && copy.at == index.name;
+    };
+    if (index.name == vector || index.extent == Dim(1) || std::ranges::any_of(choice.schedule.stages, is_place))
+      continue;
+    // Rows are worth their code where they share what they read.
+    const bool shares = std::ranges::any_of(
+        contraction.operands, [&](const ReadOperand& operand) { return !contraction.depends(operand, index.name); });
+    if (shares) rows.push_back(index.name);
+  }
+  double best = std::numeric_limits<double>::infinity();
+  Tiling chosen;
+  const auto consider = [&](const Tiling& tiling) {
+    const double cost = cost_of(choice, contraction, root, record, tiling);
+    if (cost >= best) return;
+    best = cost;
+    chosen = tiling;
+  };
+  for (std::int64_t v = 1; v <= (vector.empty() ? 1 : 8); ++v) {
+    consider({{}, v});
+    for (std::size_t k = rows.size(); k-- > 0;) {  // of equal ones neighbours in memory
+      for (std::int64_t r = 2; r <= kMostRows; ++r) consider({{{rows[k], r}}, v});
+    }
+    // Two axes of pixels, where one is too short to be cut well.
+    for (std::size_t k = 0; k + 1 < rows.size(); ++k) {
+      for (std::int64_t r = 2; r <= kMostRows / 2; ++r) {
+        for (std::int64_t q = 2; r * q <= kMostRows; ++q) consider({{{rows[k], r}, {rows[k + 1], q}}, v});
+      }
+    }
+  }
+  record.tile.insert(record.tile.end(), chosen.rows.begin(), chosen.rows.end());
+  if (!vector.empty() && chosen.vectors > 1) record.tile.push_back({vector, chosen.vectors * record.vector.count});
+  order(choice, contraction, root, chosen.rows, record);
+}
+
+}  // namespace tusk::scheduling

@@ -1,0 +1,17 @@
+// How a stage that sums is cut into register tiles.
+#pragma once
+
+#include "passes/contraction.hpp"
+#include "passes/schedule_choice.hpp"
+
+namespace tusk::scheduling {
+
+/// Where terms exist for some elements only (W2), those run by their remainders, and the taps are written out. Changes
+/// `split` and `unroll` of the record.
+void choose_split(const Choice& choice, const Contraction& contraction, kernel::StageSchedule& record);
+
+/// The tile with the fewest cycles for a term that fits the registers, and the order of loops over tiles. Changes
+/// `tile`, `order` and `unroll` of the record.
+void choose_tile(const Choice& choice, const Contraction& contraction, kernel::StageSchedule& record);
+
+}  // namespace tusk::scheduling

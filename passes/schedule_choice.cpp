@@ -1,0 +1,57 @@
+#include "passes/schedule_choice.hpp"
+
+#include <algorithm>
+
+#include "ir/kernel/affine.hpp"
+#include "ir/kernel/verify.hpp"
+#include "passes/lower_kernel.hpp"
+
+namespace tusk::scheduling {
+namespace {
+
+constexpr std::int64_t kOpen = 64;
+
+}  // namespace
+
+std::int64_t Choice::counted(const Dim& extent, bool smallest) const {
+  const std::int64_t value = extent.value([&](std::string_view symbol) {
+    const Range range = range_of(symbol);
+    return smallest ? range.low : std::min(range.high, kOpen);
+  });
+  return std::max<std::int64_t>(1, value);
+}
+
+DType Choice::type_of(const std::string& tensor) const {
+  const kernel::Param* param = kernel.param(tensor);
+  return param != nullptr ? param->type : kernel.stage(tensor)->type;
+}
+
+Shape Choice::shape_of(const std::string& tensor) const {
+  const kernel::Param* param = kernel.param(tensor);
+  return param != nullptr ? param->shape : kernel::shape_of(*kernel.stage(tensor));
+}
+
+// What the kernel keeps for itself is dense.
+bool Choice::is_legal(const kernel::Schedule& wanted) const {
+  if (!kernel::verify(kernel, wanted)) return false;
+  KernelLayout layout;
+  layout.range_of = range_of;
+  const auto add = [&](int id) { layout.strides.push_back(function.tensors[static_cast<std::size_t>(id)].strides); };
+  std::ranges::for_each(step.args, add);
+  std::size_t k = 0;
+  for (const std::string& result : kernel.results) {
+    if (kernel.param(result) == nullptr) add(step.results[k]);
+    ++k;
+  }
+  for (const kernel::Stage* stage : scratch_stages(kernel, wanted))
+    layout.strides.push_back(kernel::dense_strides(kernel::buffer_shape(kernel, wanted, *stage)));
+  return static_cast<bool>(lower_kernel(kernel, wanted, layout, "f"));
+}
+
+bool Choice::is_legal_with(const kernel::StageSchedule& record) const {
+  kernel::Schedule wanted = schedule;
+  wanted.stages.push_back(record);
+  return is_legal(wanted);
+}
+
+}  // namespace tusk::scheduling
