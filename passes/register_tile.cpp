@@ -69,6 +69,21 @@ std::int64_t part_of(const Choice& choice, const Stage& root, const StageSchedul
   return it == record.split.end() ? extent : (extent + it->count - 1) / it->count;
 }
 
+// Bytes between rows of what an operand reads, along an index of the root; 0 where it does not move, or by data.
+std::int64_t row_stride(const Choice& choice, const Contraction& contraction, const ReadOperand& operand,
+                        const std::string& row) {
+  const std::vector<Dim> strides = choice.strides_of(operand.load->name);
+  std::int64_t bytes = 0;
+  for (std::size_t k = 0; k < operand.axes.size(); ++k) {
+    if (!operand.axes[k].contains(contraction.inner.at(row))) continue;
+    const std::optional<kernel::Affine> at = kernel::affine_of(operand.load->operands[k]);
+    const Dim by = at ? at->coefficient(contraction.inner.at(row)) : Dim(0);
+    // An index that an equality removes moves by one.
+    bytes += size_of(choice.type_of(operand.load->name)) * choice.counted(by == Dim(0) ? strides[k] : strides[k] * by);
+  }
+  return bytes;
+}
+
 // Cycles of one term for one register, from what a tile loads and multiplies; infinite if it does not fit. Of open
 // sizes the smallest and the largest count alike.
 double cost_of(const Choice& choice, const Contraction& contraction, const Stage& root, const StageSchedule& record,
@@ -87,6 +102,14 @@ double cost_of(const Choice& choice, const Contraction& contraction, const Stage
     written *= (choice.counted(index.extent) + share - 1) / share;
   }
   const std::int64_t lanes = summing.reduce->lanes;
+  // Rows whose lines share a set of the first cache push each other out.
+  for (const ReadOperand& operand : contraction.operands) {
+    for (const auto& [row, count] : tiling.rows) {
+      if (!contraction.depends(operand, row) || count <= choice.target.ways - 2) continue;
+      const std::int64_t stride = row_stride(choice, contraction, operand, row);
+      if (stride > 0 && stride % choice.target.page == 0) return std::numeric_limits<double>::infinity();
+    }
+  }
   const auto cycles = [&](const std::vector<std::int64_t>& rows, std::int64_t v) {
     std::int64_t kept = 0;  // registers that several rows read
     std::int64_t loads = 0;

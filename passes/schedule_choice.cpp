@@ -31,6 +31,13 @@ Shape Choice::shape_of(const std::string& tensor) const {
   return param != nullptr ? param->shape : kernel::shape_of(*kernel.stage(tensor));
 }
 
+std::vector<Dim> Choice::strides_of(const std::string& tensor) const {
+  const auto param = std::ranges::find(kernel.params, tensor, &kernel::Param::name);
+  if (param == kernel.params.end()) return kernel::dense_strides(shape_of(tensor));
+  const int id = step.args[static_cast<std::size_t>(param - kernel.params.begin())];
+  return function.tensors[static_cast<std::size_t>(id)].strides;
+}
+
 // What the kernel keeps for itself is dense.
 bool Choice::is_legal(const kernel::Schedule& wanted) const {
   if (!kernel::verify(kernel, wanted)) return false;

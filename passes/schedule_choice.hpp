@@ -23,6 +23,7 @@ struct Choice {
   /// A parameter or a stage.
   DType type_of(const std::string& tensor) const;
   Shape shape_of(const std::string& tensor) const;
+  std::vector<Dim> strides_of(const std::string& tensor) const;  // in elements
 
   /// Whether the kernel can be lowered so, with the strides that its tensors have in the step.
   bool is_legal(const kernel::Schedule& schedule) const;
