@@ -137,8 +137,8 @@ class StageFolding {
       }
       Tensor tensor;
       tensor.global = made.at(globals);
-      tensor.name = program_.globals[static_cast<std::size_t>(tensor.global)].path;
-      std::ranges::replace(tensor.name, '/', '_');
+      const std::size_t first = *params.begin();
+      tensor.name = argument(call, first).name + "_" + layout_of(stage.name, kernel.params[first].name);
       while (std::ranges::find(call.function->tensors, tensor.name, &Tensor::name) != call.function->tensors.end())
         tensor.name += "_";
       tensor.type = stage.type;
@@ -179,10 +179,13 @@ class StageFolding {
     return false;
   }
 
+  static std::string layout_of(const std::string& stage, const std::string& param) {
+    return stage.starts_with(param + "_") ? stage.substr(param.size() + 1) : stage;
+  }
+
   // `conv/kernel` as stage kernel_packed: conv/kernel/packed.
   std::string path_for(int global, const std::string& stage, const std::string& param) const {
-    std::string path = program_.globals[static_cast<std::size_t>(global)].path + "/" +
-                       (stage.starts_with(param + "_") ? stage.substr(param.size() + 1) : stage);
+    std::string path = program_.globals[static_cast<std::size_t>(global)].path + "/" + layout_of(stage, param);
     while (std::ranges::find(program_.globals, path, &kernel::Global::path) != program_.globals.end()) path += "_";
     return path;
   }

@@ -147,8 +147,11 @@ class KernelLowering {
   Point point_of(const kernel::Stage& stage, const std::vector<Position>& at);
   void root(const kernel::Stage& stage);
   void store(const kernel::Stage& stage, loop::ValueRef value);
+  loop::ValueRef stored(const kernel::Stage& stage);
+  std::vector<Position> own_element(const kernel::Stage& stage);
 
   // Register tiles.
+  void parts(const kernel::Stage& stage, const kernel::StageSchedule& how);
   void tiled(const kernel::Stage& stage, const kernel::StageSchedule& how, Slots chosen = {});
   void make_at(const kernel::Stage& consumer, const std::string& index, const Position& place);
   void tiles(const kernel::Stage& stage, const std::vector<kernel::Index>& order, Slots& chosen);
@@ -171,7 +174,11 @@ class KernelLowering {
   Values step(const kernel::Stage& stage, const Values& acc);
   Values lanes(const kernel::Stage& stage, const Progress& next, const Values& acc, const kernel::Index& index,
                const loop::ValueRef& first, const loop::ValueRef& last);
-  Values block_value(const kernel::Stage& stage, const loop::ValueRef& low, const loop::ValueRef& high, bool begins);
+  Values starts(const kernel::Stage& stage, bool begins);
+  Values block_value(const kernel::Stage& stage, const loop::ValueRef& low, const loop::ValueRef& high,
+                     const Values& starts);
+  Values blocks(const kernel::Stage& stage, const loop::ValueRef& low, const loop::ValueRef& high, Values head);
+  Values part_value(const kernel::Stage& stage);
   Values reduction(const kernel::Stage& stage, const kernel::Reduce& reduce);
 
   // Sums whose target is data (W3).
@@ -191,6 +198,8 @@ class KernelLowering {
   std::map<const kernel::Expr*, int> uses_;
   int conditions_ = 0;                           // branches around
   const kernel::StageSchedule* how_ = nullptr;   // of the stage at root that is being made
+  const kernel::Stage* in_parts_ = nullptr;      // the stage at root whose first reduce index is cut into parts
+  loop::ValueRef part_low_, part_high_;          // terms of the part
   loop::Block* tile_ = nullptr;                  // the block of the register tile, null outside
   std::set<std::string> inner_;                  // names that are defined in blocks inside of the register tile
   std::map<std::string, std::string> pointers_;  // buffers at the place of the register tile

@@ -239,7 +239,7 @@ void KernelLowering::root(const Stage& stage) {
   }
   if (how_ != nullptr) {
     try {
-      return tiled(stage, *how_);
+      return how_->outer.index.empty() ? tiled(stage, *how_) : parts(stage, *how_);
     } catch (IllegalSchedule& illegal) {
       illegal.why = fmt::format("stage `{}`: {}", stage.name, illegal.why);
       throw;
@@ -254,10 +254,27 @@ void KernelLowering::root(const Stage& stage) {
   bounds_.clear();
 }
 
-void KernelLowering::store(const Stage& stage, ValueRef value) {
-  const Tensor& tensor = tensors_.at(stage.name);
+std::vector<Position> KernelLowering::own_element(const Stage& stage) {
   std::vector<Position> at;
   for (const kernel::Index& index : stage.indices) at.push_back(here().at.at(index.name));
+  return at;
+}
+
+// What has been stored there.
+ValueRef KernelLowering::stored(const Stage& stage) {
+  const Tensor& tensor = tensors_.at(stage.name);
+  const std::vector<Position> at = own_element(stage);
+  const loop::Type type{stage.type, here().lanes};
+  if (type.lanes > 1 && lane_stride(tensor, at) != 1)
+    throw IllegalSchedule{fmt::format("`{}` does not lie along its lanes", stage.name)};
+  const ValueRef address = address_of(tensor, at);
+  if (!here().count) return loop::load(stage.name, type, address);
+  return loop::load_masked(stage.name, type, address, first_lanes(here().count, type.lanes), kernel::literal_of_int(0));
+}
+
+void KernelLowering::store(const Stage& stage, ValueRef value) {
+  const Tensor& tensor = tensors_.at(stage.name);
+  const std::vector<Position> at = own_element(stage);
   Stmt stmt;
   stmt.kind = Stmt::Kind::store;
   stmt.base = stage.name;

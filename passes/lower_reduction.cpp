@@ -288,18 +288,29 @@ Values KernelLowering::lanes(const Stage& stage, const Progress& next, const Val
   return sums;
 }
 
-// One block: all its lanes, from `from` or the identity, to one value for each register.
-Values KernelLowering::block_value(const Stage& stage, const ValueRef& low, const ValueRef& high, bool begins) {
+// What the first lane of a sum starts from: `from` where it begins, else the identity.
+Values KernelLowering::starts(const Stage& stage, bool begins) {
+  const Reduce& reduce = *stage.reduce;
+  Values out;
+  at_each_point([&](std::size_t) {
+    out.push_back(begins && reduce.from ? let(stage.name, value(reduce.from)) : identity(stage));
+  });
+  return out;
+}
+
+// One block: all its lanes, the first from `starts`, to one value for each register.
+Values KernelLowering::block_value(const Stage& stage, const ValueRef& low, const ValueRef& high,
+                                   const Values& starts) {
   const Reduce& reduce = *stage.reduce;
   const std::size_t count = points_.size();
   const bool picks = reduce.kind == Reducer::argmax || reduce.kind == Reducer::argmin;
   Values acc;
   for (std::int64_t l = 0; l < (picks ? 1 : reduce.lanes); ++l) {
-    at_each_point([&](std::size_t) {
-      const bool starts = l == 0 && begins && reduce.from;
-      ValueRef start = picks ? loop::literal({stage.expr->type, 1}, graph::identity_of(reduce.kind, stage.expr->type))
-                       : starts ? let(stage.name, value(reduce.from))
-                                : identity(stage);
+    at_each_point([&](std::size_t p) {
+      const ValueRef start =
+          picks    ? loop::literal({stage.expr->type, 1}, graph::identity_of(reduce.kind, stage.expr->type))
+          : l == 0 ? starts[p]
+                   : identity(stage);
       acc.push_back(wide(start, here().lanes));
     });
   }
@@ -321,27 +332,57 @@ Values KernelLowering::block_value(const Stage& stage, const ValueRef& low, cons
   return {sums.begin(), from};
 }
 
+// The blocks from low to high, combined in their order with what stands before them.
+Values KernelLowering::blocks(const Stage& stage, const ValueRef& low, const ValueRef& high, Values head) {
+  const std::int64_t count = stage.reduce->block;
+  return loop_over("block", low, high, count, head, hints(stage, head.size()),
+                   [&](const ValueRef& begin, const Values& carried) {
+                     const ValueRef end = integer("min", integer("add", begin, loop::index_literal(count)), high);
+                     Values block = block_value(stage, begin, end, starts(stage, false));
+                     for (std::size_t k = 0; k < block.size(); ++k)
+                       block[k] = combine(stage.reduce->kind, carried[k], block[k]);
+                     return block;
+                   });
+}
+
+// One part of a sum that rests in memory between its parts.
+Values KernelLowering::part_value(const Stage& stage) {
+  const auto rested = [&] {
+    Values out;
+    at_each_point([&](std::size_t) { out.push_back(stored(stage)); });
+    return out;
+  };
+  const ValueRef goes_on = loop::apply("ne", {part_low_, loop::index_literal(0)});
+  const std::int64_t count = stage.reduce->block;
+  if (count == 0) {
+    Values begin = starts(stage, true);
+    at_each_point([&](std::size_t p) { begin[p] = wide(begin[p], here().lanes); });
+    return block_value(stage, part_low_, part_high_, branch(goes_on, hints(stage, begin.size()), begin, rested));
+  }
+  const bool is_block = how_->outer.count == count;
+  const ValueRef end =
+      is_block ? part_high_ : integer("min", integer("add", part_low_, loop::index_literal(count)), part_high_);
+  const Values first = block_value(stage, part_low_, end, starts(stage, false));
+  const Values head = branch(goes_on, hints(stage, first.size()), first, [&] {
+    Values sums = rested();
+    for (std::size_t k = 0; k < sums.size(); ++k) sums[k] = combine(stage.reduce->kind, sums[k], first[k]);
+    return sums;
+  });
+  return is_block ? head : blocks(stage, end, part_high_, head);
+}
+
 Values KernelLowering::reduction(const Stage& stage, const Reduce& reduce) {
   kernel::add_bounds(bounds_, reduce.indices);
   for (const kernel::Index& index : reduce.indices) {
     for (Point& point : points_) point.at.erase(index.name);
   }
-  if (reduce.block == 0) return block_value(stage, nullptr, nullptr, true);
-  const Dim& extent = reduce.indices[0].extent;
-  if (extent.range(layout_.range_of).high <= reduce.block) return block_value(stage, nullptr, nullptr, true);
-  const ValueRef end = loop::dim_value(extent);
-  const auto cut = [&](const ValueRef& begin) {
-    return integer("min", integer("add", begin, loop::index_literal(reduce.block)), end);
-  };
-  const ValueRef zero = loop::index_literal(0);
-  const Values head = block_value(stage, zero, cut(zero), true);
-  return loop_over("block", loop::index_literal(reduce.block), end, reduce.block, head, hints(stage, head.size()),
-                   [&](const ValueRef& begin, const Values& carried) {
-                     Values block = block_value(stage, begin, cut(begin), false);
-                     for (std::size_t k = 0; k < block.size(); ++k)
-                       block[k] = combine(reduce.kind, carried[k], block[k]);
-                     return block;
-                   });
+  if (in_parts_ == &stage) return part_value(stage);
+  const bool is_cut = reduce.block > 0 && reduce.indices[0].extent.range(layout_.range_of).high > reduce.block;
+  if (!is_cut) return block_value(stage, nullptr, nullptr, starts(stage, true));
+  const ValueRef end = loop::dim_value(reduce.indices[0].extent);
+  const ValueRef count = loop::index_literal(reduce.block);
+  const Values head = block_value(stage, loop::index_literal(0), integer("min", count, end), starts(stage, true));
+  return blocks(stage, count, end, head);
 }
 
 }  // namespace tusk::lowering

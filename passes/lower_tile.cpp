@@ -102,6 +102,22 @@ std::vector<Segment> KernelLowering::vector_segments(const Dim& extent, std::int
   return out;
 }
 
+// All tiles for a part of the terms, then for the next: what a part reads stays in the cache.
+void KernelLowering::parts(const Stage& stage, const kernel::StageSchedule& how) {
+  const Dim& extent = stage.reduce->indices[0].extent;
+  if (extent.range(layout_.range_of).high <= how.outer.count) return tiled(stage, how);
+  const ValueRef end = loop::dim_value(extent);
+  const ValueRef count = loop::index_literal(how.outer.count);
+  loop_over("part", loop::index_literal(0), end, how.outer.count, {}, {}, [&](const ValueRef& low, const Values&) {
+    in_parts_ = &stage;
+    part_low_ = low;
+    part_high_ = let("part_end", integer("min", integer("add", low, count), end));
+    tiled(stage, how);
+    in_parts_ = nullptr;
+    return Values{};
+  });
+}
+
 void KernelLowering::tiled(const Stage& stage, const kernel::StageSchedule& how, Slots chosen) {
   computed_.clear();
   how_ = &how;

@@ -279,4 +279,29 @@ void choose_tile(const Choice& choice, const Contraction& contraction, StageSche
   order(choice, contraction, root, chosen.rows, record);
 }
 
+void choose_outer(const Choice& choice, const Contraction& contraction, StageSchedule& record) {
+  const Stage& stage = *choice.kernel.stage(contraction.stage);
+  const kernel::Reduce& reduce = *stage.reduce;
+  if (contraction.stage != record.stage || reduce.block == 0 || reduce.from) return;
+  const auto bytes_of = [&](DType type, const Shape& shape) {
+    double bytes = static_cast<double>(size_of(type));
+    for (const Dim& extent : shape) bytes *= static_cast<double>(choice.counted(extent));
+    return bytes;
+  };
+  const Index& first = reduce.indices[0];
+  double all = 0;
+  double of_first = 0;  // what moves along with it
+  for (const ReadOperand& operand : contraction.operands) {
+    const double bytes = bytes_of(choice.type_of(operand.load->name), choice.shape_of(operand.load->name));
+    all += bytes;
+    if (operand.depends.contains(first.name)) of_first += bytes;
+  }
+  const auto room = static_cast<double>(choice.target.l2) / 2;
+  if (all <= room || bytes_of(stage.type, shape_of(stage)) > all) return;
+  const double of_block =
+      of_first / static_cast<double>(choice.counted(first.extent)) * static_cast<double>(reduce.block);
+  const auto blocks = static_cast<std::int64_t>(std::max(1.0, std::min(room / of_block, 64.0)));
+  record.outer = {first.name, blocks * reduce.block};
+}
+
 }  // namespace tusk::scheduling

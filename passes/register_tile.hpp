@@ -14,4 +14,8 @@ void choose_split(const Choice& choice, const Contraction& contraction, kernel::
 /// `tile`, `order` and `unroll` of the record.
 void choose_tile(const Choice& choice, const Contraction& contraction, kernel::StageSchedule& record);
 
+/// Where what is read does not stay in the cache from one tile to the next, blocks of its first index go outside of all
+/// tiles (R1). Changes `outer` of the record.
+void choose_outer(const Choice& choice, const Contraction& contraction, kernel::StageSchedule& record);
+
 }  // namespace tusk::scheduling

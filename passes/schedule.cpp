@@ -40,6 +40,7 @@ void choose(Choice& choice, const std::string& root) {
     choose_split(choice, contraction(), record);
     if (has_lanes) add_borders(choice, root, record);
     choose_tile(choice, contraction(), record);
+    choose_outer(choice, contraction(), record);
   } else if (has_lanes && choice.counted(along.extent) >= 2 * record.vector.count) {
     record.tile.push_back({along.name, 2 * record.vector.count});
   }
@@ -51,7 +52,10 @@ void choose(Choice& choice, const std::string& root) {
   const bool is_known = has_lanes && one.split.empty() && one.unroll.empty();
   if (!is_known && !choice.is_legal_with(one)) {
     if (!has_lanes) return;
-    record = {root, {}, record.vector, {}, {}, {}, {}, {}};
+    const kernel::IndexCount lanes = record.vector;
+    record = StageSchedule{};
+    record.stage = root;
+    record.vector = lanes;
   }
   if (sums && has_lanes) pack_panels(choice, root, record);
   choice.schedule.stages.push_back(std::move(record));

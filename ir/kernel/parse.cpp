@@ -252,10 +252,11 @@ Status Parser::schedule(std::span<const Kernel> kernels, std::span<Schedule> sch
       continue;
     }
     const Token word_at = in_.peek();
-    TRY(const std::string word, in_.expect_word("at, tile, vector, order, split or unroll"));
-    const bool counted = word == "tile" || word == "vector" || word == "split";
+    TRY(const std::string word, in_.expect_word("at, tile, vector, order, split, unroll or outer"));
+    const bool counted = word == "tile" || word == "vector" || word == "split" || word == "outer";
     if (!counted && word != "order" && word != "unroll")
-      return in_.fail(word_at, fmt::format("expected at, tile, vector, order, split or unroll, found `{}`", word));
+      return in_.fail(word_at,
+                      fmt::format("expected at, tile, vector, order, split, unroll or outer, found `{}`", word));
     TRY(const std::string stage, stage_name());
     CHECK(in_.expect(":"));
     const auto record = record_of(stage);
@@ -263,6 +264,7 @@ Status Parser::schedule(std::span<const Kernel> kernels, std::span<Schedule> sch
                        : word == "vector" ? !record->vector.index.empty()
                        : word == "split"  ? !record->split.empty()
                        : word == "order"  ? !record->order.empty()
+                       : word == "outer"  ? !record->outer.index.empty()
                                           : !record->unroll.empty();
     if (again) return in_.fail(word_at, fmt::format("a second `{}` of stage `{}`", word, stage));
     do {
@@ -276,7 +278,8 @@ Status Parser::schedule(std::span<const Kernel> kernels, std::span<Schedule> sch
       if (word == "order") record->order.push_back(item.index);
       if (word == "unroll") record->unroll.push_back(item.index);
       if (word == "vector") record->vector = item;
-    } while (word != "vector" && in_.accept(","));
+      if (word == "outer") record->outer = item;
+    } while (word != "vector" && word != "outer" && in_.accept(","));
   }
   return in_.expect("}");
 }

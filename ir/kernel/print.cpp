@@ -277,6 +277,7 @@ std::string print(const Schedule& schedule, std::string_view kernel) {
   };
   for (const StageSchedule& stage : schedule.stages) {
     if (!stage.consumer.empty()) lines += fmt::format("  at {} : {} of {}\n", stage.stage, stage.at, stage.consumer);
+    if (!stage.outer.index.empty()) counts("outer", stage, {stage.outer});
     counts("split", stage, stage.split);
     counts("tile", stage, stage.tile);
     if (!stage.vector.index.empty()) counts("vector", stage, {stage.vector});

@@ -59,6 +59,34 @@ Status verify_place(const Kernel& kernel, const Schedule& schedule, const StageS
   return check_readers(record.stage);
 }
 
+// Sums that rest in memory between two parts of their first reduce index keep their order and their bits (R1).
+Status verify_outer(const Kernel& kernel, const StageSchedule& record) {
+  const auto& [index, count] = record.outer;
+  const auto fail = [&](const std::string& what) {
+    return schedule_error(kernel, "outer",
+                          fmt::format("stage `{}`, `outer {} {}`: {}", record.stage, index, count, what));
+  };
+  const Stage& stage = *kernel.stage(record.stage);
+  if (!stage.reduce || stage.reduce->indices.empty() || stage.reduce->indices[0].name != index)
+    return fail("it is not the first index that the stage itself sums over");
+  const Reduce& reduce = *stage.reduce;
+  if (reduce.kind == Reducer::argmax || reduce.kind == Reducer::argmin || reduce.kind == Reducer::last)
+    return fail(fmt::format("a part of {} is no value of the stage", name_of(reduce.kind)));
+  if (register_type(stage.type) != stage.type) return fail("a sum would be rounded between two parts");
+  if (count < 1) return fail("a part has at least one term");
+  if (reduce.block > 0 && count % reduce.block != 0)
+    return fail(fmt::format("a part is no multiple of a block, {} terms", reduce.block));
+  if (reduce.block > 0 && reduce.from) return fail("only the first block starts from another value");
+  if (reduce.block == 0 && reduce.lanes > 1) return fail(fmt::format("a sum has {} lanes", reduce.lanes));
+  if (!record.consumer.empty()) return fail("the stage is made at an index of its consumer");
+  for (const ExprRef& expr : expressions_of(stage)) {
+    bool reads_itself = false;
+    for_each_load(expr, [&](const ExprRef& load) { reads_itself = reads_itself || load->name == stage.name; });
+    if (reads_itself) return fail("it reads what lies where its sums are");
+  }
+  return done();
+}
+
 // The record of one stage at root.
 Status verify(const Kernel& kernel, const Schedule& schedule, const StageSchedule& record) {
   const auto fail = [&](std::string_view rule, const std::string& what) {
@@ -110,6 +138,7 @@ Status verify(const Kernel& kernel, const Schedule& schedule, const StageSchedul
     }
     if (!found) return fail("index", fmt::format("`unroll` names `{}`, under which nothing is summed", index));
   }
+  if (!record.outer.index.empty()) CHECK(verify_outer(kernel, record));
   if (!record.consumer.empty()) CHECK(verify_place(kernel, schedule, record));
   return done();
 }

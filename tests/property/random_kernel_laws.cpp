@@ -225,6 +225,11 @@ void add_tiles(const Kernel& kernel, Schedule& schedule, Rng& rng) {
         if (rng.chance(40)) record.unroll.push_back(index.name);
       }
     }
+    if (stage.reduce && !stage.reduce->indices.empty() && (stage.reduce->block > 0 || stage.reduce->lanes == 1) &&
+        rng.chance(40)) {
+      const std::int64_t block = std::max<std::int64_t>(1, stage.reduce->block);
+      record.outer = {stage.reduce->indices[0].name, block * (1 + rng.below(2))};
+    }
     schedule.stages.push_back(std::move(record));
   }
 }
