@@ -66,20 +66,37 @@ def serve(open_cell, hello):
             answer(seconds(request["count"]))
 
 
-class Contender:
-    """The other end: a running process."""
+class Ended(Exception):
+    """A contender has ended where an answer was expected."""
 
-    def __init__(self, name, command, log=None, environment=None):
-        self.name = name
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
-        )
+    def __init__(self, contender, code):
+        super().__init__(f"ends with {code}")
+        self.contender = contender
+
+
+class Contender:
+    """The other end: a process, started now; what it prints goes to the file `log`."""
+
+    def __init__(self, name, command, log=os.devnull, environment=None):
+        self.name, self.command, self.log, self.environment = name, command, log, environment
+        self.start()
+
+    def start(self):
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self.environment,
+                text=True,
+            )
         self.hello = self._answer()
 
     def _answer(self):
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name} has ended with {self.process.wait()}")
+            raise Ended(self, self.process.wait())
         return json.loads(line)
 
     def _ask(self, **request):

@@ -109,7 +109,8 @@ def worker(contender, folder):
 
 
 def start(name, folder):
-    contender = turns.Contender(name, [sys.executable, __file__, "worker", name, str(folder)])
+    command = [sys.executable, __file__, "worker", name, str(folder)]
+    contender = turns.Contender(name, command, folder / f"{name}.log")
     print(f"{name}: {contender.hello['note']}", flush=True)
     return contender
 

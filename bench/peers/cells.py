@@ -149,6 +149,16 @@ def kernels():
     return {cell.name: cell for cell in cells}
 
 
+# The gradient by the input of a stride of 2, and one of stride 1 with the same window and channels.
+STRIDE_PAIRS = {
+    "dgrad_resnet50b_56_3x3_s2_128_128": "dgrad_resnet50_28_3x3_128_128",
+    "dgrad_resnet50b_28_3x3_s2_256_256": "dgrad_resnet50_14_3x3_256_256",
+    "dgrad_resnet50b_14_3x3_s2_512_512": "dgrad_resnet50_7_3x3_512_512",
+    "dgrad_mobilenetv2_57_3x3_s2_depthwise_144": "dgrad_mobilenetv2_56_3x3_depthwise_144",
+    "dgrad_mobilenetv2_29_3x3_s2_depthwise_192": "dgrad_mobilenetv2_28_3x3_depthwise_192",
+    "dgrad_mobilenetv2_15_3x3_s2_depthwise_576": "dgrad_mobilenetv2_14_3x3_depthwise_576",
+}
+
 CALL = "dense_1x8x8"  # what it computes is nothing beside the price of a call
 # Every role, strides, depthwise, a product of one row: small enough for every run of the tests.
 SMOKE = (

@@ -65,10 +65,11 @@ def pinned(options):
 
 def start(name, command, options):
     """A contender; what it prints is in its log."""
-    (options.out / "logs").mkdir(exist_ok=True)
-    with open(options.out / "logs" / f"{name.replace(' ', '_')}.txt", "w") as log:
-        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-        return turns.Contender(name, [*pinned(options), *command], log, environment)
+    log = options.out / "logs" / f"{name.replace(' ', '_')}.txt"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("")
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    return turns.Contender(name, [*pinned(options), *command], log, environment)
 
 
 def start_all(names, kind, options):
@@ -85,17 +86,38 @@ def start_all(names, kind, options):
 
 def measure(cell, contenders, not_built, rounds, row):
     """One run of one cell: opens it everywhere, lets all take turns, closes it; adds to the row."""
+
+    def refuse(name, why):
+        row["refused"][name] = why
+        row["times"].pop(name, None)
+
     opened = []
     for name, contender in contenders.items():
-        facts = {"refused": not_built[cell, name]} if (cell, name) in not_built else contender.open(cell)
+        if (cell, name) in not_built:
+            refuse(name, not_built[cell, name])
+            continue
+        try:
+            facts = contender.open(cell)
+        except turns.Ended as problem:
+            facts = {"refused": str(problem)}
+            contender.start()
         if "refused" in facts:
-            row["refused"][name] = facts["refused"]
+            refuse(name, facts["refused"])
         else:
             opened.append(contender)
-    samples = turns.take_turns([(c, cell) for c in opened], rounds, MOST_SECONDS)
+    samples = {}
+    while not samples and opened:
+        try:
+            samples = turns.take_turns([(c, cell) for c in opened], rounds, MOST_SECONDS)
+        except turns.Ended as problem:
+            refuse(problem.contender.name, str(problem))
+            problem.contender.start()
+            opened.remove(problem.contender)
     for contender in opened:
-        row["times"].setdefault(contender.name, []).append(turns.shortest_and_median(samples[contender, cell]))
         contender.close(cell)
+        if contender.name not in row["refused"]:
+            times = turns.shortest_and_median(samples[contender, cell])
+            row["times"].setdefault(contender.name, []).append(times)
 
 
 def machine():
@@ -131,7 +153,9 @@ def run(kind, options):
     for contender in contenders.values():
         contender.end()
     groups = [(name, re.compile(pattern)) for name, pattern in kind.groups]
-    parts = [heading(contenders, max(peaks), options), tables.summary(rows, ours, groups)]
+    strides = tables.rates(rows, ours, cells.STRIDE_PAIRS, "GFLOP/s of Tusk with stride 2, of those with stride 1")
+    summary = "\n".join(text for text in (tables.summary(rows, ours, groups), strides) if text)
+    parts = [heading(contenders, max(peaks), options), summary]
     parts.append(tables.table(rows, ours, max(peaks), call))
     return rows, "\n\n".join(part for part in parts if part) + "\n"
 

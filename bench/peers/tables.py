@@ -80,6 +80,16 @@ def geometric(ratios):
     return math.exp(sum(map(math.log, ratios)) / len(ratios))
 
 
+def rates(rows, ours, pairs, what):
+    """One line: GFLOP/s of each first cell as a part of those of the second."""
+    parts = []
+    for first, second in pairs.items():
+        if all(ours in rows.get(name, {"times": {}})["times"] for name in (first, second)):
+            a, b = (rows[name]["flops"] / middle(rows[name]["times"][ours]) for name in (first, second))
+            parts.append(f"{first} {a / b:.2f}")
+    return f"- {what}: {', '.join(parts)}" if parts else ""
+
+
 def summary(rows, ours, groups):
     """One line for each group (name, pattern): how many cells are level, the least and the geometric mean."""
     lines = []
