@@ -2,25 +2,24 @@
 
     measure.py FOLDER [CASE...]        lines; FOLDER holds what `run` has built
 
-Every contender lives in a process of its own and waits for its turn: a round asks each of them once, so that load
-and clock of the machine meet all alike. Times are CPU times of the process: what other programs take does not count.
-"net" is the time of one operation in a graph of five (peers.py), else a call less the price of an empty call.
+Contenders take turns (../turns.py). "net" is the time of one operation in a graph of five (peers.py), else a call less the price of an empty call.
 """
 
 import ctypes
 import json
 import pathlib
 import re
-import statistics
 import subprocess
 import sys
-import time
 
 import generate
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import turns
+
 OURS = ("gcc", "clang")
 ROUNDS = 40
-GROUP = 1e-3  # seconds of a sample
 
 
 def shapes(text, function):
@@ -99,48 +98,21 @@ def worker(contender, folder):
         names, note = list(kernels), (
             f"bits differ: {wrong}" if wrong else f"{len(kernels)} kernels with the bits of their plain loops"
         )
-        seconds = lambda name, count: kernels[name].run(count)
+        seconds = {name: kernel.run for name, kernel in kernels.items()}
     else:
         import peers
 
         functions, note = peers.onednn(folder) if contender == "onednn" else getattr(peers, contender)()
         names = list(functions)
-
-        def seconds(name, count):
-            function = functions[name]
-            begin = time.process_time()
-            for _ in range(count):
-                function()
-            return (time.process_time() - begin) / count
-
-    print("READY " + json.dumps({"names": names, "note": note}), flush=True)
-    for line in sys.stdin:
-        name, count = json.loads(line)
-        seconds(name, 1)
-        print(seconds(name, count), flush=True)
+        seconds = {name: turns.timed(function) for name, function in functions.items()}
+    turns.serve(lambda name: (seconds[name], {}), {"names": names, "note": note})
 
 
-class Contender:
-    def __init__(self, name, folder):
-        self.name = name
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "worker", name, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for line in self.process.stdout:
-            if line.startswith("READY "):
-                hello = json.loads(line[6:])
-                break
-            print(line, end="", file=sys.stderr)
-        self.names = hello["names"]
-        print(f"{name}: {hello['note']}", flush=True)
-
-    def ask(self, name, count):
-        self.process.stdin.write(json.dumps([name, count]) + "\n")
-        self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+def start(name, folder):
+    command = [sys.executable, __file__, "worker", name, str(folder)]
+    contender = turns.Contender(name, command, folder / f"{name}.log")
+    print(f"{name}: {contender.hello['note']}", flush=True)
+    return contender
 
 
 def of_peer(row):
@@ -191,7 +163,7 @@ def main():
     peak = float(subprocess.run([folder / "peak"], capture_output=True, text=True, check=True).stdout)
     print(f"peak of this core: {peak} GFLOP/s")
     contenders = [
-        Contender(name, folder)
+        start(name, folder)
         for name in ("gcc", "clang", "onnxruntime", "openvino", "openblas", "onednn", "tensorflow")
     ]
     results = {}
@@ -201,16 +173,11 @@ def main():
         if not wanted or base in wanted or name in wanted:
             groups.setdefault(base, []).append(name)
     for base, names in groups.items():
-        turns = [(c, n) for c in contenders for n in dict.fromkeys([*names, base, base + " x5"]) if n in c.names]
-        counts = {}
-        for c, n in turns:
-            once = min(c.ask(n, 2) for _ in range(3))
-            counts[c, n] = max(1, int(GROUP / max(once, 1e-8)))
-        samples = {turn: [] for turn in turns}
-        for _ in range(ROUNDS):
-            for c, n in turns:
-                samples[c, n].append(c.ask(n, counts[c, n]))
-        times = {(c.name, n): (min(v), statistics.median(v)) for (c, n), v in samples.items()}
+        asked = [(c, n) for c in contenders for n in dict.fromkeys([*names, base, base + " x5"]) if n in c.hello["names"]]
+        for c, n in asked:
+            c.open(n)
+        samples = turns.take_turns(asked, ROUNDS)
+        times = {(c.name, n): turns.shortest_and_median(v) for (c, n), v in samples.items()}
         for (name, n), time_of in times.items():
             if n.endswith(" x5"):
                 continue

@@ -6,13 +6,12 @@ operation in a graph, without the price of a call and of reorders at its ends.
 """
 
 import ctypes
-import os
 import pathlib
+import sys
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-    os.environ[variable] = "1"
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+import runtimes  # first: it sets the number of threads
 import numpy as np
 
 rng = np.random.default_rng(1)
@@ -152,47 +151,18 @@ def onnx_models():
 def onnxruntime():
     import onnxruntime as rt
 
-    result = {}
-    for name, (model, inputs) in onnx_models().items():
-        options = rt.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        session = rt.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        binding = session.io_binding()
-        for key, value in inputs.items():
-            binding.bind_ortvalue_input(key, rt.OrtValue.ortvalue_from_numpy(value))
-        for out in session.get_outputs():
-            binding.bind_ortvalue_output(out.name, rt.OrtValue.ortvalue_from_shape_and_type(out.shape, np.float32))
-        result[name] = lambda run=session._sess.run_with_iobinding, b=binding._iobinding, keep=(session, binding): run(
-            b, None
-        )
-    return result, rt.__version__
+    return {name: runtimes.onnxruntime(*model)[0] for name, model in onnx_models().items()}, rt.__version__
 
 
 def openvino():
     import openvino as ov
 
-    core, result = ov.Core(), {}
-    for name, (model, inputs) in onnx_models().items():
+    result = {}
+    for name, model in onnx_models().items():
         try:
-            compiled = core.compile_model(
-                core.read_model(model, b""),
-                "CPU",
-                {
-                    "PERFORMANCE_HINT": "LATENCY",
-                    "NUM_STREAMS": "1",
-                    "INFERENCE_NUM_THREADS": "1",
-                    "INFERENCE_PRECISION_HINT": "f32",
-                },
-            )
+            result[name] = runtimes.openvino(*model)[0]
         except RuntimeError as problem:
             print(f"openvino refuses {name}: {str(problem)[:200]}", flush=True)
-            continue
-        request = compiled.create_infer_request()
-        for port in compiled.inputs:
-            request.set_tensor(port, ov.Tensor(inputs[port.any_name], shared_memory=True))
-        infer = super(type(request), request).infer
-        result[name] = lambda infer=infer, keep=(compiled, request, inputs): infer({}, False, True)
     return result, ov.__version__.split("-")[0]
 
 
