@@ -83,7 +83,7 @@ void insert_copy(Choice& choice, const std::string& root, const std::string& sum
   // In front of what is inline in the root, too: a stage reads only those above it.
   std::vector<Stage>& stages = choice.kernel.stages;
   auto at = std::ranges::find(stages, root, &Stage::name);
-  while (at != stages.begin() && choice.schedule.is_inline((at - 1)->name)) --at;
+  while (at != stages.begin() && (at - 1)->name != tensor && choice.schedule.is_inline((at - 1)->name)) --at;
   stages.insert(at, std::move(copy));
 }
 

@@ -173,7 +173,7 @@ def options_of(arguments):
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build/bench")
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--no-peers", action="store_true", help="Tusk alone")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     options.smoke = options.kind == "smoke"
     if options.smoke:
         options.kind, options.runs, options.rounds, options.no_peers = "kernels", 1, 3, True
