@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -151,7 +152,7 @@ class KernelLowering {
   std::vector<Position> own_element(const kernel::Stage& stage);
 
   // Register tiles.
-  void parts(const kernel::Stage& stage, const kernel::StageSchedule& how);
+  void parts(const kernel::Stage& stage, const std::function<void()>& body);
   void tiled(const kernel::Stage& stage, const kernel::StageSchedule& how, Slots chosen = {});
   void make_at(const kernel::Stage& consumer, const std::string& index, const Position& place);
   void tiles(const kernel::Stage& stage, const std::vector<kernel::Index>& order, Slots& chosen);
@@ -198,6 +199,7 @@ class KernelLowering {
   std::map<const kernel::Expr*, int> uses_;
   int conditions_ = 0;                           // branches around
   const kernel::StageSchedule* how_ = nullptr;   // of the stage at root that is being made
+  std::optional<std::size_t> part_depth_;        // loops around that of its parts, while that is not there
   const kernel::Stage* in_parts_ = nullptr;      // the stage at root whose first reduce index is cut into parts
   loop::ValueRef part_low_, part_high_;          // terms of the part
   loop::Block* tile_ = nullptr;                  // the block of the register tile, null outside

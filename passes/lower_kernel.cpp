@@ -239,7 +239,7 @@ void KernelLowering::root(const Stage& stage) {
   }
   if (how_ != nullptr) {
     try {
-      return how_->outer.index.empty() ? tiled(stage, *how_) : parts(stage, *how_);
+      return tiled(stage, *how_);
     } catch (IllegalSchedule& illegal) {
       illegal.why = fmt::format("stage `{}`: {}", stage.name, illegal.why);
       throw;

@@ -335,6 +335,15 @@ Values KernelLowering::block_value(const Stage& stage, const ValueRef& low, cons
 // The blocks from low to high, combined in their order with what stands before them.
 Values KernelLowering::blocks(const Stage& stage, const ValueRef& low, const ValueRef& high, Values head) {
   const std::int64_t count = stage.reduce->block;
+  if (is_unrolled(stage.reduce->indices[0], low, high)) {
+    for (std::int64_t at = low->literal.integer; at < high->literal.integer; at += count) {
+      const ValueRef end = loop::index_literal(std::min(at + count, high->literal.integer));
+      const Values block = block_value(stage, loop::index_literal(at), end, starts(stage, false));
+      for (std::size_t k = 0; k < block.size(); ++k)
+        head[k] = let(stage.name, combine(stage.reduce->kind, head[k], block[k]));
+    }
+    return head;
+  }
   return loop_over("block", low, high, count, head, hints(stage, head.size()),
                    [&](const ValueRef& begin, const Values& carried) {
                      const ValueRef end = integer("min", integer("add", begin, loop::index_literal(count)), high);

@@ -1,6 +1,7 @@
 // Register tiles: loops over the tiles of a stage, whose elements are computed together.
 #include <fmt/format.h>
 #include <algorithm>
+#include <utility>
 
 #include "passes/kernel_lowering.hpp"
 
@@ -102,20 +103,25 @@ std::vector<Segment> KernelLowering::vector_segments(const Dim& extent, std::int
   return out;
 }
 
-// All tiles for a part of the terms, then for the next: what a part reads stays in the cache.
-void KernelLowering::parts(const Stage& stage, const kernel::StageSchedule& how) {
+// The loop over parts of the terms: what a part reads stays in the cache.
+void KernelLowering::parts(const Stage& stage, const std::function<void()>& body) {
   const Dim& extent = stage.reduce->indices[0].extent;
-  if (extent.range(layout_.range_of).high <= how.outer.count) return tiled(stage, how);
-  const ValueRef end = loop::dim_value(extent);
-  const ValueRef count = loop::index_literal(how.outer.count);
-  loop_over("part", loop::index_literal(0), end, how.outer.count, {}, {}, [&](const ValueRef& low, const Values&) {
-    in_parts_ = &stage;
-    part_low_ = low;
-    part_high_ = let("part_end", integer("min", integer("add", low, count), end));
-    tiled(stage, how);
-    in_parts_ = nullptr;
-    return Values{};
-  });
+  const std::int64_t size = how_->outer.count;
+  const auto depth = std::exchange(part_depth_, std::nullopt);
+  if (extent.range(layout_.range_of).high <= size) {
+    body();
+  } else {
+    const ValueRef end = loop::dim_value(extent);
+    loop_over("part", loop::index_literal(0), end, size, {}, {}, [&](const ValueRef& low, const Values&) {
+      in_parts_ = &stage;
+      part_low_ = low;
+      part_high_ = let("part_end", integer("min", integer("add", low, loop::index_literal(size)), end));
+      body();
+      in_parts_ = nullptr;
+      return Values{};
+    });
+  }
+  part_depth_ = depth;
 }
 
 void KernelLowering::tiled(const Stage& stage, const kernel::StageSchedule& how, Slots chosen) {
@@ -128,7 +134,9 @@ void KernelLowering::tiled(const Stage& stage, const kernel::StageSchedule& how,
   const auto taken = [&](const std::string& name) {
     return std::ranges::find(order, name, &Index::name) != order.end();
   };
+  part_depth_ = how.outer.index.empty() ? std::nullopt : std::optional<std::size_t>(0);
   for (const std::string& name : how.order) {
+    if (part_depth_ && name == how.outer.index) part_depth_ = order.size();
     const auto it = std::ranges::find(stage.indices, name, &Index::name);
     if (it != stage.indices.end() && !taken(name)) order.push_back(*it);
   }
@@ -147,13 +155,16 @@ void KernelLowering::make_at(const Stage& consumer, const std::string& index, co
     const std::size_t axis = *kernel::axis_at(kernel_, schedule_, stage);
     const kernel::StageSchedule* outer = how_;
     const std::vector<Point> points = points_;
+    const auto depth = part_depth_;
     tiled(stage, *how, {{stage.indices[axis].name, {{place, 1, nullptr}}}});
+    part_depth_ = depth;
     points_ = points;
     how_ = outer;
   }
 }
 
 void KernelLowering::tiles(const Stage& stage, const std::vector<Index>& order, Slots& chosen) {
+  if (part_depth_ == chosen.size()) return parts(stage, [&] { tiles(stage, order, chosen); });
   if (chosen.size() == order.size()) return tile(stage, chosen);
   const Index& index = order[chosen.size()];
   const int lanes = how_->vector.index == index.name ? static_cast<int>(how_->vector.count) : 1;

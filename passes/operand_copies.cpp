@@ -24,13 +24,6 @@ constexpr std::int64_t kWorthAPanel = 16;
 constexpr std::int64_t kNear = 32 << 10;     // bytes of an operand that the first cache holds in any layout
 constexpr std::int64_t kFarApart = 1 << 10;  // bytes between pieces that a prefetcher does not follow
 
-std::string fresh(const Kernel& kernel, const std::string& wanted) {
-  std::string name = wanted;
-  const auto taken = [&] { return kernel.stage(name) != nullptr || kernel.param(name) != nullptr; };
-  for (int i = 1; taken(); ++i) name = fmt::format("{}_{}", wanted, i);
-  return name;
-}
-
 // How many terms an element of the operand takes part in.
 std::int64_t reuse(const Choice& choice, const Contraction& contraction, const ReadOperand& operand) {
   double count = 1;
@@ -124,7 +117,7 @@ std::optional<std::string> copy_operand(Choice& choice, const std::string& root,
   const bool moves = last && *last + 1 < shape.size();
   if (!has_border && !moves) return std::nullopt;
   Stage copy;
-  copy.name = fresh(choice.kernel, load.name + (moves ? "_transposed" : "_bordered"));
+  copy.name = choice.fresh(load.name + (moves ? "_transposed" : "_bordered"));
   copy.type = choice.type_of(load.name);
   copy.indices = indices;
   if (moves)
@@ -143,6 +136,13 @@ std::optional<std::string> copy_operand(Choice& choice, const std::string& root,
     return moved;
   });
   return name;
+}
+
+// The last axis of what is transposed is the last but one of the copy: a line of it is read at once.
+std::vector<kernel::IndexCount> transposing_tile(const Stage& copy) {
+  constexpr std::int64_t kLine = 16;
+  if (copy.indices.size() < 2) return {};
+  return {{copy.indices[copy.indices.size() - 2].name, kLine}};
 }
 
 // A copy is made sample by sample where its only reader runs over them, and with lanes of its own.
@@ -165,8 +165,10 @@ void place_copy(Choice& choice, const std::string& root, const std::string& name
   placed.at = reader.indices.front().name;
   if (reader.indices.size() > 2 && try_with(placed)) return;
   if (try_with(record)) return;
-  placed.vector = {"", 1};
-  if (reader.indices.size() > 2) try_with(placed);
+  placed.vector = record.vector = {"", 1};
+  placed.tile = record.tile = transposing_tile(*choice.kernel.stage(name));
+  if (reader.indices.size() > 2 && try_with(placed)) return;
+  try_with(record);
 }
 
 std::optional<Contraction> contraction_at(const Choice& choice, const std::string& root) {
@@ -247,7 +249,7 @@ void pack_panels(Choice& choice, const std::string& root, const StageSchedule& r
     const Kernel before = choice.kernel;
     const Schedule planned = choice.schedule;
     Stage copy;
-    copy.name = fresh(choice.kernel, load.name + "_packed");
+    copy.name = choice.fresh(load.name + "_packed");
     copy.type = choice.type_of(load.name);
     const ExprRef by = kernel::literal(DType::index, kernel::literal_of_int(width));
     copy.indices.push_back({"panel", Dim((extent + width - 1) / width)});
@@ -281,6 +283,9 @@ void pack_panels(Choice& choice, const std::string& root, const StageSchedule& r
     choice.schedule.stages.push_back(lanes);
     if (choice.is_legal_with(record)) continue;
     choice.schedule = plain;
+    lanes.vector = {"", 1};
+    lanes.tile = transposing_tile(*choice.kernel.stage(lanes.stage));
+    choice.schedule.stages.push_back(lanes);
     if (choice.is_legal_with(record)) continue;
     choice.kernel = before;
     choice.schedule = planned;

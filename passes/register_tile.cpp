@@ -14,6 +14,7 @@ using kernel::StageSchedule;
 
 constexpr std::int64_t kWrittenOut = 25;  // terms of a reduction that is unrolled as a whole
 constexpr std::int64_t kMostRows = 16;
+constexpr double kLine = 64;              // bytes that a cache fetches at once
 constexpr std::int64_t kMostLines = 160;  // sums of a tile by the terms that are written out
 
 const Index& index_named(const Stage& stage, const std::string& name) {
@@ -110,28 +111,36 @@ double cost_of(const Choice& choice, const Contraction& contraction, const Stage
       if (stride > 0 && stride % choice.target.page == 0) return std::numeric_limits<double>::infinity();
     }
   }
+  const std::string& innermost = summing.reduce->indices.back().name;
   const auto cycles = [&](const std::vector<std::int64_t>& rows, std::int64_t v) {
     std::int64_t kept = 0;  // registers that several rows read
     std::int64_t loads = 0;
+    double lines = 0;  // that a term brings into the first cache
     std::int64_t sums = v;
     for (const std::int64_t r : rows) sums *= r;
     for (const ReadOperand& operand : contraction.operands) {
       std::int64_t own = !vector.empty() && contraction.depends(operand, vector) ? v : 1;
       bool on_rows = false;
-      const std::int64_t lines = own;
+      const std::int64_t registers = own;
+      auto touched = static_cast<double>(own);
       for (std::size_t k = 0; k < rows.size(); ++k) {
         if (!contraction.depends(operand, tiling.rows[k].index)) continue;
         own *= rows[k];
         on_rows = true;
+        const std::int64_t bytes = rows[k] * row_stride(choice, contraction, operand, tiling.rows[k].index);
+        touched *= std::min(static_cast<double>(rows[k]), static_cast<double>(bytes) / kLine + 0.5);
       }
       loads += own;
-      if (!on_rows) kept = std::max(kept, lines);
+      // Terms that lie side by side share their lines.
+      lines += (!operand.axes.empty() && operand.axes.back().contains(innermost)) ? touched * 4 / kLine : touched;
+      if (!on_rows) kept = std::max(kept, registers);
     }
     if (sums * lanes > 1 && sums * lanes * written > kMostLines) return std::numeric_limits<double>::infinity();
     if (sums * lanes + kept + 1 > choice.target.registers) return std::numeric_limits<double>::infinity();
     return std::max({static_cast<double>(sums) / choice.target.fmas, static_cast<double>(loads) / choice.target.loads,
                      static_cast<double>(choice.target.latency) / static_cast<double>(lanes)}) +
-           0.25;  // the loop itself
+           0.25 +        // the loop itself
+           0.1 * lines;  // mostly behind other terms
   };
   double mean = 0;
   for (const bool smallest : {true, false}) {
@@ -171,6 +180,36 @@ double cost_of(const Choice& choice, const Contraction& contraction, const Stage
   return mean;
 }
 
+double bytes_of(const Choice& choice, const std::string& tensor) {
+  auto bytes = static_cast<double>(size_of(choice.type_of(tensor)));
+  for (const Dim& extent : choice.shape_of(tensor)) bytes *= static_cast<double>(choice.counted(extent));
+  return bytes;
+}
+
+// Weights that the cache does not hold are read once for each sample; or each of their panels once, and all samples for
+// each panel.
+bool panels_go_outside(const Choice& choice, const Contraction& contraction, const Stage& root,
+                       const StageSchedule& record) {
+  const std::string& first = root.indices[0].name;
+  double weights = 0;
+  double samples = 0;
+  for (const ReadOperand& operand : contraction.operands) {
+    const bool on_lanes = contraction.depends(operand, record.vector.index);
+    if (on_lanes && !contraction.depends(operand, first)) weights += bytes_of(choice, operand.load->name);
+    if (!on_lanes) samples += bytes_of(choice, operand.load->name);
+  }
+  std::int64_t width = record.vector.count;
+  for (const auto& [index, count] : record.tile) {
+    if (index == record.vector.index) width = count;
+  }
+  const auto panels =
+      static_cast<double>((part_of(choice, root, record, record.vector.index, false) + width - 1) / width);
+  const auto cache = static_cast<double>(choice.target.l2);
+  const auto count = static_cast<double>(choice.counted(root.indices[0].extent));
+  return weights > cache / 2 && weights / panels < cache * 3 / 4 &&
+         weights + samples * panels < 0.7 * (weights * count + samples);
+}
+
 // Panels of the operand that lies along the lanes stay in the cache while rows pass: their loop is outside of the
 // rows', and outside of all that the panel does not depend on where the rows' operand is small enough to be read
 // again.
@@ -196,13 +235,13 @@ void order(const Choice& choice, const Contraction& contraction, const Stage& ro
       own = std::min<std::int64_t>(own * choice.counted(choice.shape_of(operand.load->name)[k]), 1 << 30);
     bytes = std::max(bytes, own);
   }
-  const bool fits = bytes <= choice.target.l2 / 2;
+  const bool fits = bytes <= choice.target.l2 / 2 || panels_go_outside(choice, contraction, root, record);
   std::vector<std::string> out;
   bool placed = false;
   for (std::size_t k = 0; k < root.indices.size(); ++k) {
     const std::string& name = root.indices[k].name;
     if (name == vector) continue;
-    const bool sample = k == 0 && root.indices.size() > 2;
+    const bool sample = k == 0 && root.indices.size() > 2 && !panels_go_outside(choice, contraction, root, record);
     if (!placed && !panel_depends(name) && ((fits && !sample) || is_row(name))) {
       out.push_back(vector);
       placed = true;
@@ -279,29 +318,30 @@ void choose_tile(const Choice& choice, const Contraction& contraction, StageSche
   order(choice, contraction, root, chosen.rows, record);
 }
 
-void choose_outer(const Choice& choice, const Contraction& contraction, StageSchedule& record) {
+void choose_outer(const Choice& choice, const Contraction& contraction, bool is_blocks, StageSchedule& record) {
   const Stage& stage = *choice.kernel.stage(contraction.stage);
   const kernel::Reduce& reduce = *stage.reduce;
-  if (contraction.stage != record.stage || reduce.block == 0 || reduce.from) return;
-  const auto bytes_of = [&](DType type, const Shape& shape) {
-    double bytes = static_cast<double>(size_of(type));
-    for (const Dim& extent : shape) bytes *= static_cast<double>(choice.counted(extent));
-    return bytes;
-  };
+  if (contraction.stage != record.stage || (reduce.block == 0 && !is_blocks) || reduce.from) return;
   const Index& first = reduce.indices[0];
   double all = 0;
   double of_first = 0;  // what moves along with it
   for (const ReadOperand& operand : contraction.operands) {
-    const double bytes = bytes_of(choice.type_of(operand.load->name), choice.shape_of(operand.load->name));
+    const double bytes = bytes_of(choice, operand.load->name);
     all += bytes;
     if (operand.depends.contains(first.name)) of_first += bytes;
   }
   const auto room = static_cast<double>(choice.target.l2) / 2;
-  if (all <= room || bytes_of(stage.type, shape_of(stage)) > all) return;
-  const double of_block =
-      of_first / static_cast<double>(choice.counted(first.extent)) * static_cast<double>(reduce.block);
+  if (all <= room || bytes_of(choice, stage.name) > all) return;
+  if (std::ranges::find(record.unroll, first.name) != record.unroll.end()) return;
+  if (is_blocks) of_first /= static_cast<double>(choice.counted(stage.indices[0].extent));
+  const std::int64_t block = std::max<std::int64_t>(1, reduce.block);
+  const double of_block = of_first / static_cast<double>(choice.counted(first.extent)) * static_cast<double>(block);
+  if (of_block > 4 * room) return;  // one part would not stay either
   const auto blocks = static_cast<std::int64_t>(std::max(1.0, std::min(room / of_block, 64.0)));
-  record.outer = {first.name, blocks * reduce.block};
+  record.outer = {first.name, blocks * block};
+  // One block after the other.
+  if (is_blocks && !record.order.empty() && record.order[0] == stage.indices[0].name)
+    record.order.insert(record.order.begin() + 1, first.name);
 }
 
 }  // namespace tusk::scheduling

@@ -15,7 +15,7 @@ void choose_split(const Choice& choice, const Contraction& contraction, kernel::
 void choose_tile(const Choice& choice, const Contraction& contraction, kernel::StageSchedule& record);
 
 /// Where what is read does not stay in the cache from one tile to the next, blocks of its first index go outside of all
-/// tiles (R1). Changes `outer` of the record.
-void choose_outer(const Choice& choice, const Contraction& contraction, kernel::StageSchedule& record);
+/// tiles (R1), or, of a stage that is itself one of blocks, parts of its terms. Changes `outer` of the record.
+void choose_outer(const Choice& choice, const Contraction& contraction, bool is_blocks, kernel::StageSchedule& record);
 
 }  // namespace tusk::scheduling

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "passes/block_sums.hpp"
 #include "passes/contraction.hpp"
 #include "passes/operand_copies.hpp"
 #include "passes/register_tile.hpp"
@@ -16,7 +17,15 @@ using kernel::Stage;
 using kernel::StageSchedule;
 using scheduling::Choice;
 
-void choose(Choice& choice, const std::string& root) {
+// Copies that are made sample by sample would be made anew in loops around those over samples.
+void make_whole(Choice& choice, const std::string& root) {
+  for (StageSchedule& record : choice.schedule.stages) {
+    if (record.consumer == root) record.consumer = record.at = "";
+  }
+}
+
+void choose(Choice& choice, const std::string& root, bool is_blocks = false) {
+  if (const auto blocks = part_blocks(choice, root)) choose(choice, *blocks, true);
   StageSchedule record;
   record.stage = root;
   const Stage& stage = *choice.kernel.stage(root);
@@ -40,7 +49,9 @@ void choose(Choice& choice, const std::string& root) {
     choose_split(choice, contraction(), record);
     if (has_lanes) add_borders(choice, root, record);
     choose_tile(choice, contraction(), record);
-    choose_outer(choice, contraction(), record);
+    choose_outer(choice, contraction(), is_blocks, record);
+    const std::string outermost = choice.kernel.stage(root)->indices.front().name;
+    if (record.order.empty() ? !record.outer.index.empty() : record.order[0] != outermost) make_whole(choice, root);
   } else if (has_lanes && choice.counted(along.extent) >= 2 * record.vector.count) {
     record.tile.push_back({along.name, 2 * record.vector.count});
   }

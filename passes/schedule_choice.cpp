@@ -1,5 +1,6 @@
 #include "passes/schedule_choice.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 
 #include "ir/kernel/affine.hpp"
@@ -19,6 +20,13 @@ std::int64_t Choice::counted(const Dim& extent, bool smallest) const {
     return smallest ? range.low : std::min(range.high, kOpen);
   });
   return std::max<std::int64_t>(1, value);
+}
+
+std::string Choice::fresh(const std::string& wanted) const {
+  std::string name = wanted;
+  for (int i = 1; kernel.stage(name) != nullptr || kernel.param(name) != nullptr; ++i)
+    name = fmt::format("{}_{}", wanted, i);
+  return name;
 }
 
 DType Choice::type_of(const std::string& tensor) const {

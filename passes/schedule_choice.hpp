@@ -20,6 +20,11 @@ struct Choice {
   /// An extent with its symbols at their smallest, or their largest up to what an open one counts as; at least 1.
   std::int64_t counted(const Dim& extent, bool smallest = false) const;
 
+  Range range_of_dim(const Dim& extent) const { return extent.range(range_of); }
+
+  /// A name that no parameter and no stage has.
+  std::string fresh(const std::string& wanted) const;
+
   /// A parameter or a stage.
   DType type_of(const std::string& tensor) const;
   Shape shape_of(const std::string& tensor) const;

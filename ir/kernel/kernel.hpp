@@ -129,8 +129,8 @@ struct StageSchedule {
   std::vector<std::string> order;   // loops over tiles, outermost first; the others follow as they are written
   std::vector<IndexCount> split;    // h by s: one loop for each remainder of h by s (parity split)
   std::vector<std::string> unroll;  // reduce indices whose terms are written out
-  // The first reduce index, in parts of so many terms: their loop is outside of all tiles, and between two parts the sums
-  // are in memory (R1).
+  // The first reduce index, in parts of so many terms: their loop is where `order` names it, else outermost, and
+  // between two parts the sums are in memory (R1).
   IndexCount outer{"", 0};
   // Made anew for each value of an index of its only consumer, so that its memory holds that part alone; empty: whole,
   // before its consumers.

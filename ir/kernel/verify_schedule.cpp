@@ -116,7 +116,11 @@ Status verify(const Kernel& kernel, const Schedule& schedule, const StageSchedul
     if (elements > kMost) return fail("count", fmt::format("a tile of {} elements, at most {}", elements, kMost));
   }
   for (const auto& [index, count] : record.split) CHECK(check_index("split", index, 2, count));
-  for (const std::string& index : record.order) CHECK(check_index("order", index, 0, 0));
+  for (const std::string& index : record.order) {
+    if (index != record.outer.index) CHECK(check_index("order", index, 0, 0));
+  }
+  if (std::ranges::count(record.order, record.outer.index) > 1)
+    return fail("index", fmt::format("`order` names `{}` twice", record.outer.index));
   if (const auto& [index, lanes] = record.vector; !index.empty()) {
     CHECK(check_index("vector", index, 2, lanes));
     if (lanes > 32 || (lanes & (lanes - 1)) != 0)

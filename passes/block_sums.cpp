@@ -1,0 +1,75 @@
+#include "passes/block_sums.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "ir/kernel/affine.hpp"
+
+namespace tusk::scheduling {
+namespace {
+
+using kernel::ExprRef;
+using kernel::Reduce;
+using kernel::Reducer;
+using kernel::Stage;
+
+bool names_index(const ExprRef& expr, const std::string& index) {
+  bool found = false;
+  kernel::for_each_node(expr, [&](const ExprRef& node) {
+    found = found || (node->kind == kernel::Expr::Kind::index && node->name == index);
+  });
+  return found;
+}
+
+// Bytes of what a stage reads for one value of its first reduce index.
+double bytes_of_block(const Choice& choice, const Stage& stage, const std::string& first) {
+  double bytes = 0;
+  std::set<std::string> seen;
+  kernel::for_each_load(stage.expr, [&](const ExprRef& load) {
+    if (!seen.insert(load->name).second) return;
+    double own = static_cast<double>(size_of(choice.type_of(load->name)));
+    const Shape shape = choice.shape_of(load->name);
+    for (std::size_t k = 0; k < shape.size(); ++k) {
+      if (!names_index(load->operands[k], first)) own *= static_cast<double>(choice.counted(shape[k]));
+    }
+    bytes += own;
+  });
+  return bytes;
+}
+
+}  // namespace
+
+std::optional<std::string> part_blocks(Choice& choice, const std::string& root) {
+  const auto at = std::ranges::find(choice.kernel.stages, root, &Stage::name);
+  if (!at->reduce || at->reduce->block != 1 || at->reduce->from || at->reduce->indices.size() < 2) return std::nullopt;
+  const bool is_sum = at->reduce->kind == Reducer::dot || at->reduce->kind == Reducer::sum;
+  if (!is_sum || at->reduce->lanes > 1 || register_type(at->type) != at->type) return std::nullopt;
+  const kernel::Index first = at->reduce->indices[0];
+  for (const kernel::Equality& equality : at->reduce->where) {
+    if (equality.index == first.name || names_index(equality.value, first.name)) return std::nullopt;
+  }
+  if (choice.range_of_dim(first.extent).low < 2) return std::nullopt;
+  if (bytes_of_block(choice, *at, first.name) <= static_cast<double>(choice.target.l2) / 2) return std::nullopt;
+  Stage blocks = *at;
+  blocks.name = choice.fresh(root + "_blocks");
+  blocks.indices.insert(blocks.indices.begin(), first);
+  blocks.reduce->indices.erase(blocks.reduce->indices.begin());
+  blocks.reduce->block = 0;
+  Reduce sum;
+  sum.kind = Reducer::sum;
+  sum.indices = {{first.name, first.extent - Dim(1)}};
+  const auto block = [&](ExprRef number) {
+    std::vector<ExprRef> where{std::move(number)};
+    for (const kernel::Index& index : at->indices) where.push_back(kernel::index(index.name));
+    return kernel::load(blocks.name, at->type, std::move(where));
+  };
+  sum.from = block(kernel::literal(DType::index, kernel::literal_of_int(0)));
+  const ExprRef one = kernel::literal(DType::index, kernel::literal_of_int(1));
+  at->expr = block(kernel::apply("add", {kernel::index(first.name), one}));
+  at->reduce = sum;
+  const std::string name = blocks.name;
+  choice.kernel.stages.insert(at, std::move(blocks));
+  return name;
+}
+
+}  // namespace tusk::scheduling
