@@ -92,6 +92,9 @@ void FieldReader::nullable(std::string_view field, std::string& value) {
 void FieldReader::read(const json& found, std::string_view field, Layer& value) const {
   if (!found.is_object() || !make_layer_) expected(found, field, "a layer");
   value = make_layer_(found, layer_);
+  const auto config = found.find("config");
+  if (config != found.end() && config->is_object() && config->value("trainable", json()) == false)
+    value.base().set_trainable(false);
 }
 
 void FieldReader::only(std::string_view field, const json& value) {

@@ -106,8 +106,26 @@ const std::vector<KnownLayer>& built_in() {
                                                 known_layer<layers::LayerScale>(),
                                                 known_layer<layers::StochasticDepth>(),
                                                 known_layer<layers::CustomScaleLayer>(),
+                                                known_layer<layers::RandomFlip>(),
+                                                known_layer<layers::RandomRotation>(),
+                                                known_layer<layers::RandomZoom>(),
+                                                known_layer<layers::RandomTranslation>(),
+                                                known_layer<layers::RandomContrast>(),
+                                                known_layer<layers::RandomBrightness>(),
+                                                known_layer<layers::RandomShear>(),
+                                                known_layer<layers::RandomSaturation>(),
+                                                known_layer<layers::RandomHue>(),
+                                                known_layer<layers::RandomPosterization>(),
+                                                known_layer<layers::RandomSharpness>(),
+                                                known_layer<layers::RandomInvert>(),
+                                                known_layer<layers::RandomColorDegeneration>(),
+                                                known_layer<layers::RandomGrayscale>(),
+                                                known_layer<layers::RandomColorJitter>(),
+                                                known_layer<layers::RandomErasing>(),
+                                                known_layer<layers::RandomGaussianBlur>(),
+                                                known_layer<layers::Solarization>(),
 #define TUSK_KNOWN(Name) known_layer<layers::Name>(),
-                                                TUSK_RANDOM_IMAGES(TUSK_KNOWN)
+                                                TUSK_REFUSED_RANDOM_IMAGES(TUSK_KNOWN)
 #undef TUSK_KNOWN
   };
   return kList;

@@ -10,6 +10,7 @@
 #include "frontend/files/json.hpp"
 #include "frontend/import/compile_config.hpp"
 #include "frontend/import/keras1.hpp"
+#include "frontend/import/keras2_compile.hpp"
 #include "frontend/import/load_weights.hpp"
 #include "frontend/import/model_config.hpp"
 #include "frontend/import/saved_model.hpp"
@@ -72,16 +73,23 @@ Expected<LoadedModel> interpreted(SavedModel& saved) {
   return LoadedModel{std::move(configured.model), saved.file, saved.sha256, saved.keras_version, {}};
 }
 
-/// How it was compiled, and the optimizer's state. Before Keras 3 names and defaults meant other things.
+/// How it was compiled, and the optimizer's state.
 Status compile_as_saved(const Model& model, const SavedModel& saved) {
-  if (saved.keras_major() < 3) return done();
   nlohmann::json config = saved.config.value("compile_config", nlohmann::json());
   if (!saved.training_config.empty()) {
     TRY(config, parse_json(saved.training_config, "training_config", "optimizer_map"));
   }
   if (config.empty()) return done();
-  TRY(const std::vector<Array> state, saved.weights.optimizer());
+  TRY(std::vector<Array> state, saved.weights.optimizer());
   return catch_errors([&] {
+    if (saved.keras_major() < 3) {
+      const nlohmann::json given = config;
+      modernize_compile(config, model.output_names(), !saved.training_config.empty());
+      model.compile(compile_options_from(config));
+      state = modern_state(given, model.optimizer(), model, std::move(state));
+      if (!state.empty()) set_optimizer_state(model.optimizer(), model, state);
+      return Done{};
+    }
     model.compile(compile_options_from(config));
     if (state.empty()) return Done{};
     // Saved before its first step, an optimizer may not have had all of its variables.

@@ -20,7 +20,7 @@ struct LoadedModel {
 };
 
 struct LoadOptions {
-  /// As it was compiled when Keras 3 or Tusk saved it, with the optimizer's state: its training goes on.
+  /// As it was compiled when Keras or Tusk saved it, with the optimizer's state: its training goes on.
   bool compile = true;
 };
 

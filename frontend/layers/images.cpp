@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
-#include <string_view>
 
 #include "frontend/layers/windows.hpp"
 #include "frontend/model/emit.hpp"
@@ -185,54 +183,5 @@ Tensor AutoContrastImpl::call(Tensor input, const Call&) {
   y = transformed(y, 0, 255, low, high);
   return emit::map("select", {emit::spread(flat, x.shape(), axes), x, y});
 }
-
-namespace {
-
-void refuse_training(const LayerBase& layer, const Call& call) {
-  if (!call.training) return;
-  Diagnostic problem =
-      error("layer-training", fmt::format("{} is called with training = true, which this release cannot "
-                                          "compute",
-                                          layer.class_name()));
-  problem.layer = layer.name();
-  throw Error(std::move(problem));
-}
-
-}  // namespace
-
-Tensor RandomCropImpl::call(Tensor x, const Call& how) {
-  refuse_training(*this, how);
-  if (!is_keras2()) return x;
-  ResizingImpl whole;  // Keras 2: as much of the image as has the ratio of the crop
-  whole.config.height = config.height;
-  whole.config.width = config.width;
-  whole.config.crop_to_aspect_ratio = true;
-  whole.config.data_format = config.data_format;
-  whole.set_keras2();
-  return whole.call(std::move(x), how);
-}
-
-std::vector<Shape> RandomCropImpl::written_shapes(const std::vector<Shape>&, std::vector<Shape> results) const {
-  Shape& shape = results.front();
-  const std::size_t first = config.data_format == "channels_last" ? shape.size() - 3 : shape.size() - 2;
-  shape.at(first) = Dim(config.height);
-  shape.at(first + 1) = Dim(config.width);
-  return results;
-}
-
-template <FixedText keras_name>
-Tensor RandomImageImpl<keras_name>::call(Tensor x, const Call& how) {
-  refuse_training(*this, how);
-  constexpr std::string_view kKeepIntegers[] = {"RandomBrightness",  "RandomColorDegeneration",
-                                                "RandomColorJitter", "RandomContrast",
-                                                "RandomGrayscale",   "RandomHue",
-                                                "RandomInvert",      "RandomPosterization",
-                                                "RandomSaturation",  "MixUp"};
-  return std::ranges::find(kKeepIntegers, class_name) != std::end(kKeepIntegers) ? x : emit::to_float(x);
-}
-
-#define TUSK_INSTANTIATE(Name) template struct RandomImageImpl<#Name>;
-TUSK_RANDOM_IMAGES(TUSK_INSTANTIATE)
-#undef TUSK_INSTANTIATE
 
 }  // namespace tusk::layers

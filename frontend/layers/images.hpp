@@ -1,5 +1,5 @@
-// Layers on images: Resizing, CenterCrop, AutoContrast, Solarization, and the random ones, which change an image in
-// training only. Images are [batch, height, width, channels] or, channels first, [batch, channels, height, width].
+// Layers on images: Resizing, CenterCrop, AutoContrast. Images are [batch, height, width, channels] or, channels first,
+// [batch, channels, height, width].
 #pragma once
 
 #include <cstdint>
@@ -81,55 +81,5 @@ struct AutoContrastImpl : LayerBase {
   Tensor call(Tensor x, const Call& call) override;
 };
 using AutoContrast = LayerOf<AutoContrastImpl>;
-
-/// Crops in training; at inference it gives images of any dtype back as they are.
-struct RandomCropImpl : LayerBase {
-  struct Config {
-    std::int64_t height = 0;
-    std::int64_t width = 0;
-    DataFormat data_format = "channels_last";
-    std::string name = {};
-    std::string dtype = {};
-  } config;
-  static constexpr std::tuple positional{&Config::height, &Config::width};
-  static void fields(auto& f, Config& c) {
-    f("height", c.height);
-    f("width", c.width);
-    f("data_format", c.data_format);
-    f.ignore_rest();
-  }
-  bool autocasts() const override { return false; }
-  Tensor call(Tensor x, const Call& call) override;
-  /// Of the crop.
-  std::vector<Shape> written_shapes(const std::vector<Shape>& inputs, std::vector<Shape> results) const override;
-};
-using RandomCrop = LayerOf<RandomCropImpl>;
-
-/// Changes images in training; at inference it gives them back, some of Keras' layers as floats, the others as they
-/// are.
-template <FixedText keras_name>
-struct RandomImageImpl : LayerBase {
-  static constexpr std::string_view class_name = keras_name.view();
-  struct Config {
-    std::string name = {};
-    std::string dtype = {};
-  } config;
-  static void fields(auto& f, Config&) { f.ignore_rest(); }
-  Tensor call(Tensor x, const Call& call) override;
-};
-
-// clang-format off
-#define TUSK_RANDOM_IMAGES(X)                                                                                  \
-  X(RandomFlip)                                                                                                \
-  X(RandomRotation)                                                                                            \
-  X(RandomZoom)                                                                                                \
-  X(RandomTranslation) X(RandomContrast) X(RandomBrightness) X(RandomColorDegeneration)          \
-      X(RandomColorJitter) X(RandomElasticTransform) X(RandomErasing) X(RandomGaussianBlur) X(RandomGrayscale) \
-          X(RandomHue) X(RandomInvert) X(RandomPerspective) X(RandomPosterization) X(RandomSaturation)         \
-              X(RandomSharpness) X(RandomShear) X(AugMix) X(CutMix) X(MixUp) X(RandAugment) X(Solarization)
-// clang-format on
-#define TUSK_USING(Name) using Name = LayerOf<RandomImageImpl<#Name>>;
-TUSK_RANDOM_IMAGES(TUSK_USING)
-#undef TUSK_USING
 
 }  // namespace tusk::layers

@@ -69,17 +69,50 @@ void SpectralNormalizationImpl::build(const Shape& in) {
   check_layer(config.layer);
   check_field("power_iterations", config.power_iterations);
   add_child(config.layer, {in});
-  const std::vector<Variable> inner = config.layer.weights();
+  const std::vector<Variable>& inner = config.layer.base().own_weights();
   if (inner.empty() || (inner.front().name() != "kernel" && inner.front().name() != "embeddings"))
     fail("layer-wrapped", fmt::format("layer `{}` has no kernel", config.layer.name()));
-  add_weight("vector_u", {1, inner.front().shape().back()}, {.initializer = "truncated_normal", .trainable = false});
+  add_weight("vector_u", {1, inner.front().shape().back()},
+             {.initializer = initializers::TruncatedNormal({.stddev = 0.02}), .trainable = false});
+}
+
+// The kernel itself becomes the normalized one, so that the layer, its penalties and the optimizer go on from it.
+void SpectralNormalizationImpl::normalize() const {
+  const Variable& kernel = config.layer.base().own_weights().front();
+  const Variable& vector = own_weights().front();
+  Trace::current().name_weights(config.layer.base());
+  const Tensor w = Trace::value(kernel);
+  emit::Ints all;
+  for (std::int64_t axis = 0; axis < w.rank(); ++axis) all.push_back(axis);
+  const Tensor any = emit::map("ne", {emit::reduce("max", emit::map("abs", {w}), all), 0});
+  Trace::current().only_if(any, [&] {
+    const Shape last{w.shape().back()};
+    Shape before = w.shape();
+    before.pop_back();
+    const Tensor rows = emit::reshape(w, {product(before), last[0]});
+    // Of the matrix with a vector of its columns, or of its rows.
+    const auto times = [&](const Tensor& x, const char* over, const char* left) {
+      graph::ContractSpec spec;
+      spec.a = {"r", "c"};
+      spec.b = {over};
+      spec.y = {left};
+      return emit::contract(rows, x, std::nullopt, std::move(spec));
+    };
+    const auto unit = [](const Tensor& x) { return emit::normalized(x, {0}, emit::kEpsilon); };
+    Tensor u = emit::reshape(Trace::value(vector), last);
+    Tensor v;
+    for (std::int64_t i = 0; i < config.power_iterations; ++i) {
+      v = unit(times(u, "c", "r"));
+      u = unit(times(v, "r", "c"));
+    }
+    const Tensor norm = emit::reduce("sum", emit::map("mul", {times(v, "r", "c"), u}), {0});
+    Trace::current().assign(vector, emit::reshape(u, {Dim(1), last[0]}));
+    Trace::current().assign(kernel, emit::map("div", {w, emit::broadcast(norm, w.shape(), {})}));
+  });
 }
 
 Tensor SpectralNormalizationImpl::call(Tensor x, const Call& call) {
-  if (call.training) {
-    fail("layer-training",
-         fmt::format("{} is called with training = true, which this release cannot compute", class_name()));
-  }
+  if (call.training) normalize();
   return emit::cast(config.layer(x, call), x.dtype());
 }
 

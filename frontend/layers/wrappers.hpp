@@ -26,7 +26,8 @@ struct TimeDistributedImpl : MaskedLayer {
 };
 using TimeDistributed = LayerOf<TimeDistributedImpl>;
 
-/// Training divides the kernel of the layer by its largest singular value; at inference it is the layer itself.
+/// Each call in training divides the kernel of the layer by its largest singular value, which `power_iterations` steps
+/// approximate from where the last call got; at inference it is the layer itself.
 struct SpectralNormalizationImpl : LayerBase {
   struct Config {
     Layer layer;
@@ -47,6 +48,9 @@ struct SpectralNormalizationImpl : LayerBase {
   }
   /// Keras' order: the kernel, the vector, what else the layer has.
   std::vector<Variable> weights() const override;
+
+ private:
+  void normalize() const;
 };
 using SpectralNormalization = LayerOf<SpectralNormalizationImpl>;
 

@@ -57,4 +57,10 @@ Tensor SeedGenerator::normal(const Shape& shape) const {
   return emit::map("mul", {radius, emit::map("cos", {angle})});
 }
 
+// Below 1 for sure: 24 bits are exact in f32.
+Tensor SeedGenerator::uniform(const Shape& shape, double low, double high) const {
+  const Tensor share = emit::cast(emit::map("shr", {draw<1>(shape)[0], 8}), DType::f32);
+  return emit::map("add", {emit::map("mul", {share, (high - low) * 0x1p-24}), low});
+}
+
 }  // namespace tusk

@@ -26,6 +26,8 @@ class SeedGenerator {
   Tensor chance(const Shape& shape, double probability) const;
   /// f32, normal with mean 0 and standard deviation 1.
   Tensor normal(const Shape& shape) const;
+  /// f32, uniform from low to below high (up to rounding) in 2^24 steps.
+  Tensor uniform(const Shape& shape, double low, double high) const;
 
  private:
   /// Several tensors of 32 random bits (u32) for each element.

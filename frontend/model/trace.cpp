@@ -93,6 +93,13 @@ std::vector<Tensor> Trace::run(LayerBase& layer, const std::vector<Tensor>& give
   return results;
 }
 
+void Trace::name_weights(const LayerBase& layer) {
+  const std::string outer = path_;
+  path_ = paths_.try_emplace(&layer, joined(outer, layer.name())).first->second;
+  for (const Variable& variable : layer.own_weights()) global_of(variable);
+  path_ = outer;
+}
+
 std::vector<Tensor> Trace::add(std::string_view op, std::vector<graph::Operand> operands, graph::Attrs attrs,
                                std::string_view suffix) {
   return added(op, std::move(operands), std::move(attrs), suffix, {});
@@ -264,8 +271,12 @@ void Trace::only_if(const Tensor& condition, const std::function<void()>& body) 
 
 std::vector<Tensor> Trace::gradients(const Tensor& loss, const std::vector<Tensor>& wanted) {
   std::vector<graph::Operand> of;
-  for (const Tensor& x : wanted)
-    of.push_back(x.variable() != nullptr ? graph::Operand::global(global_of(*x.variable())) : operand(x));
+  for (const Tensor& x : wanted) {
+    const auto assigned = x.variable() != nullptr ? assigned_.find(*x.variable()) : assigned_.end();
+    of.push_back(assigned != assigned_.end() ? assigned->second
+                 : x.variable() != nullptr   ? graph::Operand::global(global_of(*x.variable()))
+                                             : operand(x));
+  }
   const auto found = graph::append_gradients(module, function, operand(loss), of);
   if (!found) throw Error(found.problem());
   std::vector<Tensor> out;

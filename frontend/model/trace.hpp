@@ -51,6 +51,8 @@ class Trace {
   Tensor parameter(std::string name, graph::Type type);
   /// Runs a layer that is built. Its ops get its path, its last values its name.
   std::vector<Tensor> run(LayerBase& layer, const std::vector<Tensor>& inputs, const Call& call);
+  /// Names the weights of a layer inside of the running one, which may then read them before that layer runs.
+  void name_weights(const LayerBase& layer);
   /// An op by its text name; one result for most. Throws what its shape rule says.
   std::vector<Tensor> add(std::string_view op, std::vector<graph::Operand> operands, graph::Attrs attrs,
                           std::string_view suffix);
@@ -64,7 +66,7 @@ class Trace {
   /// Runs the body where the condition (bool, a scalar) holds: elsewhere the variables that it assigns stay what they
   /// were.
   void only_if(const Tensor& condition, const std::function<void()>& body);
-  /// The gradients of a scalar by variables and traced tensors.
+  /// The gradients of a scalar by variables, as they were assigned last, and traced tensors.
   std::vector<Tensor> gradients(const Tensor& loss, const std::vector<Tensor>& wanted);
   /// Puts the function into the module and begins another one with the same weights.
   void next_function(std::string name);

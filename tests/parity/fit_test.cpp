@@ -233,6 +233,18 @@ TEST_F(Fit, WithAveragesOfWeights) {
   expect_after(model_.predict(data("x"), {.verbose = 0}));
 }
 
+// Each step begins with a normalized kernel, from which the optimizer goes on; the vector is kept from step to step.
+TEST_F(Fit, WithSpectralNormalization) {
+  open("spectral");
+  model_.compile({.optimizer = optimizers::Adam({.learning_rate = 0.02}), .loss = "mse"});
+  testing::internal::CaptureStdout();
+  const History history =
+      model_.fit(data("x"), data("y"), {.batch_size = 5, .epochs = 3, .verbose = 2, .shuffle = false});
+  expect_history(history, testing::internal::GetCapturedStdout());
+  expect_scores(model_.evaluate(data("x"), data("y"), {.verbose = 0}));
+  expect_after(model_.predict(data("x"), {.verbose = 0}));
+}
+
 struct CountImpl : CallbackBase {
   struct Config {
   } config;

@@ -47,6 +47,16 @@ def two_outputs():
     return keras.Model([title, body], [layers.Dense(1, name="priority")(h), layers.Dense(4, name="department")(h)], name="ticket")
 
 
+def spectral():
+    """One kernel is trained with the wrapper, one is frozen in it, one has a penalty and a constraint, which see the normalized kernel."""
+    x = keras.Input((6, 5, 2), name="x")
+    h = layers.SpectralNormalization(layers.Conv2D(3, 3, activation="tanh", name="conv"), name="first")(x)
+    frozen = layers.SpectralNormalization(layers.Dense(4, trainable=False, name="middle"), power_iterations=2, name="second")
+    h = frozen(layers.Flatten(name="flat")(h))
+    last = layers.Dense(2, kernel_regularizer=keras.regularizers.L2(0.02), kernel_constraint=keras.constraints.NonNeg(), name="dense")
+    return keras.Model(x, layers.SpectralNormalization(last, power_iterations=3, name="third")(h), name="spectral")
+
+
 def without_times(text):
     text = re.sub(r"\d+(ms|us|s)/step", "T/step", text)
     return re.sub(r"(\x1b\[1m|- )\d+s", r"\g<1>T", text)
@@ -124,6 +134,12 @@ def main():
            lambda: dict(optimizer=keras.optimizers.Adam(0.05, use_ema=True, ema_momentum=0.8), loss="mae"),
            lambda m, d: m.fit(d["x"], d["y"], batch_size=4, epochs=2, shuffle=False, verbose=0,
                               callbacks=[keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5, verbose=1)]))
+
+    data = {"x": normal(14, 6, 5, 2), "y": normal(14, 2)}
+    record("spectral", spectral(), data,
+           lambda: dict(optimizer=keras.optimizers.Adam(0.02), loss="mse"),
+           lambda m, d: m.fit(d["x"], d["y"], batch_size=5, epochs=3, shuffle=False, verbose=2),
+           lambda m, d: m.evaluate(d["x"], d["y"], verbose=0))
 
     (FOLDER / "fit.json").write_text(json.dumps(RECORDS, indent=1, ensure_ascii=True) + "\n")
 

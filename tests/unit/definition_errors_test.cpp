@@ -388,10 +388,48 @@ TEST(DefinitionErrors, WrappersAndCalls) {
        "rate is 1, expected less: what is left would have no variance [field-value]", "alpha_dropout"},
       {[] { InTraining(layers::Dropout(0.5))(Input({3}, {.dtype = "int32"})); },
        "Dropout takes floats when it is trained, found int32 [layer-dtype]", "dropout"},
-      {[] { InTraining(layers::RandomFlip())(image()); },
-       "RandomFlip is called with training = true, which this release cannot compute [layer-training]", "random_flip"},
-      {[] { InTraining(layers::RandomCrop(2, 2))(image()); },
-       "RandomCrop is called with training = true, which this release cannot compute [layer-training]", "random_crop"},
+      {[] { InTraining(layers::MixUp())(image()); },
+       "MixUp is called with training = true, which this release cannot compute [layer-training]", "mix_up"},
+      {[] { layers::RandomRotation(1.5)(image()); },
+       "factor is (1.5), expected a number or two, from -1 to 1 [field-value]", "random_rotation"},
+      {[] {
+         layers::RandomTranslation(0.2, {-1.5, 0.3})(image());
+       },
+       "width_factor is (-1.5, 0.3), expected a number or two, from -1 to 1 [field-value]", "random_translation"},
+      {[] {
+         layers::RandomHue({0.1, 0.2, 0.3})(image());
+       },
+       "factor is (0.1, 0.2, 0.3), expected a number or two, from 0 to 1 [field-value]", "random_hue"},
+      {[] { layers::RandomZoom(-1.0)(image()); },
+       "height_factor has -1, expected more: nothing would be left [field-value]", "random_zoom"},
+      {[] { layers::RandomBrightness(0.2, {.value_range = {1}})(image()); },
+       "value_range has 1 numbers, expected 2 [field-value]", "random_brightness"},
+      {[] {
+         InTraining(layers::RandomBrightness(0.2, {.value_range = {0, 0.5}}))(Input({4, 4, 3}, {.dtype = "uint8"}));
+       },
+       "value_range is (0, 0.5), expected whole numbers: the image is uint8 [field-value]", "random_brightness"},
+      {[] {
+         InTraining(layers::RandomContrast(0.2))(Input({4, 4, 3}, {.dtype = "uint8"}));
+       },
+       "RandomContrast takes floats when it is trained, found uint8 [layer-dtype]", "random_contrast"},
+      {[] {
+         layers::RandomPosterization({1.5, 3})(image());
+       },
+       "factor is (1.5, 3), expected whole numbers of bits [field-value]", "random_posterization"},
+      {[] { layers::RandomGrayscale(1.5)(image()); }, "factor is 1.5, expected 0 to 1 [field-value]",
+       "random_grayscale"},
+      {[] {
+         layers::RandomErasing(1.0, {.fill_value = layers::Numbers({1, 2})})(image());
+       },
+       "fill_value has 2 numbers, expected one or three [field-value]", "random_erasing"},
+      {[] { layers::RandomGaussianBlur(1.0, {.kernel_size = 4})(image()); },
+       "kernel_size has 4, expected odd numbers from 1 to 4095 [field-value]", "random_gaussian_blur"},
+      {[] {
+         InTraining(layers::RandomCrop(2, 2))(Input({None, 4, 3}));
+       },
+       "axis 1 of the input (None, None, 4, 3) must be known for RandomCrop in training [layer-unknown-dim]",
+       "random_crop"},
+      {[] { layers::RandomFlip()(row(3)); }, "RandomFlip needs rank 4, found (None, 3) [layer-rank]", "random_flip"},
       {[] { ops::add(image(), row(5)); },
        "shapes (None, 8, 7, 6) and (None, 5) do not broadcast: axis -1 is 6 and 5 [broadcast-shapes]", "add"},
   });

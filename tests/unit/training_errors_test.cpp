@@ -4,6 +4,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "frontend/import/compile_config.hpp"
+#include "frontend/import/keras2_compile.hpp"
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/model.hpp"
 #include "frontend/model/to_module.hpp"
@@ -163,6 +165,43 @@ TEST(TrainingErrors, OptimizerMaps) {
        },
        "there is no default optimizer [optimizer-map]", ""},
   });
+}
+
+TEST(TrainingErrors, CompileOfKeras2) {
+  const auto of = [](const char* text) {
+    json config = json::parse(text);
+    modernize_compile(config, {"a", "b"}, true);
+    (void)compile_options_from(config);
+  };
+  expect({
+      {[&] {
+         of(R"({"optimizer_config": {"class_name": "Adam", "config": {"decay": 0.1, "learning_rate":
+                {"class_name": "ExponentialDecay", "config": {"initial_learning_rate": 0.1}}}}})");
+       },
+       "Adam has a schedule and a decay, of which Keras 3 has one [training-config]", ""},
+      {[&] { of(R"({"optimizer_config": {"class_name": "Adagrad", "config": {"lr": 0.1}}})"); },
+       "Adagrad of Keras 2 follows a rule of its own: it adds epsilon to a root, which Keras 3 adds to what the root "
+       "is "
+       "taken of [training-config]",
+       "", "compile the model anew"},
+      {[&] { of(R"({"optimizer_config": {"class_name": "Custom>Mine", "config": {}}})"); },
+       "there is no optimizer \"Mine\" [training-name]", "",
+       "expected one of Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer, "
+       "MultiOptimizer, Muon, Nadam, RMSprop, SGD, ScheduleFreeAdamW"},
+  });
+  // Of no form that Keras writes: what is wrong is said, or it means nothing.
+  for (const char* text :
+       {"3", "[]", R"({"optimizer_config": 3})", R"({"optimizer": {"class_name": 3}})",
+        R"({"optimizer": {"class_name": "SGD", "config": [1]}, "loss": [[]], "metrics": [[[{}]]]})",
+        R"({"optimizer": "sgd", "loss": {"class_name": "Huber", "config": 1}, "metrics": [1, null]})",
+        R"({"optimizer": "sgd", "metrics": [{"class_name": "MeanMetricWrapper", "config": {"fn": 1}}]})",
+        R"({"optimizer": "sgd", "metrics": [["a"], {"class_name": 1, "config": {"name": "a_b"}}]})"}) {
+    try {
+      of(text);
+    } catch (const Error& problem) {
+      EXPECT_TRUE(problem.problem().code.starts_with("training-")) << text << problem.problem().str();
+    }
+  }
 }
 
 // Calls its layer as a training step would.
