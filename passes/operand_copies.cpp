@@ -80,9 +80,12 @@ void insert_copy(Choice& choice, const std::string& root, const std::string& sum
   stages.insert(at, std::move(copy));
 }
 
-kernel::Affine shifted(kernel::Affine affine, std::int64_t by) {
-  affine.offset = affine.offset + Dim(by);
-  return affine;
+ExprRef shifted(const ExprRef& index, std::int64_t by) {
+  if (std::optional<kernel::Affine> affine = kernel::affine_of(index)) {
+    affine->offset = affine->offset + Dim(by);
+    return kernel::expr_of(*affine);
+  }
+  return kernel::apply("add", {index, kernel::literal(DType::index, kernel::literal_of_int(by))});
 }
 
 // Copies an operand with a border where it is read out of range, and with the axis `last` behind the others. Gives the
@@ -128,7 +131,7 @@ std::optional<std::string> copy_operand(Choice& choice, const std::string& root,
   const std::string name = copy.name;
   insert_copy(choice, root, contraction.stage, load.name, std::move(copy), [&](std::vector<ExprRef> moved) {
     for (std::size_t k = 0; k < moved.size(); ++k) {
-      if (low[k] != 0) moved[k] = kernel::expr_of(shifted(*kernel::affine_of(moved[k]), -low[k]));
+      if (low[k] != 0) moved[k] = shifted(moved[k], -low[k]);
     }
     if (moves)
       std::rotate(moved.begin() + static_cast<std::ptrdiff_t>(*last),
