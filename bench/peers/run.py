@@ -129,9 +129,9 @@ def machine():
 def heading(contenders, peak, options):
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
     versions = dict.fromkeys(c.hello["version"] for c in contenders.values())
-    words = [f"commit {commit.stdout.strip()}", str(datetime.date.today()), machine()]
+    words = [f"Commit {commit.stdout.strip()}", str(datetime.date.today()), machine()]
     peak = f"{peak:.1f} GFLOP/s of FMA on one core"
-    runs = f"{options.runs} runs of {options.rounds} rounds"
+    runs = f"{options.runs} run{'s' * (options.runs > 1)} of {options.rounds} rounds"
     return f"{', '.join(words)}, {peak}; {', '.join(versions)}; {runs}."
 
 
