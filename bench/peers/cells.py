@@ -126,7 +126,8 @@ def product(name, m, k, n, **more):
 def convolutions(model, size, window, stride, low, c, o, depthwise=False):
     p = (size + 2 * low - window) // stride + 1
     what = f"depthwise_{c}" if depthwise else f"{c}_{o}"
-    suffix = f"{model}_{size}_{window}x{window}" + (f"_s{stride}" if stride > 1 else "") + f"_{what}"
+    valid = "_valid" if low == 0 and window > 1 else ""
+    suffix = f"{model}_{size}_{window}x{window}{valid}" + (f"_s{stride}" if stride > 1 else "") + f"_{what}"
     for role in ROLES:
         if role == "dgrad" and c == 3:
             continue  # the gradient by the data
@@ -146,7 +147,9 @@ def kernels():
     for model, layers in DEPTHWISE.items():
         for size, window, stride, low, c in layers:
             cells += convolutions(model, size, window, stride, low, c, c, depthwise=True)
-    return {cell.name: cell for cell in cells}
+    named = {cell.name: cell for cell in cells}
+    assert len(named) == len(cells), "two cells of one name"
+    return named
 
 
 # The gradient by the input of a stride of 2, and one of stride 1 with the same window and channels.
@@ -154,9 +157,9 @@ STRIDE_PAIRS = {
     "dgrad_resnet50b_56_3x3_s2_128_128": "dgrad_resnet50_28_3x3_128_128",
     "dgrad_resnet50b_28_3x3_s2_256_256": "dgrad_resnet50_14_3x3_256_256",
     "dgrad_resnet50b_14_3x3_s2_512_512": "dgrad_resnet50_7_3x3_512_512",
-    "dgrad_mobilenetv2_57_3x3_s2_depthwise_144": "dgrad_mobilenetv2_56_3x3_depthwise_144",
-    "dgrad_mobilenetv2_29_3x3_s2_depthwise_192": "dgrad_mobilenetv2_28_3x3_depthwise_192",
-    "dgrad_mobilenetv2_15_3x3_s2_depthwise_576": "dgrad_mobilenetv2_14_3x3_depthwise_576",
+    "dgrad_mobilenetv2_57_3x3_valid_s2_depthwise_144": "dgrad_mobilenetv2_56_3x3_depthwise_144",
+    "dgrad_mobilenetv2_29_3x3_valid_s2_depthwise_192": "dgrad_mobilenetv2_28_3x3_depthwise_192",
+    "dgrad_mobilenetv2_15_3x3_valid_s2_depthwise_576": "dgrad_mobilenetv2_14_3x3_depthwise_576",
 }
 
 CALL = "dense_1x8x8"  # what it computes is nothing beside the price of a call
@@ -169,7 +172,7 @@ SMOKE = (
     "forward_mobilenetv2_14_3x3_depthwise_384",
     "dgrad_toy_resnet_9_3x3_64_64",
     "wgrad_toy_resnet_9_3x3_64_64",
-    "dgrad_mobilenetv2_15_3x3_s2_depthwise_576",
+    "dgrad_mobilenetv2_15_3x3_valid_s2_depthwise_576",
     "wgrad_mobilenetv2_7_3x3_depthwise_960",
     "dgrad_resnet50_14_1x1_s2_1024_512",
 )
