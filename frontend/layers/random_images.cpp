@@ -20,13 +20,14 @@ Tensor RandomImage::call(Tensor x, const Call& how) {
 }
 
 Range RandomImage::range_of(std::string_view field, const Numbers& given, Bounds bounds) const {
-  const auto [least, most, each] = bounds;
+  const double least = bounds.least;
+  const double most = bounds.most;
   const auto within = [&](double number) { return number >= least && number <= most; };
   const std::vector<double>& numbers = given.values;
   if (numbers.size() == 1 && within(numbers[0])) return {std::max(-std::abs(numbers[0]), least), std::abs(numbers[0])};
   if (numbers.size() == 2) {
     const auto [low, high] = std::minmax(numbers[0], numbers[1]);
-    if (each ? within(low) && within(high) : numbers[0] <= most && numbers[1] >= least && high - low < INFINITY)
+    if (bounds.each ? within(low) && within(high) : numbers[0] <= most && numbers[1] >= least && high - low < INFINITY)
       return {low, high};
   }
   fail("field-value", fmt::format("{} is ({}), expected a number or two, from {} to {}", field,

@@ -52,7 +52,10 @@ Tensor places(const Shape& shape, std::int64_t axis) {
 Tensor warped(const Tensor& images, const Affine& matrix, const Sampling& how) {
   const bool channels_first = how.data_format == "channels_first";
   const Tensor x = channels_first ? emit::transpose(images, {0, 2, 3, 1}) : images;
-  const auto [batch, rows, columns, channels] = std::array{x.shape()[0], x.shape()[1], x.shape()[2], x.shape()[3]};
+  const Dim batch = x.shape()[0];
+  const Dim rows = x.shape()[1];
+  const Dim columns = x.shape()[2];
+  const Dim channels = x.shape()[3];
   const Shape plane{batch, rows, columns};
   const Tensor height = extent(rows);
   const Tensor width = extent(columns);

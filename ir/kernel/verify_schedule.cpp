@@ -61,7 +61,8 @@ Status verify_place(const Kernel& kernel, const Schedule& schedule, const StageS
 
 // Sums that rest in memory between two parts of their first reduce index keep their order and their bits (R1).
 Status verify_outer(const Kernel& kernel, const StageSchedule& record) {
-  const auto& [index, count] = record.outer;
+  const std::string& index = record.outer.index;
+  const std::int64_t count = record.outer.count;
   const auto fail = [&](const std::string& what) {
     return schedule_error(kernel, "outer",
                           fmt::format("stage `{}`, `outer {} {}`: {}", record.stage, index, count, what));
