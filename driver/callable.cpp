@@ -1,16 +1,24 @@
 #include "ir/graph/callable.hpp"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
+#include "driver/cache.hpp"
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
 #include "driver/temporary_folder.hpp"
+#include "ir/base/sha256.hpp"
+#include "ir/graph/print.hpp"
 
 namespace tusk::graph {
 namespace {
+
+namespace fs = std::filesystem;
 
 class Compiled final : public Callable {
  public:
@@ -50,6 +58,61 @@ class Compiled final : public Callable {
   CompiledModel::State states_;
 };
 
+constexpr std::size_t kKept = 16 << 20;  // bytes of constants of code that is kept
+
+// Which Tusk this is: another one may make other code of the same text.
+std::string stamp() {
+  Dl_info where{};
+  fs::path file = "/proc/self/exe";
+  std::error_code problem;
+  if (dladdr(reinterpret_cast<const void*>(&stamp), &where) != 0 && fs::exists(where.dli_fname, problem))
+    file = where.dli_fname;
+  file = fs::canonical(file, problem);
+  if (problem) return "";
+  return fmt::format("{} {} {}", file.string(), fs::file_size(file, problem),
+                     fs::last_write_time(file, problem).time_since_epoch().count());
+}
+
+// What decides the emitted code: the text of the module and its constants. States that a function updates are set
+// later.
+std::string key_of(Module module, const EmitOptions& options) {
+  std::vector<bool> changes(module.globals.size(), false);
+  for (const Function& function : module.functions) {
+    for (const Update& update : function.updates) changes[static_cast<std::size_t>(update.global)] = true;
+  }
+  for (std::size_t k = 0; k < changes.size(); ++k) {
+    if (changes[k]) module.globals[k].text = "splat(0)";
+  }
+  if (std::ranges::find(changes, true) == changes.end()) return "";
+  const std::vector<std::byte> constants = weights_of(module);
+  const std::string stamped = stamp();
+  if (stamped.empty() || constants.size() > kKept) return "";
+  const std::string text =
+      fmt::format("{}\n{}\n{}\n{}", stamped, options.passes.target->name, print(module), sha256_hex(constants));
+  return sha256_hex(std::as_bytes(std::span(text)));
+}
+
+// The folder of the emitted code: what an earlier call has made of the same module, or a new one.
+Expected<fs::path> emitted(Module module, const EmitOptions& options, TemporaryFolder& temporary) {
+  const fs::path cache = cache_folder();
+  const std::string key = cache.empty() ? "" : key_of(module, options);
+  std::error_code problem;
+  if (!key.empty() && fs::exists(cache / key, problem)) return cache / key;
+  TRY(const auto files, compile(std::move(module), options));
+  if (!key.empty()) {
+    // By way of a name of its own, so that nobody sees half of it.
+    const fs::path part = cache / fmt::format("{}.{}", key, getpid());
+    const bool written = static_cast<bool>(write_files(part.string(), files));
+    if (written) fs::rename(part, cache / key, problem);
+    const bool kept = written && fs::exists(cache / key, problem);
+    fs::remove_all(part, problem);
+    if (kept) return cache / key;
+  }
+  TRY(temporary, TemporaryFolder::make());
+  CHECK(write_files(temporary.path().string(), files));
+  return temporary.path();
+}
+
 }  // namespace
 
 Expected<std::shared_ptr<Callable>> make_callable(Module module) {
@@ -60,10 +123,9 @@ Expected<std::shared_ptr<Callable>> make_callable(Module module) {
   options.initial_states = false;
   TRY(options.passes.target, target_named("native"));
   const std::vector<Global> globals = module.globals;
-  TRY(const auto files, compile(std::move(module), options));
-  TRY(const TemporaryFolder folder, TemporaryFolder::make());
-  CHECK(write_files(folder.path().string(), files));
-  TRY(CompiledModel model, CompiledModel::load_cached(folder.path().string(), "-O2 -march=native"));
+  TemporaryFolder temporary;
+  TRY(const fs::path folder, emitted(std::move(module), options, temporary));
+  TRY(CompiledModel model, CompiledModel::load_cached(folder.string(), "-O2 -march=native"));
   auto compiled = std::make_shared<Compiled>(std::move(model));
   for (const Global& global : globals) {
     if (compiled->has_state(global.path)) CHECK(compiled->set_state(global.path, global.value));

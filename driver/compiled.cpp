@@ -16,6 +16,7 @@
 #include <sstream>
 
 #include "codegen/cpp/names.hpp"
+#include "driver/cache.hpp"
 #include "driver/temporary_folder.hpp"
 #include "ir/base/sha256.hpp"
 #include "ir/text/lexer.hpp"
@@ -63,26 +64,6 @@ Expected<std::vector<CompiledModel::Variable>> variables_of(const nlohmann::json
                    entry.at("offset").get<std::int64_t>()});
   }
   return out;
-}
-
-/// Where libraries are kept, or nothing.
-fs::path cache_folder() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? std::string() : std::string(value);
-  };
-  fs::path folder;
-  if (std::getenv("TUSK_CACHE") != nullptr) {
-    folder = variable("TUSK_CACHE");
-  } else if (!variable("XDG_CACHE_HOME").empty()) {
-    folder = fs::path(variable("XDG_CACHE_HOME")) / "tusk";
-  } else if (!variable("HOME").empty()) {
-    folder = fs::path(variable("HOME")) / ".cache" / "tusk";
-  }
-  if (folder.empty()) return {};
-  std::error_code problem;
-  if (fs::create_directories(folder, problem)) fs::permissions(folder, fs::perms::owner_all, problem);
-  return fs::is_directory(folder, problem) ? folder : fs::path();
 }
 
 /// What decides the code of -march=native: machines may share the folder.

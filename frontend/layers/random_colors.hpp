@@ -52,6 +52,7 @@ struct RandomColorImpl : RandomColor {
     f("seed", c.seed);
     f("data_format", c.data_format);
     f.ignored("bounding_box_format");
+    f.ignored("rng_type");  // Keras 2
   }
   void build(const Shape& in) override {
     RandomImage::build(in);

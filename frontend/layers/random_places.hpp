@@ -29,6 +29,7 @@ struct RandomFlipImpl : RandomImage {
     f("seed", c.seed);
     f("data_format", c.data_format);
     f.ignored("bounding_box_format");
+    f.ignored("rng_type");  // Keras 2
   }
   void build(const Shape& in) override;
 
@@ -59,6 +60,7 @@ struct RandomRotationImpl : RandomImage {
     f("fill_value", c.fill_value);
     f("data_format", c.data_format);
     f.ignored("bounding_box_format");
+    f.ignored("rng_type");  // Keras 2
   }
   void build(const Shape& in) override;
 
@@ -94,6 +96,7 @@ struct RandomZoomImpl : RandomImage {
     f("fill_value", c.fill_value);
     f("data_format", c.data_format);
     f.ignored("bounding_box_format");
+    f.ignored("rng_type");  // Keras 2
   }
   void build(const Shape& in) override;
 
@@ -130,6 +133,7 @@ struct RandomTranslationImpl : RandomImage {
     f("fill_value", c.fill_value);
     f("data_format", c.data_format);
     f.ignored("bounding_box_format");
+    f.ignored("rng_type");  // Keras 2
   }
   void build(const Shape& in) override;
 
@@ -194,6 +198,7 @@ struct RandomCropImpl : RandomImage {
     f("seed", c.seed);
     f("data_format", c.data_format);
     f.ignored("bounding_box_format");
+    f.ignored("rng_type");  // Keras 2
   }
   void build(const Shape& in) override;
   bool autocasts() const override { return false; }

@@ -32,7 +32,7 @@ bool same_bytes(const Array& a, const Array& b) {
   return a.shape() == b.shape() && std::ranges::equal(a.bytes(), b.bytes());
 }
 
-std::string error_of(const Model& model, const std::vector<Array>& inputs, const PredictOptions& options = {}) {
+std::string predict_error(const Model& model, const std::vector<Array>& inputs, const PredictOptions& options = {}) {
   return tusk::error_of([&] { model.predict(inputs, options); });
 }
 
@@ -57,7 +57,7 @@ TEST_F(Predict, FindsWhatItHasBuilt) {
   const Array first = model.predict({counting({2, 3})})[0];
   const Model again(x, dense(x), {.name = "m"});
   setenv("CXX", "false", 1);  // a compiler of another name is another key
-  EXPECT_THAT(error_of(again, {counting({2, 3})}), HasSubstr("the C++ compiler fails"));
+  EXPECT_THAT(predict_error(again, {counting({2, 3})}), HasSubstr("the C++ compiler fails"));
   unsetenv("CXX");
   EXPECT_TRUE(same_bytes(first, again.predict({counting({2, 3})})[0]));
   const auto count = [&] {
@@ -80,10 +80,11 @@ TEST_F(Predict, CompilesAgainOnlyWhatHasChanged) {
   EXPECT_TRUE(same_bytes(first, model.predict({input}, {.batch_size = 1})[0]));
   dense.set_weights(dense.get_weights());
   EXPECT_TRUE(same_bytes(first, model.predict({input}, {.batch_size = 8})[0]));
-  EXPECT_THAT(error_of(model, {input}, {.batch_size = 9}), HasSubstr("the C++ compiler fails")) << "there is no room";
-  EXPECT_THAT(error_of(model, {counting({2, 300, 3})}, {.batch_size = 8}), HasSubstr("the C++ compiler fails"));
+  EXPECT_THAT(predict_error(model, {input}, {.batch_size = 9}), HasSubstr("the C++ compiler fails"))
+      << "there is no room";
+  EXPECT_THAT(predict_error(model, {counting({2, 300, 3})}, {.batch_size = 8}), HasSubstr("the C++ compiler fails"));
   dense.set_weights({counting({3, 2}), counting({2})});
-  EXPECT_THAT(error_of(model, {input}, {.batch_size = 8}), HasSubstr("the C++ compiler fails"));
+  EXPECT_THAT(predict_error(model, {input}, {.batch_size = 8}), HasSubstr("the C++ compiler fails"));
   unsetenv("CXX");
   const Array second = model.predict({counting({2, 300, 3})})[0];
   setenv("CXX", "false", 1);
@@ -141,14 +142,14 @@ TEST_F(Predict, ChecksWhatItIsGiven) {
   const Tensor z = Input({3}, {.name = "other"});
   const Model model({x, z}, {layers::add({x, z})}, {.name = "sum"});
   const Array three = counting({4, 3});
-  EXPECT_THAT(error_of(model, {three}), HasSubstr("sum: expected 2 arrays, found 1 [model-arrays]"));
-  EXPECT_THAT(error_of(model, {three, counting({4, 3, 2})}),
+  EXPECT_THAT(predict_error(model, {three}), HasSubstr("sum: expected 2 arrays, found 1 [model-arrays]"));
+  EXPECT_THAT(predict_error(model, {three, counting({4, 3, 2})}),
               HasSubstr("sum: input `other` has shape (None, 3), found (4, 3, 2)"));
-  EXPECT_THAT(error_of(model, {three, counting({5, 3})}),
+  EXPECT_THAT(predict_error(model, {three, counting({5, 3})}),
               HasSubstr("sum: inputs have different numbers of samples: 4 and 5"));
-  EXPECT_THAT(error_of(model, {counting({0, 3}), counting({0, 3})}), HasSubstr("sum: there are no samples"));
-  EXPECT_THAT(error_of(model, {three, three}, {.batch_size = 0}), HasSubstr("batch_size is at least 1, found 0"));
-  EXPECT_THAT(error_of(model, {three, counting({4, 2})}),
+  EXPECT_THAT(predict_error(model, {counting({0, 3}), counting({0, 3})}), HasSubstr("sum: there are no samples"));
+  EXPECT_THAT(predict_error(model, {three, three}, {.batch_size = 0}), HasSubstr("batch_size is at least 1, found 0"));
+  EXPECT_THAT(predict_error(model, {three, counting({4, 2})}),
               HasSubstr("sum: input `other` has shape (None, 3), found (4, 2)"));
   EXPECT_THAT(tusk::error_of([&] {
                 model.predict({{"image", three}, {"others", three}});

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "frontend/export/config.hpp"
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/emit.hpp"
 #include "frontend/training/losses.hpp"
@@ -345,6 +346,26 @@ TEST(RandomImageLayers, CompiledSteps) {
   const auto state = (**compiled).state("turn/seed_generator_state");
   ASSERT_TRUE(state) << state.problem().str();
   EXPECT_EQ(state->int_at(1), 3);
+}
+
+// As tf-keras 2.21 writes them: `rng_type` says where its numbers come from.
+TEST(RandomImageLayers, ReadConfigurationsOfKeras2) {
+  const std::vector<std::pair<std::string, std::string>> all = {
+      {"RandomFlip", R"("mode": "horizontal_and_vertical")"},
+      {"RandomRotation", R"("factor": 0.1, "fill_mode": "reflect", "fill_value": 0.0, "interpolation": "bilinear")"},
+      {"RandomZoom", R"("height_factor": 0.1, "width_factor": null, "fill_mode": "reflect", "fill_value": 0.0,
+                        "interpolation": "bilinear")"},
+      {"RandomTranslation", R"("height_factor": 0.1, "width_factor": 0.1, "fill_mode": "reflect", "fill_value": 0.0,
+                               "interpolation": "bilinear")"},
+      {"RandomContrast", R"("factor": 0.1)"},
+      {"RandomBrightness", R"("factor": [-0.1, 0.1], "value_range": [0, 255])"},
+      {"RandomCrop", R"("height": 3, "width": 3)"},
+  };
+  for (const auto& [name, fields] : all) {
+    const std::string config = fmt::format(
+        R"({{"name": "l", "trainable": true, "dtype": "float32", "rng_type": "stateful", "seed": null, {}}})", fields);
+    EXPECT_NO_THROW(layer_from_config(name, config)) << name;
+  }
 }
 
 }  // namespace
