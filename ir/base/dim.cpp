@@ -117,9 +117,11 @@ Dim Dim::floor_div(std::int64_t divisor) const {
   if (without_constant.terms_.size() == 1 && without_constant.terms_.begin()->second == 1 &&
       without_constant.terms_.begin()->first.size() == 1) {
     const Atom atom = without_constant.terms_.begin()->first.front();
-    if (atom.kind == Atom::Kind::floor_div) {
-      return whole + (*atom.inner + Dim(rest.constant_term() * atom.divisor)).floor_div(divisor * atom.divisor);
-    }
+    std::int64_t constant = 0;
+    std::int64_t both = 0;
+    if (atom.kind == Atom::Kind::floor_div && !__builtin_mul_overflow(rest.constant_term(), atom.divisor, &constant) &&
+        !__builtin_mul_overflow(divisor, atom.divisor, &both))
+      return whole + (*atom.inner + Dim(constant)).floor_div(both);
   }
   return whole + of_atom({Atom::Kind::floor_div, {}, divisor, std::make_shared<const Dim>(std::move(rest))});
 }

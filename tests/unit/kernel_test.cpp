@@ -116,6 +116,17 @@ const std::vector<std::string> kExamples = {
 )",
 };
 
+// (x // a) // b is x // (a*b) only where a*b is a number.
+TEST(Dims, QuotientsOfQuotients) {
+  const Dim x = Dim::symbol("x");
+  EXPECT_EQ(x.floor_div(3).floor_div(5), x.floor_div(15));
+  const std::int64_t large = std::int64_t{1} << 40;
+  const Dim both = x.floor_div(large).floor_div(large);
+  EXPECT_EQ(both.value([](std::string_view) { return std::numeric_limits<std::int64_t>::max(); }), 0);
+  const Dim shifted = (x.floor_div(large) + Dim(large)).floor_div(3);
+  EXPECT_EQ(shifted.value([&](std::string_view) { return 5 * large; }), (5 + large) / 3);
+}
+
 TEST(Dims, ProductsOfQuotientsReadBack) {
   const Dim batch = Dim::symbol("batch");
   EXPECT_EQ((batch.floor_div(2) * (batch + Dim(2)).floor_div(3)).str(), "(batch//2)*((batch + 2)//3)");
