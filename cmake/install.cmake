@@ -4,7 +4,8 @@ include(CMakePackageConfigHelpers)
 set(package_dir lib/cmake/tusk)
 configure_package_config_file(cmake/tuskConfig.cmake.in ${PROJECT_BINARY_DIR}/tuskConfig.cmake
   INSTALL_DESTINATION ${package_dir})
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/tuskConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+# A program for another machine takes the compiler of this one.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/tuskConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 
 if(TARGET tusk)
   install(TARGETS tusk EXPORT tuskTargets RUNTIME DESTINATION bin)
