@@ -4,6 +4,7 @@
 #include <set>
 
 #include "ir/kernel/affine.hpp"
+#include "passes/contraction.hpp"
 
 namespace tusk::scheduling {
 namespace {
@@ -12,14 +13,6 @@ using kernel::ExprRef;
 using kernel::Reduce;
 using kernel::Reducer;
 using kernel::Stage;
-
-bool names_index(const ExprRef& expr, const std::string& index) {
-  bool found = false;
-  kernel::for_each_node(expr, [&](const ExprRef& node) {
-    found = found || (node->kind == kernel::Expr::Kind::index && node->name == index);
-  });
-  return found;
-}
 
 // Bytes of what a stage reads for one value of its first reduce index.
 double bytes_of_block(const Choice& choice, const Stage& stage, const std::string& first) {
@@ -30,7 +23,7 @@ double bytes_of_block(const Choice& choice, const Stage& stage, const std::strin
     double own = static_cast<double>(size_of(choice.type_of(load->name)));
     const Shape shape = choice.shape_of(load->name);
     for (std::size_t k = 0; k < shape.size(); ++k) {
-      if (!names_index(load->operands[k], first)) own *= static_cast<double>(choice.counted(shape[k]));
+      if (!indices_in(load->operands[k]).contains(first)) own *= static_cast<double>(choice.counted(shape[k]));
     }
     bytes += own;
   });
@@ -46,9 +39,9 @@ std::optional<std::string> part_blocks(Choice& choice, const std::string& root) 
   if (!is_sum || at->reduce->lanes > 1 || register_type(at->type) != at->type) return std::nullopt;
   const kernel::Index first = at->reduce->indices[0];
   for (const kernel::Equality& equality : at->reduce->where) {
-    if (equality.index == first.name || names_index(equality.value, first.name)) return std::nullopt;
+    if (equality.index == first.name || indices_in(equality.value).contains(first.name)) return std::nullopt;
   }
-  if (choice.range_of_dim(first.extent).low < 2) return std::nullopt;
+  if (first.extent.range(choice.range_of).low < 2) return std::nullopt;
   if (bytes_of_block(choice, *at, first.name) <= static_cast<double>(choice.target.l2) / 2) return std::nullopt;
   Stage blocks = *at;
   blocks.name = choice.fresh(root + "_blocks");

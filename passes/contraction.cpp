@@ -14,14 +14,6 @@ bool is_index_of(const std::vector<Index>& indices, const std::string& name) {
   return std::ranges::find(indices, name, &Index::name) != indices.end();
 }
 
-std::set<std::string> names_in(const ExprRef& expr) {
-  std::set<std::string> out;
-  kernel::for_each_node(expr, [&](const ExprRef& node) {
-    if (node->kind == Expr::Kind::index) out.insert(node->name);
-  });
-  return out;
-}
-
 // The index that an equality removes, with its coefficient in the value (1 where it stands alone on the left).
 struct Removed {
   std::string name;
@@ -66,6 +58,14 @@ const Stage* summing(const kernel::Kernel& kernel, const kernel::Schedule& sched
 
 }  // namespace
 
+std::set<std::string> indices_in(const ExprRef& expr) {
+  std::set<std::string> out;
+  kernel::for_each_node(expr, [&](const ExprRef& node) {
+    if (node->kind == Expr::Kind::index) out.insert(node->name);
+  });
+  return out;
+}
+
 kernel::IndexBounds bounds_in(const Stage& stage, const RangeOf& range_of) {
   kernel::IndexBounds bounds;
   kernel::add_bounds(bounds, stage.indices);
@@ -91,7 +91,7 @@ std::optional<Contraction> contraction_of(const kernel::Kernel& kernel, const ke
   for (const kernel::Equality& equality : stage->reduce->where) {
     const std::optional<Removed> gone = removed_by(*stage, equality);
     if (!gone) return std::nullopt;  // by data
-    std::set<std::string> others = names_in(equality.value);
+    std::set<std::string> others = indices_in(equality.value);
     others.insert(equality.index);
     others.erase(gone->name);
     removed[gone->name] = others;
@@ -107,7 +107,7 @@ std::optional<Contraction> contraction_of(const kernel::Kernel& kernel, const ke
     ReadOperand operand{load, {}, {}};
     for (const ExprRef& index : load->operands) {
       std::set<std::string>& axis = operand.axes.emplace_back();
-      for (const std::string& name : names_in(index)) {
+      for (const std::string& name : indices_in(index)) {
         const auto it = removed.find(name);
         for (const std::string& on : it == removed.end() ? std::set<std::string>{name} : it->second) axis.insert(on);
       }

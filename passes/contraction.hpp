@@ -44,6 +44,9 @@ struct Contraction {
 std::optional<Contraction> contraction_of(const kernel::Kernel& kernel, const kernel::Schedule& schedule,
                                           const kernel::Stage& root);
 
+/// The indices that an expression names.
+std::set<std::string> indices_in(const kernel::ExprRef& expr);
+
 /// Bounds of all indices of a reduction, those that its equalities remove included.
 kernel::IndexBounds bounds_in(const kernel::Stage& stage, const RangeOf& range_of);
 

@@ -30,6 +30,19 @@ std::set<std::string> tensors_read(const Stage& stage) {
   return out;
 }
 
+// Whether a stage is the same whatever the sizes are that a function learns as it runs.
+bool has_no_symbols(const Stage& stage) {
+  const auto is_number = [](const kernel::Index& index) { return index.extent.is_constant(); };
+  bool closed = std::ranges::all_of(stage.indices, is_number) &&
+                (!stage.reduce || std::ranges::all_of(stage.reduce->indices, is_number));
+  for (const ExprRef& expr : expressions_of(stage)) {
+    kernel::for_each_node(expr, [&](const ExprRef& node) {
+      closed = closed && (node->kind != kernel::Expr::Kind::dim || node->dim.is_constant());
+    });
+  }
+  return closed;
+}
+
 constexpr std::int64_t kCopyGrowth = 1 << 20;  // bytes that a copy may have more than twice its constants
 
 struct Call {
@@ -61,8 +74,10 @@ class StageFolding {
     return call.function->tensors[static_cast<std::size_t>(call.step->args[param])];
   }
 
-  // The parameters that a stage reads, through what is inline in it; nothing if it reads anything else than constants.
+  // The parameters that a stage reads, through what is inline in it; nothing if it depends on anything else than
+  // constants.
   std::optional<std::set<std::size_t>> constants_of(std::size_t k, const Stage& stage) const {
+    if (!has_no_symbols(stage)) return std::nullopt;
     const Kernel& kernel = program_.kernels[k];
     std::set<std::size_t> out;
     for (const std::string& name : tensors_read(stage)) {
@@ -99,9 +114,7 @@ class StageFolding {
     const auto folds = [&](const Stage& stage) {
       const kernel::StageSchedule* how = program_.schedules[k].of(stage.name);
       return !program_.schedules[k].is_inline(stage.name) && !is_result(program_.kernels[k], stage.name) &&
-             (how == nullptr || how->consumer.empty()) &&
-             std::ranges::all_of(stage.indices, [](const kernel::Index& i) { return i.extent.is_constant(); }) &&
-             constants_of(k, stage).has_value() && !grows(k, stage);
+             (how == nullptr || how->consumer.empty()) && constants_of(k, stage).has_value() && !grows(k, stage);
     };
     while (true) {
       const std::vector<Stage>& stages = program_.kernels[k].stages;

@@ -111,6 +111,9 @@ void KernelLowering::parts(const Stage& stage, const std::function<void()>& body
   if (extent.range(layout_.range_of).high <= size) {
     body();
   } else {
+    // Without a part nothing would be stored, not even what a sum starts from.
+    if (extent.range(layout_.range_of).low < 1)
+      throw IllegalSchedule{fmt::format("`outer` cuts `{}`, which may have no terms", stage.reduce->indices[0].name)};
     const ValueRef end = loop::dim_value(extent);
     loop_over("part", loop::index_literal(0), end, size, {}, {}, [&](const ValueRef& low, const Values&) {
       in_parts_ = &stage;

@@ -21,9 +21,6 @@ constexpr std::int64_t kWorthLanes = 4;
 constexpr std::int64_t kWorthABorder = 4;
 constexpr std::int64_t kWorthAPanel = 16;
 
-constexpr std::int64_t kNear = 32 << 10;     // bytes of an operand that the first cache holds in any layout
-constexpr std::int64_t kFarApart = 1 << 10;  // bytes between pieces that a prefetcher does not follow
-
 // How many terms an element of the operand takes part in.
 std::int64_t reuse(const Choice& choice, const Contraction& contraction, const ReadOperand& operand) {
   double count = 1;
@@ -226,10 +223,7 @@ void pack_panels(Choice& choice, const std::string& root, const StageSchedule& r
   const std::string& vector = record.vector.index;
   if (!contraction || !contraction->inner.contains(vector)) return;
   const std::string& inner = contraction->inner.at(vector);
-  std::int64_t width = record.vector.count;
-  for (const auto& [index, count] : record.tile) {
-    if (index == vector) width = count;
-  }
+  const std::int64_t width = tile_width(record);
   for (const ReadOperand& operand : contraction->operands) {
     const Expr& load = *operand.load;
     const Shape shape = choice.shape_of(load.name);
@@ -239,15 +233,13 @@ void pack_panels(Choice& choice, const std::string& root, const StageSchedule& r
     const Expr& along = *load.operands.back();
     const std::int64_t extent = shape.back().constant();
     if (along.kind != Expr::Kind::index || along.name != inner || extent <= width) continue;
-    std::int64_t bytes = size_of(choice.type_of(load.name));
-    for (const Dim& dim : shape) bytes *= choice.counted(dim);
     // Rows pass over a panel again and again; an operand that all rows share is read in full by each of them.
     const bool shared = std::ranges::any_of(contraction->operands, [&](const ReadOperand& other) {
       return &other != &operand && !contraction->depends(other, vector);
     });
     const bool constant = is_constant(choice, load.name);
-    const bool far_apart = extent * size_of(choice.type_of(load.name)) >= kFarApart;
-    if (bytes <= kNear || !shared) continue;
+    const bool far_apart = extent * size_of(choice.type_of(load.name)) >= choice.target.page / 4;
+    if (choice.bytes_of(load.name) <= static_cast<double>(choice.target.l1) || !shared) continue;
     if (!constant && (!far_apart || reuse(choice, *contraction, operand) < kWorthAPanel)) continue;
     const Kernel before = choice.kernel;
     const Schedule planned = choice.schedule;
@@ -268,7 +260,9 @@ void pack_panels(Choice& choice, const std::string& root, const StageSchedule& r
                                     : kernel::load_else(load.name, type, at, kernel::literal_of(0));
     // A copy of a copy is made at once.
     const StageSchedule* made = choice.schedule.of(load.name);
-    if (choice.kernel.stage(load.name) != nullptr && (made == nullptr || made->consumer.empty())) {
+    const Stage* source = choice.kernel.stage(load.name);
+    if (source != nullptr && source->expr->kind == Expr::Kind::load && !source->reduce &&
+        (made == nullptr || made->consumer.empty())) {
       choice.schedule.inline_stages.push_back(load.name);
       std::erase_if(choice.schedule.stages, [&](const StageSchedule& other) { return other.stage == load.name; });
     }

@@ -180,12 +180,6 @@ double cost_of(const Choice& choice, const Contraction& contraction, const Stage
   return mean;
 }
 
-double bytes_of(const Choice& choice, const std::string& tensor) {
-  auto bytes = static_cast<double>(size_of(choice.type_of(tensor)));
-  for (const Dim& extent : choice.shape_of(tensor)) bytes *= static_cast<double>(choice.counted(extent));
-  return bytes;
-}
-
 // Weights that the cache does not hold are read once for each sample; or each of their panels once, and all samples for
 // each panel.
 bool panels_go_outside(const Choice& choice, const Contraction& contraction, const Stage& root,
@@ -195,13 +189,10 @@ bool panels_go_outside(const Choice& choice, const Contraction& contraction, con
   double samples = 0;
   for (const ReadOperand& operand : contraction.operands) {
     const bool on_lanes = contraction.depends(operand, record.vector.index);
-    if (on_lanes && !contraction.depends(operand, first)) weights += bytes_of(choice, operand.load->name);
-    if (!on_lanes) samples += bytes_of(choice, operand.load->name);
+    if (on_lanes && !contraction.depends(operand, first)) weights += choice.bytes_of(operand.load->name);
+    if (!on_lanes) samples += choice.bytes_of(operand.load->name);
   }
-  std::int64_t width = record.vector.count;
-  for (const auto& [index, count] : record.tile) {
-    if (index == record.vector.index) width = count;
-  }
+  const std::int64_t width = tile_width(record);
   const auto panels =
       static_cast<double>((part_of(choice, root, record, record.vector.index, false) + width - 1) / width);
   const auto cache = static_cast<double>(choice.target.l2);
@@ -235,13 +226,14 @@ void order(const Choice& choice, const Contraction& contraction, const Stage& ro
       own = std::min<std::int64_t>(own * choice.counted(choice.shape_of(operand.load->name)[k]), 1 << 30);
     bytes = std::max(bytes, own);
   }
-  const bool fits = bytes <= choice.target.l2 / 2 || panels_go_outside(choice, contraction, root, record);
+  const bool panels_outside = panels_go_outside(choice, contraction, root, record);
+  const bool fits = bytes <= choice.target.l2 / 2 || panels_outside;
   std::vector<std::string> out;
   bool placed = false;
   for (std::size_t k = 0; k < root.indices.size(); ++k) {
     const std::string& name = root.indices[k].name;
     if (name == vector) continue;
-    const bool sample = k == 0 && root.indices.size() > 2 && !panels_go_outside(choice, contraction, root, record);
+    const bool sample = k == 0 && root.indices.size() > 2 && !panels_outside;
     if (!placed && !panel_depends(name) && ((fits && !sample) || is_row(name))) {
       out.push_back(vector);
       placed = true;
@@ -323,15 +315,16 @@ void choose_outer(const Choice& choice, const Contraction& contraction, bool is_
   const kernel::Reduce& reduce = *stage.reduce;
   if (contraction.stage != record.stage || (reduce.block == 0 && !is_blocks) || reduce.from) return;
   const Index& first = reduce.indices[0];
+  if (first.extent.range(choice.range_of).low < 1) return;
   double all = 0;
   double of_first = 0;  // what moves along with it
   for (const ReadOperand& operand : contraction.operands) {
-    const double bytes = bytes_of(choice, operand.load->name);
+    const double bytes = choice.bytes_of(operand.load->name);
     all += bytes;
     if (operand.depends.contains(first.name)) of_first += bytes;
   }
   const auto room = static_cast<double>(choice.target.l2) / 2;
-  if (all <= room || bytes_of(choice, stage.name) > all) return;
+  if (all <= room || choice.bytes_of(stage.name) > all) return;
   if (std::ranges::find(record.unroll, first.name) != record.unroll.end()) return;
   if (is_blocks) of_first /= static_cast<double>(choice.counted(stage.indices[0].extent));
   const std::int64_t block = std::max<std::int64_t>(1, reduce.block);

@@ -46,6 +46,12 @@ std::vector<Dim> Choice::strides_of(const std::string& tensor) const {
   return function.tensors[static_cast<std::size_t>(id)].strides;
 }
 
+double Choice::bytes_of(const std::string& tensor) const {
+  auto bytes = static_cast<double>(size_of(type_of(tensor)));
+  for (const Dim& extent : shape_of(tensor)) bytes *= static_cast<double>(counted(extent));
+  return bytes;
+}
+
 // What the kernel keeps for itself is dense.
 bool Choice::is_legal(const kernel::Schedule& wanted) const {
   if (!kernel::verify(kernel, wanted)) return false;
@@ -67,6 +73,11 @@ bool Choice::is_legal_with(const kernel::StageSchedule& record) const {
   kernel::Schedule wanted = schedule;
   wanted.stages.push_back(record);
   return is_legal(wanted);
+}
+
+std::int64_t tile_width(const kernel::StageSchedule& record) {
+  const auto tile = std::ranges::find(record.tile, record.vector.index, &kernel::IndexCount::index);
+  return tile == record.tile.end() ? record.vector.count : tile->count;
 }
 
 }  // namespace tusk::scheduling

@@ -6,18 +6,15 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import runtimes  # noqa: F401, first: it sets the number of threads
-import numpy as np
 import tensorflow as tf
 
 import cells
 import support
+from kernel_peers import operands_of
 
 
 def tflite(kernel, library):
-    values = {}
-    for name, shape in kernel.shapes[0].items():
-        values[name] = np.empty(shape, np.float32)
-        library.fill(values[name].ctypes.data, values[name].size, name)
+    values = operands_of(kernel, library)
     specs = [tf.TensorSpec(values["x"].shape, tf.float32, name="x")]
     if kernel.constant:
         function = tf.function(lambda x: tf.matmul(x, values["w"]) + values["bias"], input_signature=specs)

@@ -18,6 +18,7 @@ struct TargetMachine {
   double loads = 1;             // loads or broadcasts
   int latency = 4;              // cycles until the sum of an fma can be used
   std::int64_t l2 = 512 << 10;  // bytes of the second cache
+  std::int64_t l1 = 32 << 10;   // and of the first
   std::int64_t page = 4096;     // bytes between addresses that share a set of the first cache
   int ways = 8;                 // lines of a set
 };

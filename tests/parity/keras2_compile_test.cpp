@@ -16,6 +16,7 @@
 
 #include "frontend/files/json.hpp"
 #include "frontend/files/npy.hpp"
+#include "frontend/files/zip.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/training/fit.hpp"
 #include "frontend/training/trainer.hpp"
@@ -29,7 +30,29 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using Arrays = std::map<std::string, Array>;
 
-const fs::path kCompiled = fs::path(TUSK_SOURCE_DIR) / "tests/parity/goldens/keras2_compile";
+// The files of goldens/keras2_compile.zip, in a folder of their own while a test runs.
+class Keras2Compile : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directories(folder_);
+    const auto zip = value_or_throw(ZipReader::open(TUSK_SOURCE_DIR "/tests/parity/goldens/keras2_compile.zip"));
+    for (const ZipMember& member : zip.members()) {
+      const Bytes bytes = value_or_throw(zip.read(member.name));
+      std::ofstream(folder_ / member.name, std::ios::binary)
+          .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    }
+    setenv("TUSK_CACHE", (folder_ / "cache").c_str(), 1);
+  }
+  void TearDown() override {
+    unsetenv("TUSK_CACHE");
+    fs::remove_all(folder_);
+  }
+  std::string problem_of(const std::string& file) const {
+    const Expected<Model> model = load_model_checked(folder_ / file);
+    return model ? "" : model.problem().str();
+  }
+  const fs::path folder_ = fs::path(testing::TempDir()) / ("tusk_keras2_" + std::to_string(getpid()));
+};
 
 Array rows_of(const Array& data, std::int64_t first, std::int64_t count) {
   std::vector<std::int64_t> shape = data.shape();
@@ -91,18 +114,16 @@ json fitted(const Model& model, const Arrays& arrays) {
   return out;
 }
 
-TEST(Keras2Compile, TrainsOn) {
-  const std::string cache = testing::TempDir() + "/tusk_keras2_" + std::to_string(getpid());
-  setenv("TUSK_CACHE", cache.c_str(), 1);
+TEST_F(Keras2Compile, TrainsOn) {
   const std::set<std::string> by_fit = {"adam_decay", "sgd_two_outputs", "adam_keras", "average"};
-  std::ifstream file(kCompiled / "compile.json");
+  std::ifstream file(folder_ / "compile.json");
   const json records = json::parse(file);
   ASSERT_EQ(records.size(), 18U);
   for (const auto& [name, record] : records.items()) {
     SCOPED_TRACE(name);
     clear_session();
-    const Model model = load_model(kCompiled / record["file"].get<std::string>());
-    const Arrays arrays = value_or_throw(read_npz(kCompiled / (name + ".npz")));
+    const Model model = load_model(folder_ / record["file"].get<std::string>());
+    const Arrays arrays = value_or_throw(read_npz(folder_ / (name + ".npz")));
     EXPECT_EQ(model.optimizer().variables().front().value().int_at(0), 6);  // steps before it was saved
     json history{{"loss", json::array()}};
     if (by_fit.contains(name)) {
@@ -126,16 +147,9 @@ TEST(Keras2Compile, TrainsOn) {
         EXPECT_NEAR(weights[i].at(k), wanted.at(k), 1e-5 * largest) << i << "[" << k << "]";
     }
   }
-  unsetenv("TUSK_CACHE");
-  fs::remove_all(cache);
 }
 
-std::string problem_of(const std::string& file) {
-  const Expected<Model> model = load_model_checked(kCompiled / file);
-  return model ? "" : model.problem().str();
-}
-
-TEST(Keras2Compile, RefusesOtherRules) {
+TEST_F(Keras2Compile, RefusesOtherRules) {
   using testing::HasSubstr;
   EXPECT_THAT(problem_of("refused_rmsprop.h5"),
               testing::AllOf(
@@ -143,11 +157,11 @@ TEST(Keras2Compile, RefusesOtherRules) {
                   HasSubstr("[training-config]"), HasSubstr("{.compile = false}")));
   EXPECT_THAT(problem_of("refused_nadam.h5"), HasSubstr("it has another schedule of momenta"));
   EXPECT_THAT(problem_of("refused_new_nadam.h5"), HasSubstr("its product of momenta"));
-  EXPECT_TRUE(load_model_checked(kCompiled / "refused_nadam.h5", {.compile = false}));
+  EXPECT_TRUE(load_model_checked(folder_ / "refused_nadam.h5", {.compile = false}));
 }
 
 // Files of Keras 2.1 to 2.15 as they were found.
-TEST(Keras2Compile, OfFilesAtHand) {
+TEST_F(Keras2Compile, OfFilesAtHand) {
   struct Case {
     const char* file;
     std::int64_t steps;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "frontend/files/bytes.hpp"
+#include "frontend/files/gzip.hpp"
 #include "frontend/files/json.hpp"
 #include "frontend/training/progress_bar.hpp"
 
@@ -87,8 +88,8 @@ class Replay {
 };
 
 TEST(Progress, IsThatOfKeras) {
-  const std::string path = TUSK_SOURCE_DIR "/tests/parity/goldens/progress.json";
-  const Expected<Bytes> bytes = read_file(path);
+  const std::string path = TUSK_SOURCE_DIR "/tests/parity/goldens/progress.json.gz";
+  const Expected<Bytes> bytes = read_unpacked(path);
   ASSERT_TRUE(bytes) << bytes.problem().str();
   const Expected<json> cases = parse_json(text_of(*bytes), path);
   ASSERT_TRUE(cases) << cases.problem().str();

@@ -1,4 +1,4 @@
-"""Records models of Keras 2 that were compiled and trained, and how they go on: goldens/keras2_compile/NAME.h5 or .keras, NAME.npz, and compile.json.
+"""Records models of Keras 2 that were compiled and trained, and how they go on: goldens/keras2_compile.zip, with NAME.h5 or .keras, NAME.npz, and compile.json.
 
     pip install tf-keras==2.21.0 tensorflow-cpu==2.21.0
     TF_ENABLE_ONEDNN_OPTS=0 python tests/parity/record_keras2_compile.py
@@ -8,6 +8,8 @@ The file is read again by tf-keras, which then calls fit: `data/` is what it is 
 import json
 import os
 import pathlib
+import tempfile
+import zipfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -15,7 +17,7 @@ import numpy as np
 import tf_keras as keras
 from tf_keras import layers as L
 
-FOLDER = pathlib.Path(__file__).parent / "goldens" / "keras2_compile"
+FOLDER = pathlib.Path(tempfile.mkdtemp())
 RECORDS = {}
 rng = np.random.default_rng(3)
 normal = lambda *shape: rng.normal(size=shape).astype("float32")
@@ -78,3 +80,6 @@ for name, optimizer in (("refused_rmsprop", OLD.RMSprop(0.01)), ("refused_nadam"
     model.compile(optimizer=optimizer, loss="mse")
     model.save(FOLDER / f"{name}.h5")
 (FOLDER / "compile.json").write_text(json.dumps(RECORDS, indent=1, default=float) + "\n")
+with zipfile.ZipFile(pathlib.Path(__file__).parent / "goldens" / "keras2_compile.zip", "w") as archive:
+    for path in sorted(FOLDER.iterdir()):
+        archive.writestr(zipfile.ZipInfo(path.name), path.read_bytes(), zipfile.ZIP_DEFLATED, 9)

@@ -1,4 +1,4 @@
-"""Records what Keras' progress bar writes: goldens/progress.json.
+"""Records what Keras' progress bar writes: goldens/progress.json.gz.
 
     python record_progress.py     with keras 3.15.1 and tensorflow-cpu 2.21.0
 
@@ -14,6 +14,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import contextlib
 import io
+import gzip
 import json
 import math
 import pathlib
@@ -24,7 +25,7 @@ import numpy as np
 from keras.src.callbacks import callback_list, progbar_logger
 from keras.src.utils import progbar
 
-FILE = pathlib.Path(__file__).resolve().parent / "goldens" / "progress.json"
+FILE = pathlib.Path(__file__).resolve().parent / "goldens" / "progress.json.gz"
 START = 1000.0
 
 
@@ -225,7 +226,7 @@ def cases():
 
 def main():
     lines = [json.dumps(case, ensure_ascii=False) for case in cases()]
-    FILE.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    FILE.write_bytes(gzip.compress(("[\n" + ",\n".join(lines) + "\n]\n").encode(), 9, mtime=0))
     print(f"{len(lines)} cases, {FILE.stat().st_size} bytes")
 
 

@@ -23,6 +23,7 @@
 #include "passes/run_loops.hpp"
 #include "tests/property/random_common.hpp"
 #include "tests/property/random_differences.hpp"
+#include "tests/property/random_laws.hpp"
 
 namespace tusk {
 namespace {
@@ -163,7 +164,8 @@ void expect_near(const std::vector<Array>& results, const std::vector<Array>& tr
 std::vector<PassOptions> every_schedule(bool brute_force) {
   std::vector<PassOptions> out{PassOptions{true, true, false}};
   if (brute_force) out.push_back(PassOptions{true, false, true});
-  for (const TargetMachine& target : targets().subspan(1)) out.push_back(PassOptions{true, false, false, &target});
+  for (const TargetMachine& target : random_tests::test_targets())
+    out.push_back(PassOptions{true, false, false, &target});
   return out;
 }
 

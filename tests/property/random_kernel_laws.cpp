@@ -229,6 +229,10 @@ void add_tiles(const Kernel& kernel, Schedule& schedule, Rng& rng) {
         rng.chance(40)) {
       const std::int64_t block = std::max<std::int64_t>(1, stage.reduce->block);
       record.outer = {stage.reduce->indices[0].name, block * (1 + rng.below(2))};
+      if (rng.chance(75)) {
+        const std::int64_t at = rng.below(static_cast<std::int64_t>(record.order.size()) + 1);
+        record.order.insert(record.order.begin() + at, record.outer.index);
+      }
     }
     schedule.stages.push_back(std::move(record));
   }

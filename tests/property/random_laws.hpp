@@ -2,9 +2,11 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "ir/target/target_machine.hpp"
 #include "passes/pipeline.hpp"
 #include "tests/property/random_differences.hpp"
 #include "tests/property/random_graph.hpp"
@@ -20,6 +22,8 @@ std::optional<Failure> broken_text(const GraphCase& graph);
 std::optional<Failure> broken_engines(const GraphCase& graph, std::vector<Array>& out);
 /// Laws 4 and 9 alone, by fewer ways.
 std::optional<Failure> broken_schedules(const GraphCase& graph);
+/// Law 4 for the machines with small caches, and for another one, all of which have their turn.
+std::optional<Failure> broken_targets(const GraphCase& graph);
 /// Law 3, op by op: every value of the graph is made a result, which must not change a bit; then every op is run in
 /// double on the very operands that it had in float, so that errors do not add up and no decision differs.
 std::optional<Failure> broken_op(const GraphCase& graph, const std::vector<Array>& results);
@@ -29,6 +33,12 @@ std::optional<Failure> broken_gradient(const GraphCase& graph, bool differences,
 /// The module with every scan of fixed length unrolled, composites expanded, and every value a result; `results` are
 /// the operands that the results of the first function have become.
 graph::Module with_all_values(const graph::Module& module, std::vector<graph::Operand>& results);
+
+/// All machines but `generic`, and two with caches of some bytes, on which small cases take what large ones do
+/// elsewhere: panels, sums in parts, blocks as stages.
+std::span<const TargetMachine> test_targets();
+/// Those two alone.
+std::span<const TargetMachine> small_targets();
 
 /// The pipeline; `checked`: every height verified on the way.
 Expected<Lowered> lowered(const graph::Module& module, const PassOptions& options, bool checked);
