@@ -78,6 +78,16 @@ Expected<std::int64_t> byte_count(const std::string& text) {
   return bytes;
 }
 
+// A file with all of a model, or its architecture and its weights.
+Expected<LoadedModel> read_files(const std::vector<std::string>& files, const LoadOptions& options) {
+  if (files.size() == 1) return read_model(files[0], options);
+  if (!std::filesystem::exists(files[1]))
+    return error("file-access", fmt::format("\"{}\" is taken for a file of weights, and there is none of that name",
+                                            printable(files[1])))
+        .note("the values of one flag are joined by commas, as in --functions predict,train_step");
+  return read_model(files[0], files[1]);
+}
+
 struct CompileFlags {
   std::vector<std::string> files;
   std::optional<std::string> name, max_arena, stop_after;
@@ -118,8 +128,7 @@ Status run_compile(const CompileFlags& flags) {
   // Flags for both take the place of what the file says, which may be nothing that can be read.
   const bool says_all = flags.training.optimizer && !flags.training.losses.empty();
   const LoadOptions load{.compile = !flags.training.functions.empty() && !says_all};
-  TRY(const LoadedModel loaded,
-      flags.files.size() == 1 ? read_model(flags.files[0], load) : read_model(flags.files[0], flags.files[1]));
+  TRY(const LoadedModel loaded, read_files(flags.files, load));
   TRY(TrainingModule traced, training_module(loaded, flags.training, module_options));
   options.learning_rate = traced.learning_rate;
   const std::filesystem::path path(flags.files[0]);
@@ -206,8 +215,7 @@ Status run_budget(const CompileFlags& flags) {
 }
 
 Status run_check(const CompileFlags& flags) {
-  TRY(const LoadedModel loaded,
-      flags.files.size() == 1 ? read_model(flags.files[0]) : read_model(flags.files[0], flags.files[1]));
+  TRY(const LoadedModel loaded, read_files(flags.files, {}));
   TRY(graph::Module module, to_module(loaded.model));
   TRY(const Ir ir, run_pipeline(std::move(module), {}));
   fmt::print("{}: compiles; {} layers, {} parameters\n", printable(flags.files[0]), loaded.model.layers().size(),

@@ -98,6 +98,13 @@ nlohmann::ordered_json FieldWriter::written(const Initializer& value, std::strin
     config["mode"] = std::string(kFanModes[static_cast<std::size_t>(value.mode)]);
     config["distribution"] = std::string(kDistributions[static_cast<std::size_t>(value.distribution)]);
   }
+  if (value.kind == InitializerClass::Kind::fourier) {
+    const auto word = [](std::string_view text) { return text.empty() ? Json() : Json(std::string(text)); };
+    config = {{"side", std::string(kFourierSides[static_cast<std::size_t>(value.fourier.side)])},
+              {"window", word(value.fourier.window)},
+              {"periodic", value.fourier.periodic},
+              {"scaling", word(kFourierScalings[static_cast<std::size_t>(value.fourier.scaling)])}};
+  }
   if (value.of->has_axes()) {
     const auto list = [](const WeightAxes& axes) {
       return axes.given() ? Json(std::vector<std::int64_t>(axes.begin(), axes.end())) : Json();

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "frontend/import/penalty_config.hpp"
+#include "frontend/model/fourier.hpp"
 #include "frontend/training/confusion_metrics.hpp"
 #include "frontend/training/optimizer_list.hpp"
 #include "ir/text/suggest.hpp"
@@ -240,18 +241,29 @@ void FieldReader::read(const json& found, std::string_view field, Initializer& v
   std::size_t next = 0;
   for (const std::string_view argument : value.of->arguments()) config(argument, value.numbers[next++]);
   config("seed", value.seed);
+  // The word that a key has, "" where it is null.
+  const auto word = [&]<class Choice>(std::string_view key, std::span<const std::string_view> words, Choice& chosen) {
+    std::string given(words[static_cast<std::size_t>(chosen)]);
+    config.nullable(key, given);
+    if (key == "distribution" && given == "normal" && keras_major_ < 3) given = "truncated_normal";
+    const auto at = std::ranges::find(words, given);
+    if (at == words.end())
+      fail(fmt::format("{} of {} is `{}`, expected one of {}", key, field, given, fmt::join(words, ", ")));
+    chosen = static_cast<Choice>(at - words.begin());
+  };
   if (value.of->has_mode()) {
-    const auto word = [&](std::string_view key, std::span<const std::string_view> words, auto& chosen) {
-      std::string given(words[static_cast<std::size_t>(chosen)]);
-      config(key, given);
-      if (key == "distribution" && given == "normal" && keras_major_ < 3) given = "truncated_normal";
-      const auto at = std::ranges::find(words, given);
-      if (at == words.end())
-        fail(fmt::format("{} of {} is `{}`, expected one of {}", key, field, given, fmt::join(words, ", ")));
-      chosen = static_cast<std::remove_reference_t<decltype(chosen)>>(at - words.begin());
-    };
     word("mode", kFanModes, value.mode);
     word("distribution", kDistributions, value.distribution);
+  }
+  if (value.kind == InitializerClass::Kind::fourier) {
+    word("side", kFourierSides, value.fourier.side);
+    word("scaling", kFourierScalings, value.fourier.scaling);
+    std::string window(value.fourier.window);
+    config.nullable("window", window);
+    const auto listed = std::ranges::find(kWindows, window, &Window::name);
+    if (listed == std::end(kWindows)) fail(fmt::format("window of {} is {}, which is not known", field, window));
+    value.fourier.window = listed->name;
+    config("periodic", value.fourier.periodic);
   }
   for (auto [key, axes] : {std::pair("input_axes", &value.input_axes), std::pair("output_axes", &value.output_axes)}) {
     const json* list = config.take(key);

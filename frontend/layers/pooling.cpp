@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "frontend/layers/tables.hpp"
 #include "frontend/layers/windows.hpp"
 #include "frontend/model/emit.hpp"
+#include "frontend/model/tables.hpp"
 
 namespace tusk::layers {
 namespace {

@@ -7,8 +7,8 @@
 #include <numbers>
 #include <vector>
 
-#include "frontend/layers/tables.hpp"
 #include "frontend/model/emit.hpp"
+#include "frontend/model/tables.hpp"
 
 namespace tusk::layers {
 namespace {

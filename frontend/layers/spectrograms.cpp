@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "frontend/layers/convolve.hpp"
-#include "frontend/layers/fourier.hpp"
-#include "frontend/layers/tables.hpp"
 #include "frontend/model/emit.hpp"
+#include "frontend/model/fourier.hpp"
+#include "frontend/model/tables.hpp"
 #include "frontend/ops/ops.hpp"
 
 namespace tusk::layers {
@@ -39,15 +39,7 @@ void STFTSpectrogramImpl::build(const Shape& in) {
   (void)known_dim(in, config.data_format == "channels_first" ? 1 : 2);
   const Shape shape{config.frame_length, 1, fft / 2 + 1};
   const std::vector<double> window = window_of(config.window, config.frame_length, config.periodic);
-  double divisor = 1;
-  if (!config.window.empty() && !config.scaling.empty()) {
-    const bool density = config.scaling == "density";
-    if (!density && config.scaling != "spectrum")
-      fail("field-value", fmt::format("scaling is {}, expected density or spectrum", config.scaling));
-    double sum = 0;
-    for (const double w : window) sum += density ? w * w : std::abs(w);
-    divisor = density ? std::sqrt(sum) : sum;
-  }
+  const double divisor = config.window.empty() ? 1 : window_divisor(window, config.scaling);
   const auto kernel = [&](const char* name, bool imaginary) {
     Variable weight = add_weight(name, shape, {.initializer = "zeros"});
     weight.assign(fourier_kernel(imaginary, window, 2 * (fft / 2), divisor));

@@ -9,6 +9,7 @@
 #include <span>
 #include <utility>
 
+#include "frontend/model/fourier.hpp"
 #include "frontend/model/random_seed.hpp"
 
 namespace tusk {
@@ -104,6 +105,11 @@ Array orthogonal(double gain, const std::vector<std::int64_t>& shape, Random ran
   return out;
 }
 
+template <class Choice>
+Choice place_of(std::span<const std::string_view> words, std::string_view word) {
+  return static_cast<Choice>(std::ranges::find(words, word) - words.begin());
+}
+
 Initializer with_options(std::string_view name, std::array<double, 2> numbers, std::optional<std::int64_t> seed = {}) {
   Initializer out(InitializerClass::named(name));
   out.numbers = numbers;
@@ -159,13 +165,10 @@ Initializer RandomUniform(UniformOptions options) {
 Initializer VarianceScaling(VarianceScalingOptions options) {
   if (!(options.scale > 0))
     throw Error(error("field-value", fmt::format("scale is {}, expected more than 0", options.scale)));
-  const auto place = [](std::span<const std::string_view> words, std::string_view word) {
-    return std::ranges::find(words, word) - words.begin();
-  };
   Initializer out = with_options("variance_scaling", {options.seed, options.input_axes, options.output_axes});
   out.numbers[0] = options.scale;
-  out.mode = static_cast<InitializerClass::Mode>(place(kFanModes, options.mode.str()));
-  out.distribution = static_cast<InitializerClass::Distribution>(place(kDistributions, options.distribution.str()));
+  out.mode = place_of<InitializerClass::Mode>(kFanModes, options.mode.str());
+  out.distribution = place_of<InitializerClass::Distribution>(kDistributions, options.distribution.str());
   return out;
 }
 Initializer GlorotUniform(ScalingOptions options) { return with_options("glorot_uniform", options); }
@@ -174,6 +177,13 @@ Initializer HeUniform(ScalingOptions options) { return with_options("he_uniform"
 Initializer HeNormal(ScalingOptions options) { return with_options("he_normal", options); }
 Initializer LecunUniform(ScalingOptions options) { return with_options("lecun_uniform", options); }
 Initializer LecunNormal(ScalingOptions options) { return with_options("lecun_normal", options); }
+Initializer STFT(STFTOptions options) {
+  Initializer out = "stft";
+  out.fourier = {place_of<FourierChoice::Side>(kFourierSides, options.side.str()),
+                 place_of<FourierChoice::Scaling>(kFourierScalings, options.scaling.str()), options.window.str(),
+                 options.periodic};
+  return out;
+}
 
 }  // namespace initializers
 
@@ -231,6 +241,16 @@ Array initial_value(const Initializer& initializer, const std::vector<std::int64
   if (initializer.kind == Kind::identity) {
     if (shape.size() != 2) refuse("two axes");
     for (std::int64_t i = 0; i < std::min(shape[0], shape[1]); ++i) out.set(i * shape[1] + i, first);
+    return out;
+  }
+  if (initializer.kind == Kind::fourier) {
+    if (shape.size() != 3 || shape[1] != 1) refuse("shape (frame, 1, frequencies)");
+    const auto& [side, scaling, name, periodic] = initializer.fourier;
+    const std::vector<double> window = window_of(name, shape[0], periodic);
+    const double divisor =
+        name.empty() ? 1 : window_divisor(window, kFourierScalings[static_cast<std::size_t>(scaling)]);
+    const Array kernel = fourier_kernel(side == FourierChoice::Side::imag, window, 2 * (shape[2] - 1), divisor);
+    for (std::int64_t i = 0; i < out.size(); ++i) out.set(i, kernel.at(i));
     return out;
   }
   const std::optional<Draws> draws = draws_of(initializer, shape);

@@ -48,6 +48,7 @@ struct InitializerClass {
     truncated_normal,  // mean, stddev
     random_uniform,    // minval, maxval
     variance_scaling,  // scale
+    fourier,           // nothing: a kernel of a Fourier transform
     unknown,           // of a file that has the weights
   };
   enum class Mode : std::uint8_t { fan_in, fan_out, fan_avg };
@@ -63,7 +64,7 @@ struct InitializerClass {
 
   /// What Keras calls `numbers`, where they are arguments.
   std::vector<std::string_view> arguments() const;
-  bool has_seed() const { return kind != Kind::constant && kind != Kind::identity; }
+  bool has_seed() const { return kind != Kind::constant && kind != Kind::identity && kind != Kind::fourier; }
   bool has_axes() const { return kind == Kind::variance_scaling; }
   /// Whether mode and distribution are arguments.
   bool has_mode() const { return name == "VarianceScaling"; }
@@ -72,9 +73,21 @@ struct InitializerClass {
   static constexpr const InitializerClass* named(std::string_view name);
 };
 
+/// What one kernel of a Fourier transform is made of: Keras' STFT.
+struct FourierChoice {
+  enum class Side : std::uint8_t { real, imag } side = Side::real;
+  enum class Scaling : std::uint8_t { none, density, spectrum } scaling = Scaling::density;
+  std::string_view window = "hann";  // of kWindows
+  bool periodic = false;
+  friend bool operator==(const FourierChoice&, const FourierChoice&) = default;
+};
+
 /// Words of Mode and of Distribution.
 inline constexpr std::string_view kFanModes[] = {"fan_in", "fan_out", "fan_avg"};
 inline constexpr std::string_view kDistributions[] = {"truncated_normal", "untruncated_normal", "uniform"};
+/// Words of Side and of Scaling, "" for none.
+inline constexpr std::string_view kFourierSides[] = {"real", "imag"};
+inline constexpr std::string_view kFourierScalings[] = {"", "density", "spectrum"};
 
 inline constexpr InitializerClass kInitializers[] = {
     {"Zeros", "zeros", "zero", InitializerClass::Kind::constant, {0, 0}},
@@ -115,6 +128,7 @@ inline constexpr InitializerClass kInitializers[] = {
      InitializerClass::Mode::fan_in,
      InitializerClass::Distribution::uniform},
     {"LecunNormal", "lecun_normal", "", InitializerClass::Kind::variance_scaling, {1, 0}},
+    {"STFT", "stft", "STFTInitializer", InitializerClass::Kind::fourier},
 };
 
 constexpr const InitializerClass* InitializerClass::named(std::string_view name) {
@@ -149,6 +163,7 @@ class Initializer {
   Class::Distribution distribution = Class::Distribution::truncated_normal;
   std::optional<std::int64_t> seed = {};  // else one that the names of layer and weight give
   WeightAxes input_axes = {}, output_axes = {};
+  FourierChoice fourier = {};
 
   friend bool operator==(const Initializer&, const Initializer&) = default;
 };
@@ -185,6 +200,12 @@ struct OrthogonalOptions {
 struct IdentityOptions {
   double gain = 1;
 };
+struct STFTOptions {
+  OneOf<"real", "imag"> side = "real";
+  OneOf<"hann", "boxcar", "hamming", "blackman", "nuttall", "blackmanharris", "flattop", ""> window = "hann";
+  OneOf<"density", "spectrum", ""> scaling = "density";
+  bool periodic = false;
+};
 
 Initializer Zeros();
 Initializer Ones();
@@ -204,6 +225,9 @@ Initializer HeUniform(ScalingOptions options = {});
 Initializer HeNormal(ScalingOptions options = {});
 Initializer LecunUniform(ScalingOptions options = {});
 Initializer LecunNormal(ScalingOptions options = {});
+/// Cosines (imag: minus sines) of each frequency times a window, of weights of shape (frame, 1, fft / 2 + 1); no window
+/// or no scaling is "".
+Initializer STFT(STFTOptions options = {});
 
 }  // namespace initializers
 

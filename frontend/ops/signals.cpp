@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "frontend/layers/convolve.hpp"
-#include "frontend/layers/fourier.hpp"
-#include "frontend/layers/tables.hpp"
 #include "frontend/model/error.hpp"
+#include "frontend/model/fourier.hpp"
+#include "frontend/model/tables.hpp"
 #include "frontend/ops/operation.hpp"
 
 namespace tusk::ops {
@@ -39,11 +39,11 @@ Tensor times_table(const Tensor& x, std::string_view name, Array table) {
 /// A table of rows t and columns k: weight(t) times a part of exp(-2 pi i t k / length).
 template <class Weight>
 Array terms(bool imaginary, std::int64_t rows, std::int64_t columns, std::int64_t length, Weight weight) {
-  layers::check_table(rows, columns);
+  check_table(rows, columns);
   Array table(DType::f64, {rows, columns});
   for (std::int64_t t = 0; t < rows; ++t) {
     for (std::int64_t k = 0; k < columns; ++k)
-      table.set(t * columns + k, weight(t) * layers::fourier_term(imaginary, t, k, length));
+      table.set(t * columns + k, weight(t) * fourier_term(imaginary, t, k, length));
   }
   return table;
 }
@@ -165,7 +165,7 @@ Results extract_sequences(const Arguments& a) {
 /// By name, or the numbers themselves.
 std::vector<double> window_of(const Arguments& a, std::int64_t length) {
   if (!a.has("window") || a.at("window").get<std::string>() != nullptr)
-    return layers::tensorflow_window_of(a.text("window", "hann"), length);
+    return tensorflow_window_of(a.text("window", "hann"), length);
   std::vector<double> window = a.known_numbers("window");
   if (static_cast<std::int64_t>(window.size()) != length) a.refuse("window", fmt::format("{} numbers", length));
   return window;
@@ -193,7 +193,7 @@ Results stft(const Arguments& a) {
   Shape shape(x.shape().begin(), x.shape().end() - 1);
   const Tensor rows = emit::reshape(x, {product(shape), x.shape().back(), Dim(1)});
   const auto part = [&](const char* name, bool imaginary) {
-    const Tensor kernel = emit::constant(name, layers::fourier_kernel(imaginary, window, fft, 1).converted(x.dtype()));
+    const Tensor kernel = emit::constant(name, fourier_kernel(imaginary, window, fft, 1).converted(x.dtype()));
     const Tensor y = layers::convolve<1>(rows, kernel, {}, {.strides = frames.stride});
     Shape out = shape;
     out.insert(out.end(), y.shape().begin() + 1, y.shape().end());

@@ -346,7 +346,9 @@ TEST(DefinitionErrors, Spectrograms) {
       {[&] { layers::STFTSpectrogram({.frame_length = 32, .fft_length = 16})(wave()); },
        "fft_length is 16, expected frame_length to 65536 [field-value]", "stft_spectrogram"},
       {[&] { layers::STFTSpectrogram({.frame_length = 32, .window = "kaiser"})(wave()); },
-       "window is kaiser, expected hann, hamming or none [field-value]", "stft_spectrogram"},
+       "window is kaiser, expected none or one of boxcar, hann, hamming, blackman, nuttall, blackmanharris, flattop "
+       "[field-value]",
+       "stft_spectrogram"},
       {[&] { layers::STFTSpectrogram({.frame_length = 32, .scaling = "loud"})(wave()); },
        "scaling is loud, expected density or spectrum [field-value]", "stft_spectrogram"},
       {[] { layers::MelSpectrogram({.fft_length = 1 << 17})(row(256)); },

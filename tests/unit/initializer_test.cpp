@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include "frontend/export/config.hpp"
 #include "frontend/layers/layers.hpp"
+#include "frontend/model/fourier.hpp"
 #include "frontend/model/initializer.hpp"
 #include "frontend/model/trace.hpp"
 #include "frontend/training/first_value.hpp"
@@ -123,6 +126,31 @@ TEST(Initializers, OrthogonalColumnsOrRows) {
   }
 }
 
+// Numbers of Keras 3.15 (TensorFlow), f32, and of scipy.signal.get_window.
+TEST(Initializers, FourierKernels) {
+  const std::vector<std::int64_t> shape = {6, 1, 5};
+  const auto expect = [&](const Initializer& initializer, const std::array<double, 3>& wanted) {
+    const Array kernel = initial_value(initializer, shape, 1);
+    EXPECT_NEAR(kernel.at(1 * 5 + 2), wanted[0], 5e-8);
+    EXPECT_NEAR(kernel.at(3 * 5 + 3), wanted[1], 1e-7);
+    EXPECT_NEAR(kernel.at(4 * 5 + 1), wanted[2], 5e-8);
+  };
+  using initializers::STFT;
+  expect("stft", {0, 0.46708614, -0.25231132});
+  expect(STFT({.side = "imag", .window = "flattop", .scaling = "spectrum", .periodic = true}),
+         {0.03418983, -0.47160304, 0});
+  expect(STFT({.window = ""}), {0, 0.7071067, -1});
+  expect(STFT({.window = "blackman", .scaling = ""}), {0, 0.6004961, -0.20077014});
+
+  const double third[][2] = {{0.6112604669781572, 0.75},      {0.6423596296199047, 0.77},
+                             {0.45918295754596367, 0.63},     {0.34272761996881956, 0.5292298},
+                             {0.33283350429856506, 0.520575}, {0.010703716716153475, 0.19821053}};
+  for (std::size_t i = 0; i < std::size(third); ++i) {
+    EXPECT_NEAR(window_of(kWindows[i + 2].name, 7, true)[2], third[i][0], 1e-15) << kWindows[i + 2].name;
+    EXPECT_NEAR(window_of(kWindows[i + 2].name, 7, false)[2], third[i][1], 1e-15) << kWindows[i + 2].name;
+  }
+}
+
 TEST(Initializers, SeedsAndNamesDecide) {
   const auto first = [](const Initializer& initializer, const char* name) {
     layers::Dense dense(3, {.kernel_initializer = initializer, .name = name});
@@ -156,11 +184,47 @@ TEST(Initializers, Refused) {
   EXPECT_EQ(problem("identity", {3}), "identity is for weights of two axes, found shape (3) [initializer-shape]");
   EXPECT_EQ(problem("orthogonal", {3}),
             "orthogonal is for weights of two axes or more, found shape (3) [initializer-shape]");
+  EXPECT_EQ(problem("stft", {4, 2, 3}),
+            "stft is for weights of shape (frame, 1, frequencies), found shape (4, 2, 3) [initializer-shape]");
   EXPECT_EQ(problem(initializers::HeNormal({.input_axes = {2}, .output_axes = {0}}), {3, 4}),
             "axis 2 is not in a weight of shape (3, 4) [initializer-shape]");
   EXPECT_EQ(problem(Initializer(nullptr), {3}),
             "the file names an initializer that is not supported in this release [initializer-unknown]");
   EXPECT_THROW(initializers::VarianceScaling({.scale = 0}), Error);
+}
+
+// As Keras writes it, and what is not in it.
+TEST(Initializers, FourierConfigurations) {
+  const Tensor x = Input({9, 1});
+  const auto model = [&](const Initializer& initializer) {
+    return Model(x, layers::Conv1D(3, 4, {.kernel_initializer = initializer})(x));
+  };
+  const std::string text =
+      to_json(model(initializers::STFT({.side = "imag", .window = "", .scaling = "spectrum", .periodic = true})));
+  const std::string written =
+      R"({"module":"keras.initializers","class_name":"STFT","config":{"side":"imag","window":null,"periodic":true,)"
+      R"("scaling":"spectrum"},"registered_name":null})";
+  EXPECT_THAT(text, HasSubstr(written));
+  const Model again = model_from_json(text);
+  EXPECT_EQ(again.weights()[0].initializer().fourier,
+            (FourierChoice{FourierChoice::Side::imag, FourierChoice::Scaling::spectrum, "", true}));
+  EXPECT_NEAR(again.weights()[0].value().at(1 * 3 + 1), -1, 1e-7);
+  EXPECT_THAT(to_json(model("stft")), HasSubstr(R"("kernel_initializer":"stft")"));
+  const auto refused = [&](const std::string& from, const std::string& to) -> std::string {
+    std::string changed = text;
+    changed.replace(changed.find(from), from.size(), to);
+    try {
+      model_from_json(changed);
+    } catch (const Error& failure) {
+      return failure.problem().message;
+    }
+    return "";
+  };
+  EXPECT_THAT(refused(R"("window":null)", R"("window":"kaiser")"), HasSubstr("window of kernel_initializer is kaiser"));
+  EXPECT_THAT(refused(R"("side":"imag")", R"("side":"left")"),
+              HasSubstr("side of kernel_initializer is `left`, expected one of real, imag"));
+  EXPECT_THAT(refused(R"("scaling":"spectrum")", R"("scaling":"power")"),
+              HasSubstr("scaling of kernel_initializer is `power`, expected one of"));
 }
 
 TEST(Initializers, Configurations) {

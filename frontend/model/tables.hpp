@@ -7,7 +7,7 @@
 
 #include "frontend/model/error.hpp"
 
-namespace tusk::layers {
+namespace tusk {
 
 /// Refuses a table with more elements than those of layers in use, by far: each field may be within its bounds, but not
 /// their product.
@@ -17,4 +17,4 @@ inline void check_table(std::int64_t rows, std::int64_t columns) {
     throw Error(error("tensor-size", fmt::format("a table of {} times {} numbers is too large", rows, columns)));
 }
 
-}  // namespace tusk::layers
+}  // namespace tusk
