@@ -52,6 +52,7 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
   cpp::PackageInput input{options.name,          lowered->program, lowered->loops,
                           options.source,        options.sha256,   std::string(version()),
                           options.embed_weights, bit_changing,     std::move(tests)};
+  input.threads = options.passes.target->fork > 0;
   input.initial_states = options.initial_states;
   input.learning_rate = options.learning_rate;
   input.tolerance = tolerance_of(module);

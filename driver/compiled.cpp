@@ -87,7 +87,7 @@ std::string key_of(const std::string& command, const std::vector<fs::path>& sour
     if (!ignored) text += fmt::format("{} {}\n", real.string(), fs::file_size(real, ignored));
   }
   std::vector<fs::path> files = sources;
-  files.push_back(sources.front().parent_path() / "tusk_runtime.hpp");
+  for (const auto& [name, unused] : cpp::runtime_files(true)) files.push_back(sources.front().parent_path() / name);
   files.push_back(fs::path(sources.front()).replace_extension(".hpp"));
   for (const fs::path& file : files) {
     std::ifstream in(file, std::ios::binary);

@@ -35,6 +35,8 @@ constexpr Mark kMarks[] = {
     {"# The library ", ", and its self test where tests are built."},  // CMakeLists.txt
     {"{\n  \"name\": ", "\n  \"tusk\": "},                             // manifest.json
     {"// tusk_runtime.hpp: ", "code that Tusk emits"},
+    {"// tusk_threads.hpp: ", "code that Tusk emits"},
+    {"// tusk_thread_pool.hpp: ", "functions that Tusk emits"},
     {"TUSKWT1", ""},                    // weights
     {"<svg ", " bytes, lower bound "},  // the memory plan
 };

@@ -158,6 +158,7 @@ class KernelLowering {
   void tiles(const kernel::Stage& stage, const std::vector<kernel::Index>& order, Slots& chosen);
   std::vector<Segment> segments_of(const Dim& extent, std::int64_t tile, int lanes);
   std::vector<Segment> vector_segments(const Dim& extent, std::int64_t tile, int lanes);
+  void share(std::int64_t grain);
   void tile(const kernel::Stage& stage, const Slots& chosen);
   void prepare(const kernel::Stage& stage);
 
@@ -206,6 +207,8 @@ class KernelLowering {
   std::set<std::string> inner_;                  // names that are defined in blocks inside of the register tile
   std::map<std::string, std::string> pointers_;  // buffers at the place of the register tile
   std::map<std::string, std::int64_t> steps_;    // of loops over tiles that start at 0
+  bool in_parallel_ = false;                     // inside of a loop that threads share
+  std::set<std::string> shared_;                 // names of loops that they may share
   std::set<std::string> places_;                 // names of loops over tiles
 };
 

@@ -1,6 +1,8 @@
 // Register tiles: loops over the tiles of a stage, whose elements are computed together.
 #include <fmt/format.h>
 #include <algorithm>
+#include <iterator>
+#include <span>
 #include <utility>
 
 #include "passes/kernel_lowering.hpp"
@@ -11,6 +13,7 @@ namespace {
 using kernel::Index;
 using kernel::IndexCount;
 using kernel::Stage;
+using loop::Stmt;
 using loop::ValueRef;
 
 std::int64_t count_for(const std::vector<IndexCount>& list, std::string_view index) {
@@ -134,17 +137,13 @@ void KernelLowering::tiled(const Stage& stage, const kernel::StageSchedule& how,
   for (const Index& index : stage.indices) {
     if (chosen.contains(index.name)) order.push_back(index);
   }
-  const auto taken = [&](const std::string& name) {
-    return std::ranges::find(order, name, &Index::name) != order.end();
-  };
-  part_depth_ = how.outer.index.empty() ? std::nullopt : std::optional<std::size_t>(0);
-  for (const std::string& name : how.order) {
-    if (part_depth_ && name == how.outer.index) part_depth_ = order.size();
-    const auto it = std::ranges::find(stage.indices, name, &Index::name);
-    if (it != stage.indices.end() && !taken(name)) order.push_back(*it);
+  for (const std::string& name : loop_order(stage, how)) {
+    if (!chosen.contains(name)) order.push_back(*std::ranges::find(stage.indices, name, &Index::name));
   }
-  for (const Index& index : stage.indices) {
-    if (!taken(index.name)) order.push_back(index);
+  part_depth_.reset();
+  if (!how.outer.index.empty()) {
+    const auto named = std::ranges::find(how.order, how.outer.index);
+    part_depth_ = named == how.order.end() ? 0 : static_cast<std::size_t>(named - how.order.begin());
   }
   tiles(stage, order, chosen);
   computed_.clear();
@@ -199,7 +198,10 @@ void KernelLowering::tiles(const Stage& stage, const std::vector<Index>& order, 
         place(segment, segment.low);
         continue;
       }
+      const bool is_shared = std::ranges::find(how_->parallel, index.name) != how_->parallel.end();
+      const bool is_outermost = is_shared && !std::exchange(in_parallel_, in_parallel_ || is_shared);
       loop_over(index.name, segment.low, segment.high, segment.step, {}, {}, [&](const ValueRef& at, const Values&) {
+        if (is_shared) shared_.insert(at->name);
         const bool from_zero =
             segment.low->kind == loop::Value::Kind::literal && segment.low->literal.integer % segment.step == 0;
         if (from_zero) steps_[at->name] = segment.step;
@@ -207,8 +209,79 @@ void KernelLowering::tiles(const Stage& stage, const std::vector<Index>& order, 
         place(segment, at);
         return Values{};
       });
+      if (!is_outermost) continue;
+      share(how_->grain);
+      in_parallel_ = false;
     }
   }
+}
+
+// The loop that stands last becomes one of turns 0, 1, 2, ..., which threads share; together with loops that are all
+// that it holds, if their bounds do not change in it.
+void KernelLowering::share(std::int64_t grain) {
+  Stmt outer = std::move(out_->back());
+  out_->pop_back();
+  const auto is_let = [](const Stmt& each) { return each.kind == Stmt::Kind::let || each.kind == Stmt::Kind::buffer; };
+  const auto turns = [](const Stmt& stmt) {
+    const ValueRef length = integer("sub", stmt.high, stmt.low);
+    const ValueRef last = integer("add", length, loop::index_literal(stmt.step - 1));
+    return stmt.step == 1 ? length : integer("div", last, loop::index_literal(stmt.step));
+  };
+  struct Joined {
+    std::string name;
+    ValueRef low, count;
+    std::int64_t step;
+  };
+  std::vector<Joined> joined;
+  loop::Block head;
+  std::set<std::string> inside;
+  Stmt* stmt = &outer;
+  while (true) {
+    joined.push_back({stmt->name, stmt->low, let("turns", turns(*stmt)), stmt->step});
+    inside.insert(stmt->name);
+    Stmt& inner = stmt->body.back();
+    const bool alone = std::all_of(stmt->body.begin(), stmt->body.end() - 1, is_let) &&
+                       inner.kind == Stmt::Kind::loop && shared_.contains(inner.name);
+    if (!alone) break;
+    for (const Stmt& each : std::span(stmt->body).first(stmt->body.size() - 1)) inside.insert(each.name);
+    if (loop::reads_any(inner.low, inside) || loop::reads_any(inner.high, inside)) break;
+    head.insert(head.end(), stmt->body.begin(), stmt->body.end() - 1);
+    Stmt next = std::move(inner);
+    *stmt = std::move(next);
+  }
+  const bool counts = outer.step == 1 && loop::equal(outer.low, loop::index_literal(0));
+  if (joined.size() == 1 && counts) {
+    outer.parallel = grain;
+    out_->push_back(std::move(outer));
+    return;
+  }
+  Stmt all;
+  all.kind = Stmt::Kind::loop;
+  all.parallel = grain;
+  all.name = fresh("turn");
+  all.low = loop::index_literal(0);
+  all.high = loop::index_literal(1);
+  for (const Joined& each : joined) all.high = integer("mul", all.high, each.count);
+  within(all.body, [&] {
+    ValueRef rest = loop::name(all.name, loop::kIndex);
+    std::vector<ValueRef> at(joined.size());
+    for (std::size_t k = joined.size(); k-- > 0;) {
+      at[k] = k == 0 ? rest : integer("rem", rest, joined[k].count);
+      if (k > 0) rest = integer("div", rest, joined[k].count);
+      if (k > 1) rest = let("turn", rest);
+    }
+    for (std::size_t k = 0; k < joined.size(); ++k) {
+      Stmt place;
+      place.kind = Stmt::Kind::let;
+      place.name = joined[k].name;
+      place.type = loop::kIndex;
+      place.value = integer("add", integer("mul", at[k], loop::index_literal(joined[k].step)), joined[k].low);
+      out_->push_back(std::move(place));
+    }
+    out_->insert(out_->end(), head.begin(), head.end());
+    std::move(outer.body.begin(), outer.body.end(), std::back_inserter(*out_));
+  });
+  out_->push_back(std::move(all));
 }
 
 // All elements of a tile: the slots of its indices, one with another.

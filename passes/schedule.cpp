@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "passes/block_sums.hpp"
+#include "passes/choose_parallel.hpp"
 #include "passes/contraction.hpp"
 #include "passes/operand_copies.hpp"
 #include "passes/register_tile.hpp"
@@ -78,6 +79,7 @@ void choose_all(Choice choice) {
     if (!choice.schedule.is_inline(stage.name)) roots.push_back(stage.name);
   }
   for (const std::string& root : roots) choose(choice, root);
+  if (choice.target.fork > 0) choose_parallel(choice);
 }
 
 }  // namespace

@@ -107,7 +107,7 @@ constexpr std::string_view kGlobal =
     " all clean depend edit_cache help install list_install_components none package package_source preinstall "
     "rebuild_cache"
     " test"
-    " tusk_runtime"
+    " tusk_runtime tusk_threads tusk_thread_pool"
     // Headers, which NAME.h would hide.
     " complex ctype dirent dlfcn endian error fcntl features fenv float glob grp immintrin inttypes iso646 langinfo "
     "libgen limits"

@@ -115,7 +115,7 @@ Expected<Parts> parts_of(const PackageInput& input) {
   out.upper = uppercase(out.name);
 
   Names parameters;
-  for (const char* taken : {"arena", "weights", "state", "io"}) parameters.reserve(taken);
+  for (const char* taken : {"arena", "weights", "state", "io", "threads"}) parameters.reserve(taken);
   Names scope;
   for (const char* taken : {"Arena", "Weights", "Status", "State", "Variable", "variables", "weights", "open", "init",
                             "read", "write", "set_learning_rate", "self_test", "kernel"})
@@ -281,7 +281,7 @@ Expected<std::map<std::string, std::string>> print_package(const PackageInput& i
   files[parts.name + "_self_test_main.cpp"] = print_self_test_main(parts);
   files["CMakeLists.txt"] = print_cmake(parts);
   files["manifest.json"] = print_manifest(parts);
-  files["tusk_runtime.hpp"] = runtime_text();
+  for (const auto& [name, text] : runtime_files(input.threads)) files[std::string(name)] = text;
   files[".clang-format"] = kClangFormat;
   return files;
 }

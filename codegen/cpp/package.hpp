@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,7 @@ struct PackageInput {
   std::string learning_rate = {};                 // path of the state that `set_learning_rate` writes, f32
   double tolerance = 2e-5;                        // of each output's largest value, for who verifies it
   std::map<std::string, std::vector<std::string>> input_names = {};  // in the model, by function
+  bool threads = false;                                              // functions take a `const tusk::Threads*`
 };
 
 /// The bytes of each file by its name; the same input gives the same bytes. With NAME for the name:
@@ -48,9 +50,15 @@ struct PackageInput {
 ///   NAME.weights          the weights as a file (embed_weights = false)
 ///   NAME_self_test.cpp, NAME_self_test_main.cpp
 ///   tusk_runtime.hpp, CMakeLists.txt, manifest.json, .clang-format
+///   tusk_threads.hpp, tusk_thread_pool.hpp (threads = true)
 Expected<std::map<std::string, std::string>> print_package(const PackageInput& input);
 
-/// The text of runtime/tusk_runtime.hpp, put into the program when it is built (runtime_text.cpp.in).
-std::string_view runtime_text();
+/// What travels with emitted code: the text of a file of runtime/, put into the program when it is built
+/// (runtime_text.cpp.in).
+struct RuntimeFile {
+  std::string_view name, text;
+};
+/// tusk_runtime.hpp, then what only code with threads needs.
+std::span<const RuntimeFile> runtime_files(bool threads);
 
 }  // namespace tusk::cpp

@@ -48,8 +48,12 @@ std::string print_header(const Parts& parts) {
   out += fmt::format("// No heap, no exceptions, no mutable globals; {}.\n", numerics_text(parts));
   out += kOwner;
   out += fmt::format(
-      "#ifndef TUSK_{0}_HPP\n#define TUSK_{0}_HPP\n\n#include <cstddef>\n#include <cstdint>\n\nnamespace {1} {{\n\n",
-      parts.upper, name);
+      "#ifndef TUSK_{0}_HPP\n#define TUSK_{0}_HPP\n\n#include <cstddef>\n#include <cstdint>\n\n{2}namespace {1} {{\n\n",
+      parts.upper, name,
+      parts.input->threads
+          ? "namespace tusk {\n// Threads that share the loops of a call (tusk_thread_pool.hpp); null: the "
+            "caller's alone. The bits are the same.\nstruct Threads;\n}  // namespace tusk\n\n"
+          : "");
 
   if (!parts.symbols.empty()) {
     out += "// Sizes that are chosen at run time: a value out of range is refused.\n";
@@ -101,7 +105,8 @@ struct Weights {{
   for (const PackedFunction& f : parts.functions) {
     if (has_io(f)) out += fmt::format("struct {} {{\n{}}};\n", f.io, io_fields(f, "std::"));
     out += requirement_comment(f, "// ", "");
-    out += fmt::format("Status {}({}{}) noexcept;\n\n", f.identifier, memory_parameters(parts, f), call_parameters(f));
+    out += fmt::format("Status {}({}{}{}) noexcept;\n\n", f.identifier, memory_parameters(parts, f), call_parameters(f),
+                       parts.input->threads ? ", const tusk::Threads* threads = nullptr" : "");
   }
   out += seeded_init(parts);
   out += "// Runs recorded inputs and compares the outputs with the recorded ones, bit by bit.\n";
@@ -175,11 +180,32 @@ typedef struct {0}_weights {{
         "int {0}_open(const void* data, size_t size, {0}_weights* out);\n\n",
         name);
   }
+  if (parts.input->threads) {
+    out +=
+        R"(/* Threads that share the loops of a call: how many, with the one that calls, and what calls part(context, i) once for
+   each i below `parts`, on any of them, and returns when all have returned. The bits do not depend on them. */
+#ifndef TUSK_THREADS_C
+#define TUSK_THREADS_C
+typedef struct tusk_threads tusk_threads;
+struct tusk_threads {
+  int count;
+  void (*run)(const tusk_threads* threads, int64_t parts, void (*part)(const void* context, int64_t i),
+              const void* context);
+};
+#endif
+
+)";
+  }
   for (const PackedFunction& f : parts.functions) {
     if (has_io(f)) out += fmt::format("typedef struct {0}_io {{\n{1}}} {0}_io;\n", f.c_identifier, io_fields(f, ""));
     out += requirement_comment(f, "/* ", " */");
-    out += fmt::format("int {}(void* arena, {}{});\n\n", f.c_identifier, c_memory_parameter(parts, f),
-                       c_call_parameters(f));
+    out +=
+        fmt::format("int {}(void* arena, {}{});\n", f.c_identifier, c_memory_parameter(parts, f), c_call_parameters(f));
+    if (parts.input->threads) {
+      out += fmt::format("int {}_with(const tusk_threads* threads, void* arena, {}{});\n", f.c_identifier,
+                         c_memory_parameter(parts, f), c_call_parameters(f));
+    }
+    out += "\n";
   }
   out += c_seeded_init_declaration(parts);
   out += fmt::format(

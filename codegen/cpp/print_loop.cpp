@@ -32,12 +32,12 @@ enum class Role { row, kernel, entry };
 
 class FuncPrinter {
  public:
-  FuncPrinter(const Func& func, Role role, std::string spelling, const std::map<std::string, std::string>& functions,
-              bool muladd)
+  FuncPrinter(const Func& func, Role role, std::string spelling, const LoopText& printed, bool muladd)
       : func_(func),
         role_(role),
         spelling_(std::move(spelling)),
-        functions_(functions),
+        functions_(printed.functions),
+        threaded_(printed.threaded),
         values_(
             bindings_,
             [this](const std::string& name) {
@@ -49,6 +49,7 @@ class FuncPrinter {
   Expected<std::string> print() {
     find_dead();
     names_.reserve("kernel");
+    if (takes_threads()) names_.reserve("threads");
     for (const std::string& callee : callees(func_)) {
       const auto it = functions_.find(callee);
       if (it != functions_.end()) names_.reserve(it->second);
@@ -63,6 +64,14 @@ class FuncPrinter {
     line("}");
     if (values_.problem()) return Diagnostic(*values_.problem()).note("in loop function `" + func_.name + "`");
     return out_;
+  }
+
+  bool takes_threads() const {
+    bool takes = false;
+    for_each_stmt(func_.body, [&](const Stmt& stmt) {
+      takes = takes || stmt.parallel != 0 || (stmt.kind == Stmt::Kind::call && threaded_.count(stmt.name) != 0);
+    });
+    return takes;
   }
 
  private:
@@ -105,6 +114,7 @@ class FuncPrinter {
       std::string text, note;
     };
     std::vector<Parameter> parameters;
+    if (takes_threads()) parameters.push_back({"const tusk::Threads* threads", {}});
     for (const loop::Buffer& buffer : func_.buffers) {
       const std::string identifier = define(buffer.name);
       bindings_[buffer.name].element = buffer.type;
@@ -236,11 +246,11 @@ class FuncPrinter {
       case Stmt::Kind::store:
         return print_store(stmt);
       case Stmt::Kind::loop:
-        return print_loop(stmt, direct);
+        return stmt.parallel != 0 ? print_parallel_loop(stmt) : print_loop(stmt, direct);
       case Stmt::Kind::branch:
         return print_branch(stmt, direct);
       case Stmt::Kind::call: {
-        std::string arguments;
+        std::string arguments = threaded_.count(stmt.name) != 0 ? "threads" : "";
         for (const ValueRef& argument : stmt.arguments) {
           arguments += (arguments.empty() ? "" : ", ") + values_.top(argument);
         }
@@ -373,6 +383,22 @@ class FuncPrinter {
     for (std::size_t i = 0; i < targets.size(); ++i) bindings_[stmt.carries[i].result].identifier = targets[i].variable;
   }
 
+  void print_parallel_loop(const Stmt& stmt) {
+    const std::string begin = names_.unique("begin");
+    const std::string end = names_.unique("end");
+    line(fmt::format("tusk::parallel(threads, {}, {}, [=](std::int64_t {}, std::int64_t {}) {{", values_.top(stmt.high),
+                     stmt.parallel, begin, end));
+    ++indent_;
+    const std::string& index = define(stmt.name, true);
+    line(fmt::format("for (std::int64_t {} = {}; {} < {}; ++{}) {{", index, begin, index, end, index));
+    ++indent_;
+    print_block(stmt.body, {}, {});
+    --indent_;
+    line("}");
+    --indent_;
+    line("});");
+  }
+
   template <class Direct>
   void print_branch(const Stmt& stmt, const Direct& direct) {
     const std::string condition = values_.top(stmt.value);
@@ -408,6 +434,7 @@ class FuncPrinter {
   Role role_;
   std::string spelling_;
   const std::map<std::string, std::string>& functions_;
+  const std::set<std::string>& threaded_;
   Bindings bindings_;
   Names names_;
   Counts uses_;
@@ -474,7 +501,9 @@ Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std
     const std::string spelling = role == Role::kernel  ? kernels.unique(func->name)
                                  : role == Role::entry ? outer.unique("run_" + func->name)
                                                        : outer.unique(func->name);
-    TRY(const std::string text, FuncPrinter(*func, role, spelling, out.functions, muladd).print());
+    FuncPrinter printer(*func, role, spelling, out, muladd);
+    TRY(const std::string text, printer.print());
+    if (printer.takes_threads()) out.threaded.insert(func->name);
     out.text += text + "\n";
     out.functions[func->name] = (role == Role::kernel ? "kernel::" : "") + spelling;
   }

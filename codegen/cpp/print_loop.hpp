@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,11 +17,14 @@ struct LoopText {
   std::string text;
   /// For each printed function its C++ spelling at the end of the text: "kernel::dense", "run_predict", "exp_f32".
   std::map<std::string, std::string> functions;
+  /// Those of them that take `const tusk::Threads* threads` before all else: parallel loops are in them, or in what
+  /// they call.
+  std::set<std::string> threaded;
 };
 
 /// What the functions named in `entries` reach: row functions, then kernels (in a namespace `kernel`, so that a buffer
-/// may share its layer's name), then the entries as `run_NAME`. Loops marked parallel are printed as plain loops: their
-/// iterations are independent, so the bits are the same.
+/// may share its layer's name), then the entries as `run_NAME`. Parallel loops are calls of tusk::parallel
+/// (tusk_threads.hpp) with their body.
 ///
 /// Rows with a body are printed as functions in front (loop::row_functions). Scalar parameters of type index are values
 /// of symbols and loop counters: never negative, which makes `/` and `%` exact for most addresses. With `muladd`, every

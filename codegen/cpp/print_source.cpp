@@ -57,9 +57,13 @@ Expected<std::string> entry_arguments(const Parts& parts, const PackedFunction& 
   return out;
 }
 
-Expected<std::string> checked_function(const Parts& parts, const PackedFunction& f, const std::string& entry) {
+Expected<std::string> checked_function(const Parts& parts, const PackedFunction& f, const LoopText& loops) {
+  const bool shares = loops.threaded.contains(f.function->name);
   std::string out =
-      fmt::format("Status {}({}{}) noexcept {{\n", f.identifier, memory_parameters(parts, f), call_parameters(f));
+      fmt::format("Status {}({}{}{}) noexcept {{\n", f.identifier, memory_parameters(parts, f), call_parameters(f),
+                  !parts.input->threads ? ""
+                  : shares              ? ", const tusk::Threads* threads"
+                                        : ", const tusk::Threads* /*threads*/");
   out += symbol_checks(f);
   for (const std::string& requirement : f.requirements)
     out += fmt::format("  if (!({})) return Status::bad_dimension;\n", requirement);
@@ -79,7 +83,8 @@ Expected<std::string> checked_function(const Parts& parts, const PackedFunction&
     out += "  if (reinterpret_cast<std::uintptr_t>(weights.data) % 64 != 0) return Status::bad_weights;\n";
   }
   TRY(const std::string arguments, entry_arguments(parts, f));
-  out += fmt::format("  {}(\n      {});\n  return Status::ok;\n}}\n\n", entry, arguments);
+  out += fmt::format("  {}(\n      {}{});\n  return Status::ok;\n}}\n\n", loops.functions.at(f.function->name),
+                     shares ? "threads,\n      " : "", arguments);
   return out;
 }
 
@@ -190,19 +195,26 @@ void* {0}_align(void* memory) {{
     std::string symbols;
     for (const PackedSymbol& symbol : f.symbols) symbols += ", " + symbol.identifier;
     const std::string state = fmt::format("{}{}::State*", f.changes_state ? "" : "const ", name);
-    out += fmt::format(R"(int {0}(void* arena, {7}{2}) {{
+    const auto print = [&](std::string_view suffix, std::string_view parameter, std::string_view threads) {
+      out += fmt::format(
+          R"(int {0}{10}({11}void* arena, {7}{2}) {{
   {1}::Status status = {9}check({3});
   if (status == {1}::Status::ok) {{
-    status = {1}::{4}(*static_cast<{1}::Arena*>(arena), {8}{5}{6});
+    status = {1}::{4}(*static_cast<{1}::Arena*>(arena), {8}{5}{6}{12});
   }}
   return static_cast<int>(status);
 }}
 
 )",
-                       f.c_identifier, name, c_call_parameters(f), checked, f.identifier, symbols,
-                       has_io(f) ? fmt::format(", {{{}}}", fields) : "", c_memory_parameter(parts, f),
-                       has_state ? fmt::format("*static_cast<{}>(state)", state) : std::string("weights_of(weights)"),
-                       has_io(f) ? fmt::format("io == nullptr ? {}::Status::null_pointer : ", name) : "");
+          f.c_identifier, name, c_call_parameters(f), checked, f.identifier, symbols,
+          has_io(f) ? fmt::format(", {{{}}}", fields) : "", c_memory_parameter(parts, f),
+          has_state ? fmt::format("*static_cast<{}>(state)", state) : std::string("weights_of(weights)"),
+          has_io(f) ? fmt::format("io == nullptr ? {}::Status::null_pointer : ", name) : "", suffix, parameter,
+          threads);
+    };
+    print("", "", "");
+    if (parts.input->threads)
+      print("_with", "const tusk_threads* threads, ", ", reinterpret_cast<const tusk::Threads*>(threads)");
   }
   out += c_seeded_init(parts);
   return out;
@@ -221,6 +233,10 @@ Expected<std::string> print_source(const Parts& parts) {
   out += fmt::format(
       "\n#include \"{0}.hpp\"\n\n#include <cstring>\n\n#include \"{0}.h\"\n#include \"tusk_runtime.hpp\"\n\n",
       parts.name);
+  if (parts.input->threads) {
+    out.pop_back();
+    out += "#include \"tusk_threads.hpp\"\n\n";
+  }
   out += R"(#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the weights are little endian"
 #endif
@@ -231,7 +247,7 @@ Expected<std::string> print_source(const Parts& parts) {
   if (!parts.states.empty()) out += state_header_array(parts);
   out += "}  // namespace\n\n";
   for (const PackedFunction& f : parts.functions) {
-    TRY(const std::string text, checked_function(parts, f, loops.functions.at(f.function->name)));
+    TRY(const std::string text, checked_function(parts, f, loops));
     out += text;
   }
   if (!parts.states.empty()) out += state_definitions(parts);

@@ -132,6 +132,10 @@ struct StageSchedule {
   // The first reduce index, in parts of so many terms: their loop is where `order` names it, else outermost, and
   // between two parts the sums are in memory (R1).
   IndexCount outer{"", 0};
+  // Indices over whose tiles threads share the outermost loops; a loop in another one, both over one of these, is
+  // joined with it. A thread takes at least `grain` turns.
+  std::vector<std::string> parallel;
+  std::int64_t grain = 1;
   // Made anew for each value of an index of its only consumer, so that its memory holds that part alone; empty: whole,
   // before its consumers.
   std::string consumer, at;
@@ -151,6 +155,8 @@ struct Schedule {
 
 /// The extents of a stage's indices.
 Shape shape_of(const Stage& stage);
+/// The indices of a stage at root in the order of its loops, outermost first.
+std::vector<std::string> loop_order(const Stage& stage, const StageSchedule& record);
 /// The stages that stand at root and are no results: each needs a buffer of its own.
 std::vector<const Stage*> scratch_stages(const Kernel& kernel, const Schedule& schedule);
 /// The axis of a stage that is made at an index of its consumer, and is read there with that index alone; nothing where

@@ -252,20 +252,21 @@ Status Parser::schedule(std::span<const Kernel> kernels, std::span<Schedule> sch
       continue;
     }
     const Token word_at = in_.peek();
-    TRY(const std::string word, in_.expect_word("at, tile, vector, order, split, unroll or outer"));
+    TRY(const std::string word, in_.expect_word("at, tile, vector, order, split, unroll, outer or parallel"));
     const bool counted = word == "tile" || word == "vector" || word == "split" || word == "outer";
-    if (!counted && word != "order" && word != "unroll")
-      return in_.fail(word_at,
-                      fmt::format("expected at, tile, vector, order, split, unroll or outer, found `{}`", word));
+    if (!counted && word != "order" && word != "unroll" && word != "parallel")
+      return in_.fail(
+          word_at, fmt::format("expected at, tile, vector, order, split, unroll, outer or parallel, found `{}`", word));
     TRY(const std::string stage, stage_name());
     CHECK(in_.expect(":"));
     const auto record = record_of(stage);
-    const bool again = word == "tile"     ? !record->tile.empty()
-                       : word == "vector" ? !record->vector.index.empty()
-                       : word == "split"  ? !record->split.empty()
-                       : word == "order"  ? !record->order.empty()
-                       : word == "outer"  ? !record->outer.index.empty()
-                                          : !record->unroll.empty();
+    const bool again = word == "tile"       ? !record->tile.empty()
+                       : word == "vector"   ? !record->vector.index.empty()
+                       : word == "split"    ? !record->split.empty()
+                       : word == "order"    ? !record->order.empty()
+                       : word == "outer"    ? !record->outer.index.empty()
+                       : word == "parallel" ? !record->parallel.empty()
+                                            : !record->unroll.empty();
     if (again) return in_.fail(word_at, fmt::format("a second `{}` of stage `{}`", word, stage));
     do {
       IndexCount item;
@@ -277,9 +278,13 @@ Status Parser::schedule(std::span<const Kernel> kernels, std::span<Schedule> sch
       if (word == "split") record->split.push_back(item);
       if (word == "order") record->order.push_back(item.index);
       if (word == "unroll") record->unroll.push_back(item.index);
+      if (word == "parallel") record->parallel.push_back(item.index);
       if (word == "vector") record->vector = item;
       if (word == "outer") record->outer = item;
     } while (word != "vector" && word != "outer" && in_.accept(","));
+    if (word == "parallel" && in_.accept("by")) {
+      TRY(record->grain, in_.expect_integer("a number"));
+    }
   }
   return in_.expect("}");
 }

@@ -283,6 +283,10 @@ std::string print(const Schedule& schedule, std::string_view kernel) {
     if (!stage.vector.index.empty()) counts("vector", stage, {stage.vector});
     if (!stage.order.empty()) lines += fmt::format("  order {} : {}\n", stage.stage, fmt::join(stage.order, ", "));
     if (!stage.unroll.empty()) lines += fmt::format("  unroll {} : {}\n", stage.stage, fmt::join(stage.unroll, ", "));
+    if (!stage.parallel.empty()) {
+      lines += fmt::format("  parallel {} : {}{}\n", stage.stage, fmt::join(stage.parallel, ", "),
+                           stage.grain == 1 ? "" : fmt::format(" by {}", stage.grain));
+    }
   }
   return lines.empty() ? "" : fmt::format("schedule {} {{\n{}}}\n", kernel, lines);
 }

@@ -44,6 +44,15 @@ bool Schedule::is_inline(std::string_view stage) const {
   return std::ranges::find(inline_stages, stage) != inline_stages.end();
 }
 
+std::vector<std::string> loop_order(const Stage& stage, const StageSchedule& record) {
+  std::vector<std::string> order = record.order;
+  std::erase(order, record.outer.index);
+  for (const Index& index : stage.indices) {
+    if (std::ranges::find(order, index.name) == order.end()) order.push_back(index.name);
+  }
+  return order;
+}
+
 std::vector<const Stage*> scratch_stages(const Kernel& kernel, const Schedule& schedule) {
   std::vector<const Stage*> out;
   for (const Stage& stage : kernel.stages) {

@@ -88,6 +88,24 @@ Status verify_outer(const Kernel& kernel, const StageSchedule& record) {
   return done();
 }
 
+// Threads that share a loop must not share what is made in it for one of its values.
+Status verify_parallel(const Kernel& kernel, const Schedule& schedule, const StageSchedule& record) {
+  const Stage& stage = *kernel.stage(record.stage);
+  const std::vector<std::string> order = loop_order(stage, record);
+  const auto depth = [&](const std::string& index) { return std::ranges::find(order, index) - order.begin(); };
+  for (const StageSchedule& made : schedule.stages) {
+    if (made.consumer != record.stage) continue;
+    for (const std::string& index : record.parallel) {
+      if (depth(index) > depth(made.at)) continue;
+      return schedule_error(kernel, "parallel",
+                            fmt::format("stage `{}`, `parallel` {}: `{}` is made at `{}`, in memory that the threads "
+                                        "would share",
+                                        record.stage, index, made.stage, made.at));
+    }
+  }
+  return done();
+}
+
 // The record of one stage at root.
 Status verify(const Kernel& kernel, const Schedule& schedule, const StageSchedule& record) {
   const auto fail = [&](std::string_view rule, const std::string& what) {
@@ -143,7 +161,11 @@ Status verify(const Kernel& kernel, const Schedule& schedule, const StageSchedul
     }
     if (!found) return fail("index", fmt::format("`unroll` names `{}`, under which nothing is summed", index));
   }
+  for (const std::string& index : record.parallel) CHECK(check_index("parallel", index, 0, 0));
+  if (record.grain < 1 || record.grain > INT32_MAX)
+    return fail("count", fmt::format("`parallel` by {} is not within 1 to {}", record.grain, INT32_MAX));
   if (!record.outer.index.empty()) CHECK(verify_outer(kernel, record));
+  if (!record.parallel.empty()) CHECK(verify_parallel(kernel, schedule, record));
   if (!record.consumer.empty()) CHECK(verify_place(kernel, schedule, record));
   return done();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <optional>
+#include <set>
 
 #include "ir/loop/loop.hpp"
 
@@ -222,6 +223,11 @@ ValueRef tree(const Row& row, ValueRef vector) {
   const Type type{vector->type.element, 1};
   assert(row.arity == 2 && row.typing == Typing::same && (vector->type.lanes & (vector->type.lanes - 1)) == 0);
   return make({.kind = Value::Kind::tree, .type = type, .row = &row, .operands = {std::move(vector)}});
+}
+
+bool reads_any(const ValueRef& value, const std::set<std::string>& names) {
+  return names.contains(value->name) ||
+         std::ranges::any_of(value->operands, [&](const ValueRef& operand) { return reads_any(operand, names); });
 }
 
 bool equal(const ValueRef& a, const ValueRef& b) {

@@ -68,6 +68,16 @@ bool run_loop(const Instruction& i, Diagnostic& problem) {
   return true;
 }
 
+// Backwards, so that turns that are not independent show.
+bool run_parallel_loop(const Instruction& i, Diagnostic& problem) {
+  const auto& plan = *static_cast<const LoopPlan*>(i.plan);
+  for (std::int64_t k = *static_cast<const std::int64_t*>(i.b) - 1; k >= 0; --k) {
+    *plan.index = k;
+    if (!run_code(plan.body, problem)) return false;
+  }
+  return true;
+}
+
 struct BranchPlan {
   Code body, other;
   std::vector<Copy> yields, other_yields;
@@ -338,7 +348,10 @@ class Compiler {
 
   Instruction loop(const Stmt& stmt, Code& code) {
     LoopPlan* plan = state_.keep(state_.loops, LoopPlan{});
-    Instruction out{.run = run_loop, .a = value(stmt.low, code), .b = value(stmt.high, code), .plan = plan};
+    Instruction out{.run = stmt.parallel != 0 ? run_parallel_loop : run_loop,
+                    .a = value(stmt.low, code),
+                    .b = value(stmt.high, code),
+                    .plan = plan};
     plan->step = stmt.step;
     plan->index = static_cast<std::int64_t*>(state_.place({DType::index, 1}));
     values_[stmt.name] = plan->index;

@@ -21,7 +21,8 @@ struct BufferArg {
 enum class Profile : std::uint8_t { fma, muladd };
 
 /// Runs functions of a module, of which it keeps a copy. Every access is checked: one out of range is an error that
-/// names function, buffer and address. One thread at a time; `parallel` loops run in order.
+/// names function, buffer and address. Loops that are `parallel` run on one thread,
+/// backwards.
 class Interpreter {
  public:
   explicit Interpreter(const Module& module, Profile profile = Profile::fma);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -66,7 +67,7 @@ struct Stmt {
   enum class Kind : std::uint8_t {
     let,     // name = value
     store,   // store buffer[address], value [mask m]
-    loop,    // results = [parallel] for name = low to high step n carry (...) { body; yield ... }
+    loop,    // results = [parallel [n]] for name = low to high step n carry (...) { body; yield ... }
     branch,  // results = if condition { body; yield ... } else { other; yield ... }
     call,    // call callee(arguments): buffers by name, scalars by value
     buffer,  // let name = base + address: a buffer inside another (element type `type`), address in bytes of `base` if
@@ -75,13 +76,13 @@ struct Stmt {
     comment,  // text for a reader, printed as // text
   };
   Kind kind = Kind::let;
-  std::string name;  // let, buffer, loop index; call: the callee; comment: the text
-  Type type;         // let, buffer (element)
-  ValueRef value;    // let, store; branch: the condition
-  std::string base;  // store, buffer: the buffer
-  ValueRef address;  // store, buffer
-  ValueRef mask;     // store, may be null
-  bool parallel = false;
+  std::string name;           // let, buffer, loop index; call: the callee; comment: the text
+  Type type;                  // let, buffer (element)
+  ValueRef value;             // let, store; branch: the condition
+  std::string base;           // store, buffer: the buffer
+  ValueRef address;           // store, buffer
+  ValueRef mask;              // store, may be null
+  std::int64_t parallel = 0;  // turns that a thread takes at least, if threads may share the loop: 0, 1, 2, ... high
   ValueRef low, high;
   std::int64_t step = 1;
   std::vector<Carry> carries;  // loop; branch uses result and type only
@@ -131,6 +132,8 @@ ValueRef splat(int lanes, ValueRef scalar);
 ValueRef ramp(int lanes);
 ValueRef first(ValueRef count, ValueRef a, ValueRef b);
 ValueRef tree(const Row& row, ValueRef vector);
+/// Whether one of these names stands in the expression.
+bool reads_any(const ValueRef& value, const std::set<std::string>& names);
 /// Whether two values are the same expression.
 bool equal(const ValueRef& a, const ValueRef& b);
 /// A dim as index arithmetic over names of its symbols.

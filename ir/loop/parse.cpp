@@ -230,7 +230,13 @@ class Parser {
 
   Status loop(Stmt& out, const std::vector<std::string>& results) {
     out.kind = Stmt::Kind::loop;
-    out.parallel = in_.accept("parallel");
+    if (in_.accept("parallel")) {
+      out.parallel = 1;
+      if (!in_.at("for")) {
+        TRY(out.parallel, in_.expect_integer("for, or how many turns a thread takes at least"));
+      }
+      if (out.parallel < 1) return in_.fail(in_.peek(), "a thread takes at least 1 turn of a loop");
+    }
     CHECK(in_.expect("for"));
     TRY(out.name, new_name());
     CHECK(in_.expect("="));

@@ -236,9 +236,13 @@ class Printer {
     return names.empty() ? "" : joined(names) + " = ";
   }
 
+  static std::string parallel(const Stmt& stmt) {
+    return stmt.parallel == 0 ? "" : stmt.parallel == 1 ? "parallel " : fmt::format("parallel {} ", stmt.parallel);
+  }
+
   void loop(const Stmt& stmt) {
-    std::string header = fmt::format("{}{}for {} = {} to {} step {}", results(stmt), stmt.parallel ? "parallel " : "",
-                                     stmt.name, text(*stmt.low), text(*stmt.high), stmt.step);
+    std::string header = fmt::format("{}{}for {} = {} to {} step {}", results(stmt), parallel(stmt), stmt.name,
+                                     text(*stmt.low), text(*stmt.high), stmt.step);
     std::vector<std::string> carries;
     for (const Carry& carry : stmt.carries) carries.push_back(fmt::format("{} = {}", carry.name, text(*carry.init)));
     if (!carries.empty()) header += fmt::format(" carry ({})", joined(carries));

@@ -280,9 +280,19 @@ class Verifier {
     if (stmt.step <= 0) {
       return fail("loop-step", fmt::format("the step of `{}` is {}, it must be positive", stmt.name, stmt.step));
     }
-    if (stmt.parallel && !stmt.carries.empty()) {
-      return fail("loop-parallel", fmt::format("the parallel loop `{}` carries a value", stmt.name));
+    if (stmt.parallel != 0) {
+      if (stmt.parallel < 0) return fail("loop-parallel", fmt::format("threads take no turns of `{}`", stmt.name));
+      if (!stmt.carries.empty())
+        return fail("loop-parallel", fmt::format("the parallel loop `{}` carries a value", stmt.name));
+      const bool counts =
+          stmt.step == 1 && stmt.low && stmt.low->kind == Value::Kind::literal && stmt.low->literal.integer == 0;
+      if (!counts)
+        return fail("loop-parallel", fmt::format("the parallel loop `{}` does not count 0, 1, 2", stmt.name));
+      if (in_parallel_)
+        return fail("loop-parallel", fmt::format("the parallel loop `{}` stands in another one", stmt.name));
     }
+    const bool outside_parallel = in_parallel_;
+    in_parallel_ = in_parallel_ || stmt.parallel != 0;
     CHECK(wanted(stmt.low, kIndex, fmt::format("the begin of `{}`", stmt.name)));
     CHECK(wanted(stmt.high, kIndex, fmt::format("the end of `{}`", stmt.name)));
     for (const Carry& carry : stmt.carries) {
@@ -294,6 +304,7 @@ class Verifier {
     CHECK(statements(stmt.body));
     CHECK(yields(stmt.yields, stmt.carries));
     end_scope(outside);
+    in_parallel_ = outside_parallel;
     return results(stmt.carries);
   }
 
@@ -331,6 +342,7 @@ class Verifier {
   }
 
   const Module& module_;
+  bool in_parallel_ = false;
   const Func& func_;
   std::unordered_map<std::string, Type> types_;
   std::unordered_map<std::string, Memory> buffers_;

@@ -21,6 +21,7 @@ struct TargetMachine {
   std::int64_t l1 = 32 << 10;   // and of the first
   std::int64_t page = 4096;     // bytes between addresses that share a set of the first cache
   int ways = 8;                 // lines of a set
+  double fork = 0;              // cycles until all threads have a part of a loop; 0: loops are not shared
 };
 
 /// All targets, `generic` first.

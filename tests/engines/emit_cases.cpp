@@ -293,7 +293,8 @@ int main(int argc, char** argv) {
   if (!unlike.empty()) std::erase_if(cases, [&](const Case& c) { return has_all(unlike, files_of(c)); });
 
   std::filesystem::create_directories(folder);
-  write(std::filesystem::path(folder) / "tusk_runtime.hpp", std::string(cpp::runtime_text()));
+  for (const auto& [name, text] : cpp::runtime_files(false))
+    write(std::filesystem::path(folder) / name, std::string(text));
   for (std::size_t first = 0; first < cases.size(); first += kBatch) {
     std::string includes;
     std::string calls;

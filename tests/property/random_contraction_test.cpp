@@ -54,14 +54,16 @@ TEST(RandomContractionCoverage, TakesEveryPartOfASchedule) {
           seen["split"] += stage.split.empty() ? 0 : 1;
           seen["outer"] += stage.outer.index.empty() ? 0 : 1;
           seen["outer within"] += !stage.outer.index.empty() && std::ranges::count(stage.order, stage.outer.index) > 0;
+          seen["parallel"] += stage.parallel.empty() ? 0 : 1;
+          seen["joined"] += stage.parallel.size() > 1 ? 1 : 0;
           seen["at"] += stage.consumer.empty() ? 0 : 1;
           seen["two rows"] += stage.tile.size() == 3 ? 1 : 0;
         }
       }
     }
   }
-  for (const char* part :
-       {"_blocks", "_packed", "_bordered", "_transposed", "split", "outer", "outer within", "at", "two rows"})
+  for (const char* part : {"_blocks", "_packed", "_bordered", "_transposed", "split", "outer", "outer within", "at",
+                           "two rows", "parallel", "joined"})
     EXPECT_GE(seen[part], 10) << part;
   for (const auto& [part, count] : seen) RecordProperty(part, count);
 }

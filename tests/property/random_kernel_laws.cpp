@@ -234,6 +234,10 @@ void add_tiles(const Kernel& kernel, Schedule& schedule, Rng& rng) {
         record.order.insert(record.order.begin() + at, record.outer.index);
       }
     }
+    for (const kernel::Index& index : stage.indices) {
+      if (rng.chance(40)) record.parallel.push_back(index.name);
+    }
+    record.grain = record.parallel.empty() ? 1 : 1 + rng.below(4);
     schedule.stages.push_back(std::move(record));
   }
 }

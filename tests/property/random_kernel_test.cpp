@@ -88,10 +88,11 @@ TEST(RandomKernelCoverage, SchedulesRun) {
       seen["outer"] += stage.outer.index.empty() ? 0 : 1;
       seen["outer within"] += std::ranges::count(stage.order, stage.outer.index) > 0 ? 1 : 0;
       seen["unroll"] += stage.unroll.empty() ? 0 : 1;
+      seen["parallel"] += stage.parallel.empty() ? 0 : 1;
     }
   }
   EXPECT_GE(9 * seen["run"], 4 * seen["tried"]);
-  for (const char* form : {"run", "tile", "vector", "split", "order", "unroll", "outer", "outer within"})
+  for (const char* form : {"run", "tile", "vector", "split", "order", "unroll", "outer", "outer within", "parallel"})
     EXPECT_GE(seen[form], 20) << form;
   for (const auto& [form, count] : seen) RecordProperty(form, count);
 }

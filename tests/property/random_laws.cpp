@@ -117,6 +117,7 @@ std::span<const TargetMachine> test_targets() {
       small.l1 = 64;
       small.l2 = 4096;
       small.page = 256;
+      small.fork = 1;
     }
     return out;
   }();

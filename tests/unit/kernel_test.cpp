@@ -249,6 +249,10 @@ kernel dense(x: f32[batch,784], w: f32[784,64]) -> (y) loc("dense", "relu") {
 }
 schedule dense {
   at z : innermost registers
+  tile y : n 4
+  vector y : o 8
+  order y : o, n
+  parallel y : o, n by 12
 }
 
 kernel half(x: f32[height//2]) -> (y) {

@@ -73,7 +73,7 @@ constexpr std::string_view kCanonical[] = {
 )",
     R"(note "dense: layer `hidden`"
 loop dense(image: f32* const "[batch,784]", wp: f32* const align 64, b: f32* const, act: f32*, batch: index) {
-  parallel for n = 0 to batch - rem(batch, 2) step 2 {
+  parallel 3 for n = 0 to batch - rem(batch, 2) step 1 {
     for o = 0 to 64 step 32 {
       b0 = load f32x16 b[o]
       c0, c1 = for k = 0 to 784 step 1 carry (a0 = b0, a1 = splat 16 f32(-0.5)) {
@@ -278,6 +278,14 @@ TEST(Verify, RefusesWhatIsWrong) {
             std::string::npos);
   EXPECT_NE(verify_error("loop f(n: index) { a = parallel for i = 0 to n step 1 carry (b = 0) { yield b } }")
                 .find("the parallel loop `i` carries a value"),
+            std::string::npos);
+  EXPECT_NE(verify_error("loop f(n: index) { parallel for i = 1 to n step 1 { } }").find("`i` does not count 0, 1, 2"),
+            std::string::npos);
+  EXPECT_NE(
+      verify_error("loop f(n: index) { parallel 2 for i = 0 to n step 2 { } }").find("`i` does not count 0, 1, 2"),
+      std::string::npos);
+  EXPECT_NE(verify_error("loop f(n: index) { parallel for i = 0 to n step 1 { parallel for j = 0 to n step 1 { } } }")
+                .find("the parallel loop `j` stands in another one"),
             std::string::npos);
   EXPECT_NE(verify_error("loop f() { call g() }").find("`g`, which does not exist"), std::string::npos);
   EXPECT_NE(verify_error("loop f() { call f() }").find("`f` calls itself"), std::string::npos);

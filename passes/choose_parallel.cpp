@@ -1,0 +1,134 @@
+#include "passes/choose_parallel.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ir/kernel/affine.hpp"
+
+namespace tusk::scheduling {
+namespace {
+
+using kernel::Expr;
+using kernel::ExprRef;
+using kernel::Index;
+using kernel::Stage;
+using kernel::StageSchedule;
+
+constexpr double kLeast = 3.5;       // a part of a loop takes so many times a fork: 10 us, where a fork takes 3
+constexpr std::int64_t kTurns = 64;  // of joined loops: no more are needed
+
+std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// What one element of a stage costs, in operations on vectors, with the inline stages that it reads.
+double operations(const Choice& choice, const Stage& stage) {
+  double count = 0;
+  const auto visit = [&](const auto& self, const ExprRef& expr) -> void {
+    if (expr->kind == Expr::Kind::row) count += expr->row->basic != Basic::none ? 1 : 16;
+    if (expr->kind == Expr::Kind::load) {
+      const Stage* made = choice.kernel.stage(expr->name);
+      count += made != nullptr && choice.schedule.is_inline(expr->name) ? operations(choice, *made) : 0.5;
+    }
+    for (const ExprRef& operand : expr->operands) self(self, operand);
+  };
+  for (const ExprRef& expr : kernel::expressions_of(stage)) visit(visit, expr);
+  if (!stage.reduce) return count;
+  double terms = 1;
+  for (const Index& index : stage.reduce->indices) terms *= static_cast<double>(choice.counted(index.extent));
+  const bool is_dot = stage.reduce->kind == kernel::Reducer::dot;
+  return terms * (is_dot ? 1 : count + 1);
+}
+
+// Loops over the tiles of an index.
+struct Level {
+  std::string index;
+  std::int64_t turns = 1, fewest = 1;  // at the largest sizes, and at the smallest
+  bool is_one = true;                  // one loop, not several behind each other
+};
+
+Level level_of(const Choice& choice, const Index& index, const StageSchedule& record) {
+  const auto count_in = [&](const std::vector<kernel::IndexCount>& list) -> std::int64_t {
+    const auto it = std::ranges::find(list, index.name, &kernel::IndexCount::index);
+    return it == list.end() ? 1 : it->count;
+  };
+  const bool has_lanes = record.vector.index == index.name;
+  const std::int64_t parts = count_in(record.split);
+  const std::int64_t tile = std::max<std::int64_t>(count_in(record.tile), has_lanes ? record.vector.count : 1);
+  const auto turns = [&](bool smallest) { return divided_up(choice.counted(index.extent, smallest), tile * parts); };
+  const std::int64_t extent = choice.counted(index.extent);
+  const bool is_even = has_lanes ? extent % tile == 0 : extent % turns(false) == 0;
+  return {index.name, turns(false), turns(true), parts == 1 && (tile == 1 || (index.extent.is_constant() && is_even))};
+}
+
+// The loops over one stage from outside to inside, as far as threads may share them.
+std::vector<Level> levels_of(const Choice& choice, const Stage& stage, const StageSchedule& record) {
+  std::vector<Level> levels;
+  for (const std::string& name : kernel::loop_order(stage, record)) {
+    levels.push_back(level_of(choice, *std::ranges::find(stage.indices, name, &Index::name), record));
+    const bool holds_copies = std::ranges::any_of(choice.schedule.stages, [&](const StageSchedule& made) {
+      return made.consumer == stage.name && made.at == name;
+    });
+    // Memory of what is made there is for one turn.
+    if (holds_copies) {
+      for (Level& level : levels) level.index.clear();
+    }
+    if (holds_copies) levels.back().is_one = false;
+  }
+  return levels;
+}
+
+// Loops that threads share, from one level on: joined with those inside of it while that gives turns that are few but
+// long.
+struct Shared {
+  std::vector<std::string> indices;
+  double turns = 1;
+};
+
+Shared joined_from(std::span<const Level> levels, double work, double fork) {
+  Shared out;
+  std::int64_t fewest = 1;
+  for (const Level& level : levels) {
+    const double turns = out.turns * static_cast<double>(level.turns);
+    const bool joins = level.is_one && fewest < kTurns && work / turns > fork / 4;
+    if (!out.indices.empty() && !joins) break;
+    out.indices.push_back(level.index);
+    out.turns = turns;
+    fewest *= level.fewest;
+  }
+  return out;
+}
+
+void choose_for(const Choice& choice, StageSchedule& record) {
+  const double fork = choice.target.fork;
+  const Stage& stage = *choice.kernel.stage(record.stage);
+  const auto lanes = static_cast<double>(std::max<std::int64_t>(record.vector.count, 1));
+  double work = operations(choice, stage) / lanes / choice.target.fmas;
+  for (const Index& index : stage.indices) work *= static_cast<double>(choice.counted(index.extent));
+  const std::vector<Level> levels = levels_of(choice, stage, record);
+  double best = work;
+  double forks = 1;
+  for (std::size_t first = 0; first < levels.size(); forks *= static_cast<double>(levels[first++].turns)) {
+    if (levels[first].index.empty() || levels[first].turns < 2) continue;
+    if (work / forks < 2 * kLeast * fork) break;
+    const Shared shared = joined_from(std::span(levels).subspan(first), work / forks, fork);
+    // The mean of two and of four threads: turns may not be even among them.
+    double time = forks * fork;
+    for (const double threads : {2.0, 4.0}) time += work * std::ceil(shared.turns / threads) / shared.turns / 2;
+    if (time > 0.98 * best) continue;
+    best = time;
+    record.parallel = shared.indices;
+    record.grain = std::max<std::int64_t>(1, std::llround(std::ceil(kLeast * fork * forks * shared.turns / work)));
+  }
+}
+
+}  // namespace
+
+void choose_parallel(Choice& choice) {
+  for (StageSchedule& record : choice.schedule.stages) {
+    if (record.consumer.empty()) choose_for(choice, record);
+  }
+}
+
+}  // namespace tusk::scheduling
