@@ -247,6 +247,49 @@ void order(const Choice& choice, const Contraction& contraction, const Stage& ro
   record.order = std::move(out);
 }
 
+// Where what is read does not stay in the cache from one tile to the next, blocks of terms go outside of all tiles.
+bool parts_for_cache(const Choice& choice, const Contraction& contraction, bool is_blocks, StageSchedule& record) {
+  const Stage& stage = *choice.kernel.stage(contraction.stage);
+  const kernel::Reduce& reduce = *stage.reduce;
+  const Index& first = reduce.indices[0];
+  double all = 0;
+  double of_first = 0;  // what moves along with it
+  for (const ReadOperand& operand : contraction.operands) {
+    const double bytes = choice.bytes_of(operand.load->name);
+    all += bytes;
+    if (operand.depends.contains(first.name)) of_first += bytes;
+  }
+  const auto room = static_cast<double>(choice.target.l2) / 2;
+  if (all <= room || choice.bytes_of(stage.name) > all) return false;
+  if (is_blocks) of_first /= static_cast<double>(choice.counted(stage.indices[0].extent));
+  const std::int64_t block = std::max<std::int64_t>(1, reduce.block);
+  const double of_block = of_first / static_cast<double>(choice.counted(first.extent)) * static_cast<double>(block);
+  if (of_block > 4 * room) return false;  // one part would not stay either
+  const auto blocks = static_cast<std::int64_t>(std::max(1.0, std::min(room / of_block, 64.0)));
+  record.outer = {first.name, blocks * block};
+  // One block after the other.
+  if (is_blocks && !record.order.empty() && record.order[0] == stage.indices[0].name)
+    record.order.insert(record.order.begin() + 1, first.name);
+  return true;
+}
+
+// The sums of a block and those of all blocks before it need a register each. Where there are not so many, the latter
+// rest in memory while a block is summed, tile by tile: a compiler that has to choose may choose the former.
+void rest_between_blocks(const Choice& choice, const kernel::Reduce& reduce, StageSchedule& record) {
+  if (reduce.indices[0].extent.range(choice.range_of).high <= reduce.block) return;
+  std::int64_t sums = 1;
+  for (const auto& [index, count] : record.tile)
+    sums *= index == record.vector.index ? count / record.vector.count : count;
+  if (sums * (std::max<std::int64_t>(1, reduce.lanes) + 1) + 2 <= choice.target.registers) return;
+  StageSchedule resting = record;
+  resting.outer = {reduce.indices[0].name, reduce.block};
+  for (const Index& index : choice.kernel.stage(record.stage)->indices) {
+    if (std::ranges::find(resting.order, index.name) == resting.order.end()) resting.order.push_back(index.name);
+  }
+  resting.order.push_back(resting.outer.index);
+  if (choice.is_legal_with(resting)) record = std::move(resting);
+}
+
 }  // namespace
 
 // Where terms exist for some h only, h runs by its remainders, and the taps are written out.
@@ -316,25 +359,9 @@ void choose_outer(const Choice& choice, const Contraction& contraction, bool is_
   if (contraction.stage != record.stage || (reduce.block == 0 && !is_blocks) || reduce.from) return;
   const Index& first = reduce.indices[0];
   if (first.extent.range(choice.range_of).low < 1) return;
-  double all = 0;
-  double of_first = 0;  // what moves along with it
-  for (const ReadOperand& operand : contraction.operands) {
-    const double bytes = choice.bytes_of(operand.load->name);
-    all += bytes;
-    if (operand.depends.contains(first.name)) of_first += bytes;
-  }
-  const auto room = static_cast<double>(choice.target.l2) / 2;
-  if (all <= room || choice.bytes_of(stage.name) > all) return;
   if (std::ranges::find(record.unroll, first.name) != record.unroll.end()) return;
-  if (is_blocks) of_first /= static_cast<double>(choice.counted(stage.indices[0].extent));
-  const std::int64_t block = std::max<std::int64_t>(1, reduce.block);
-  const double of_block = of_first / static_cast<double>(choice.counted(first.extent)) * static_cast<double>(block);
-  if (of_block > 4 * room) return;  // one part would not stay either
-  const auto blocks = static_cast<std::int64_t>(std::max(1.0, std::min(room / of_block, 64.0)));
-  record.outer = {first.name, blocks * block};
-  // One block after the other.
-  if (is_blocks && !record.order.empty() && record.order[0] == stage.indices[0].name)
-    record.order.insert(record.order.begin() + 1, first.name);
+  if (parts_for_cache(choice, contraction, is_blocks, record) || reduce.block == 0) return;
+  rest_between_blocks(choice, reduce, record);
 }
 
 }  // namespace tusk::scheduling

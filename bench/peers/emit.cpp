@@ -1,7 +1,7 @@
-// Graph text of one kernel to an emitted folder, as `tusk compile --target native` does for a model:
+// Graph text of one kernel to an emitted folder, as `tusk compile --target TARGET` (or native) does for a model:
 //
-//   bench_emit TEXT WEIGHTS FOLDER     WEIGHTS holds what `file(offset)` refers to; the module's name is that of the
-//   files
+//   bench_emit TEXT WEIGHTS FOLDER [TARGET]     WEIGHTS holds what `file(offset)` refers to; the module's name is that
+//   of the files
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -25,7 +25,8 @@ Expected<std::string> read(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-Status emit(const std::string& text_path, const std::string& weights_path, const std::string& folder) {
+Status emit(const std::string& text_path, const std::string& weights_path, const std::string& folder,
+            const std::string& target) {
   TRY(const std::string text, read(text_path));
   TRY(const std::string weights, read(weights_path));
   TRY(graph::Module module, graph::parse(text, {text_path, std::as_bytes(std::span(weights))}));
@@ -33,7 +34,7 @@ Status emit(const std::string& text_path, const std::string& weights_path, const
   options.name = module.name;
   options.embed_weights = false;
   options.self_test = false;  // contenders are checked against reference.c
-  TRY(options.passes.target, target_named("native"));
+  TRY(options.passes.target, target_named(target));
   TRY(const auto files, compile(std::move(module), options));
   return write_files(folder, files);
 }
@@ -42,8 +43,9 @@ Status emit(const std::string& text_path, const std::string& weights_path, const
 
 int main(int count, char** words) {
   const std::vector<std::string> arguments(words + 1, words + count);
-  Status status = error("usage", "usage: bench_emit TEXT WEIGHTS FOLDER");
-  if (arguments.size() == 3) status = emit(arguments[0], arguments[1], arguments[2]);
+  Status status = error("usage", "usage: bench_emit TEXT WEIGHTS FOLDER [TARGET]");
+  if (arguments.size() == 3 || arguments.size() == 4)
+    status = emit(arguments[0], arguments[1], arguments[2], arguments.size() == 4 ? arguments[3] : "native");
   if (status) return 0;
   fmt::print(stderr, "{}", status.problem().str());
   return 1;

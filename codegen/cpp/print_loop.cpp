@@ -9,6 +9,7 @@
 #include "codegen/cpp/loop_names.hpp"
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/print_value.hpp"
+#include "codegen/cpp/rereads.hpp"
 #include "ir/loop/rows.hpp"
 
 namespace tusk::cpp {
@@ -30,6 +31,24 @@ struct Target {
 
 enum class Role { row, kernel, entry };
 
+// In front of kernels that call it.
+constexpr std::string_view kReadAgain = R"(#if TUSK_LANES == 16 || defined(TUSK_NEON)
+constexpr int kRegisters = 32;  // vectors
+#else
+constexpr int kRegisters = 16;
+#endif
+
+// What follows reads again what was read before, but where there are registers to keep it beside the sums. (Where two
+// are missing, compilers read again by themselves.)
+template <int registers>
+TUSK_INLINE void read_again() {
+#if TUSK_GNU
+  if constexpr (registers > kRegisters + 2) __asm__ volatile("" ::: "memory");
+#endif
+}
+
+)";
+
 class FuncPrinter {
  public:
   FuncPrinter(const Func& func, Role role, std::string spelling, const LoopText& printed, bool muladd)
@@ -50,6 +69,8 @@ class FuncPrinter {
     find_dead();
     names_.reserve("kernel");
     if (takes_threads()) names_.reserve("threads");
+    if (role_ == Role::kernel) rereads_ = rereads(func_);
+    if (!rereads_.empty()) names_.reserve("read_again");
     for (const std::string& callee : callees(func_)) {
       const auto it = functions_.find(callee);
       if (it != functions_.end()) names_.reserve(it->second);
@@ -185,6 +206,7 @@ class FuncPrinter {
         }
         return nullptr;
       };
+      if (const auto it = rereads_.find(&stmt); it != rereads_.end()) line(fmt::format("read_again<{}>();", it->second));
       print_stmt(stmt, direct);
     }
     assign(targets, yields, assigned);
@@ -433,6 +455,7 @@ class FuncPrinter {
   const Func& func_;
   Role role_;
   std::string spelling_;
+  std::map<const Stmt*, int> rereads_;
   const std::map<std::string, std::string>& functions_;
   const std::set<std::string>& threaded_;
   Bindings bindings_;
@@ -488,11 +511,16 @@ Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std
   Names outer;
   Names kernels;
   outer.reserve("kernel");
+  kernels.reserve("read_again");
   Role open = Role::row;
   const auto enter = [&](Role role) {
     if (role == open) return;
     if (open == Role::kernel) out.text += "}  // namespace kernel\n\n";
     if (role == Role::kernel) out.text += "namespace kernel {\n\n";
+    if (role == Role::kernel && std::ranges::any_of(order, [&](const Func* func) {
+          return role_of(func) == Role::kernel && !rereads(*func).empty();
+        }))
+      out.text += kReadAgain;
     open = role;
   };
   for (const Func* func : order) {

@@ -1,11 +1,12 @@
 // Cases for the engine matrix (law 4): emitted C++ with what the loop interpreter computed.
 //
 //     emit_cases FOLDER [--profile fma|muladd[@TARGET]] [--besides PROFILE] [--graphs N] [--kernels N] [--masks N]
-//                [--seed S] [--unlike FOLDER]
+//                [--contractions N] [--seed S] [--unlike FOLDER]
 //
-// Every sample of every op and its gradient, training steps, N random graphs, kernels, and formulas of truths. FOLDER
-// gets their files and all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that
-// fail. With --besides, only cases whose code or expected values differ from those of PROFILE. With --unlike, only
+// Every sample of every op and its gradient, training steps, N random graphs, kernels, formulas of truths, and
+// contractions, the last for TARGET with small caches, so that they meet every part of a schedule. FOLDER gets their
+// files and all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that fail. With
+// --besides, only cases whose code or expected values differ from those of PROFILE. With --unlike, only
 // cases of which that folder does not have the same files, but for comments.
 #include <fmt/format.h>
 
@@ -27,8 +28,10 @@
 #include "passes/pipeline.hpp"
 #include "passes/plan_memory.hpp"
 #include "passes/schedule.hpp"
+#include "tests/property/random_contraction.hpp"
 #include "tests/property/random_graph.hpp"
 #include "tests/property/random_kernel.hpp"
+#include "tests/property/random_laws.hpp"
 #include "tests/property/random_masks.hpp"
 #include "tests/property/training_steps.hpp"
 
@@ -59,6 +62,15 @@ struct Engine {
         target(must(target_named(profile.size() == text.size() ? "generic" : text.substr(profile.size() + 1)), text)) {}
   std::string profile;
   const TargetMachine* target;
+};
+
+// How many cases of each random kind, and the first seed.
+struct Counts {
+  std::uint64_t seed = 1;
+  std::uint64_t graphs = 0;
+  std::uint64_t kernels = 0;
+  std::uint64_t masks = 0;
+  std::uint64_t contractions = 0;
 };
 
 Lowered lowered(graph::Module module, const Engine& engine, const std::string& title) {
@@ -205,14 +217,17 @@ bool same_code(const Files& a, const Files& b) {
   });
 }
 
-std::vector<Case> all_cases(const Engine& engine, std::uint64_t seed, std::uint64_t graphs, std::uint64_t kernels,
-                            std::uint64_t masks) {
+std::vector<Case> all_cases(const Engine& engine, const Counts& counts) {
   std::vector<Case> cases;
   add_samples(cases, engine);
   add_steps(cases, engine);
-  add_graphs(cases, "graph", random_tests::generate_graph, engine, seed, graphs);
-  add_graphs(cases, "masks", random_tests::generate_masks, engine, seed, masks);
-  add_kernels(cases, engine, seed, kernels);
+  add_graphs(cases, "graph", random_tests::generate_graph, engine, counts.seed, counts.graphs);
+  add_graphs(cases, "masks", random_tests::generate_masks, engine, counts.seed, counts.masks);
+  add_kernels(cases, engine, counts.seed, counts.kernels);
+  const TargetMachine small = random_tests::with_small_caches(*engine.target, "small caches");
+  Engine on_small = engine;
+  on_small.target = &small;
+  add_graphs(cases, "contraction", random_tests::generate_contraction, on_small, counts.seed, counts.contractions);
   return cases;
 }
 
@@ -250,10 +265,7 @@ int main(int argc, char** argv) {
   std::string profile = "fma";
   std::string besides;
   std::string unlike;
-  std::uint64_t graphs = 0;
-  std::uint64_t kernels = 0;
-  std::uint64_t masks = 0;
-  std::uint64_t seed = 1;
+  Counts counts;
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];
     if (!flag.starts_with("--")) {
@@ -268,22 +280,24 @@ int main(int argc, char** argv) {
     } else if (flag == "--unlike") {
       unlike = value;
     } else if (flag == "--graphs") {
-      graphs = std::stoull(value);
+      counts.graphs = std::stoull(value);
     } else if (flag == "--kernels") {
-      kernels = std::stoull(value);
+      counts.kernels = std::stoull(value);
     } else if (flag == "--masks") {
-      masks = std::stoull(value);
+      counts.masks = std::stoull(value);
+    } else if (flag == "--contractions") {
+      counts.contractions = std::stoull(value);
     } else if (flag == "--seed") {
-      seed = std::stoull(value);
+      counts.seed = std::stoull(value);
     } else {
       fmt::print(stderr, "unknown flag {}\n", flag);
       return 1;
     }
   }
   if (folder.empty()) return 1;
-  std::vector<Case> cases = all_cases(Engine(profile), seed, graphs, kernels, masks);
+  std::vector<Case> cases = all_cases(Engine(profile), counts);
   if (!besides.empty()) {
-    const std::vector<Case> others = all_cases(Engine(besides), seed, graphs, kernels, masks);
+    const std::vector<Case> others = all_cases(Engine(besides), counts);
     std::vector<Case> different;
     for (std::size_t i = 0; i < cases.size(); ++i)
       if (!same_code(files_of(cases[i]), files_of(others[i]))) different.push_back(std::move(cases[i]));
@@ -339,6 +353,6 @@ int main() {{
 )",
                                                                                                  includes, calls));
   }
-  fmt::print("{} cases, seed {}\n", cases.size(), seed);
+  fmt::print("{} cases, seed {}\n", cases.size(), counts.seed);
   return 0;
 }

@@ -4,7 +4,7 @@
 #     run.sh EMIT_CASES WORK ci|full
 #
 # TUSK_CASES: how many random graphs, and kernels, and half as many formulas of truths, beside the samples of
-# all ops (ci: 200, full: 2000).
+# all ops (ci: 200, full: 2000); where the code is scheduled for a machine (profile fma@haswell), contractions too.
 # TUSK_ENGINES: a regular expression; only engines whose name has a match are run.
 #
 # TUSK_PASSED: a folder with fma/ and muladd/, the sources of a run that every engine has passed; only cases that are
@@ -32,6 +32,7 @@ wanted() { [[ $1 =~ ${TUSK_ENGINES:-.} ]]; }
 cases() {
   [[ ! -d $work/$1 ]] || return 0
   local flags=(--profile "$1" --graphs "$count" --kernels "$count" --masks $((count / 2)) --seed "${TUSK_SEED:-1}")
+  [[ $1 != *@* ]] || flags+=(--contractions "$count")
   [[ $1 != muladd* ]] || flags+=(--besides "${1/muladd/fma}")
   "$emit" "$work/$1.all" "${flags[@]}" | tee "$work/$1.count"
   sum_of "$work/$1.all" > "$work/$1.sum"
@@ -56,7 +57,8 @@ report() {
 
 Written by `tests/engines/run.sh` (`./dev test --full`): every sample of every op with its gradient, random graphs,
 random kernels and random formulas of truths, each with two calls, compared bit for bit with the loop interpreter. The
-sum is over all emitted sources.
+sum is over all emitted sources. Behind `@` stands the machine that the code is scheduled for (none: plain loops); those
+engines have random contractions too, for that machine with caches of some bytes.
 
 | engine | result | cases | sum of sources | s | compiler | CPU | commit |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -153,6 +155,28 @@ else
         skipped+=("${profile}_gcc_${level}_aarch64")
       fi
     done
+  done
+  for profile in fma muladd; do
+    for compiler in gcc clang; do
+      command=$([[ $compiler == gcc ]] && echo g++ || echo clang++)
+      if [[ $x86 == yes ]] && has_flag avx2; then
+        engine ${compiler}_O3 $profile@haswell "" $command -O3 -march=haswell
+      else
+        skipped+=("$profile@haswell_${compiler}_O3")
+      fi
+      for target in znver4 skylake-avx512; do
+        if [[ $x86 == yes ]] && { has_flag avx512f || command -v apt-get > /dev/null; }; then
+          engine ${compiler}_O3 $profile@$target "$(has_flag avx512f || echo avx512)" $command -O3 $avx512
+        else
+          skipped+=("$profile@${target}_${compiler}_O3")
+        fi
+      done
+    done
+    if command -v aarch64-linux-gnu-g++ > /dev/null && command -v qemu-aarch64 > /dev/null; then
+      engine gcc_O3 $profile@armv8-a qemu-aarch64 aarch64-linux-gnu-g++ -O3 -static
+    else
+      skipped+=("$profile@armv8-a_gcc_O3")
+    fi
   done
 fi
 echo "${#skipped[@]} engines skipped${skipped[*]:+: ${skipped[*]}}"

@@ -105,20 +105,23 @@ struct Runs {
 
 }  // namespace
 
+TargetMachine with_small_caches(TargetMachine target, std::string_view name) {
+  target.name = name;
+  target.l1 = 64;
+  target.l2 = 4096;
+  target.page = 256;
+  if (target.fork > 0) target.fork = 1;
+  return target;
+}
+
 std::span<const TargetMachine> small_targets() { return test_targets().last(2); }
 
 std::span<const TargetMachine> test_targets() {
   static const std::vector<TargetMachine> all = [] {
     const std::span<const TargetMachine> real = targets().subspan(1);
     std::vector<TargetMachine> out(real.begin(), real.end());
-    for (const std::string_view name : {"znver4", "haswell"}) {
-      TargetMachine& small = out.emplace_back(**target_named(name));
-      small.name = name == "znver4" ? "znver4, small caches" : "haswell, small caches";
-      small.l1 = 64;
-      small.l2 = 4096;
-      small.page = 256;
-      small.fork = 1;
-    }
+    out.push_back(with_small_caches(**target_named("znver4"), "znver4, small caches"));
+    out.push_back(with_small_caches(**target_named("haswell"), "haswell, small caches"));
     return out;
   }();
   return all;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/target/target_machine.hpp"
@@ -39,6 +40,8 @@ graph::Module with_all_values(const graph::Module& module, std::vector<graph::Op
 std::span<const TargetMachine> test_targets();
 /// Those two alone.
 std::span<const TargetMachine> small_targets();
+/// The machine with caches of some bytes, and that name.
+TargetMachine with_small_caches(TargetMachine target, std::string_view name);
 
 /// The pipeline; `checked`: every height verified on the way.
 Expected<Lowered> lowered(const graph::Module& module, const PassOptions& options, bool checked);
