@@ -111,10 +111,12 @@ struct Weights {{
   out += seeded_init(parts);
   out += "// Runs recorded inputs and compares the outputs with the recorded ones, bit by bit.\n";
   if (self_test_is_static(parts)) out += "// One thread at a time: large outputs lie in static memory of its own.\n";
+  const std::string_view threads = parts.input->threads ? ", const tusk::Threads* threads = nullptr" : "";
   if (has_state) {
-    out += "Status self_test(Arena& arena, State& state) noexcept;  // the state is initialised anew\n";
+    out += fmt::format("Status self_test(Arena& arena, State& state{}) noexcept;  // the state is initialised anew\n",
+                       threads);
   } else {
-    out += "Status self_test(Arena& arena, const Weights& weights) noexcept;\n";
+    out += fmt::format("Status self_test(Arena& arena, const Weights& weights{}) noexcept;\n", threads);
   }
   if (parts.embedded && !has_state) {
     out += "inline Status self_test(Arena& arena) noexcept { return self_test(arena, weights()); }\n";

@@ -206,7 +206,8 @@ class FuncPrinter {
         }
         return nullptr;
       };
-      if (const auto it = rereads_.find(&stmt); it != rereads_.end()) line(fmt::format("read_again<{}>();", it->second));
+      if (const auto it = rereads_.find(&stmt); it != rereads_.end())
+        line(fmt::format("read_again<{}>();", it->second));
       print_stmt(stmt, direct);
     }
     assign(targets, yields, assigned);

@@ -107,10 +107,11 @@ Expected<std::string> call(const Parts& parts, const PackedFunction& f, const Se
                           state_checksum(parts, test.states));
     outputs += "  init(state);\n";
   }
+  const bool threads = parts.input->threads;
   return fmt::format(
       R"(// Recorded by the {0}.
-Status {1}_{2}({7}) {{
-{3}  const Status status = {1}({8}{4}{5});
+Status {1}_{2}({7}{9}) {{
+{3}  const Status status = {1}({8}{4}{5}{10});
   if (status != Status::ok) return status;
   return {6} ? Status::ok : Status::self_test_failed;
 }}
@@ -118,7 +119,8 @@ Status {1}_{2}({7}) {{
 )",
       comment_text(test.how), f.identifier, number, outputs, symbols, has_io(f) ? fmt::format(", {{{}}}", fields) : "",
       checks.empty() ? "true" : checks,
-      has_state ? "Arena& arena, State& state" : "Arena& arena, const Weights& weights", memory_arguments(parts));
+      has_state ? "Arena& arena, State& state" : "Arena& arena, const Weights& weights", memory_arguments(parts),
+      threads ? ", const tusk::Threads* threads" : "", threads ? ", threads" : "");
 }
 
 }  // namespace
@@ -143,8 +145,8 @@ Expected<std::string> print_self_test(const Parts& parts) {
     TRY(const std::string text, call(parts, *f, test, ++number, arrays));
     functions += text;
     for (const Field& field : f->outputs) (is_float(field.tensor->type) ? floats : others) = true;
-    calls += fmt::format("  if (status == Status::ok) status = {}_{}({});\n", f->identifier, number,
-                         memory_arguments(parts));
+    calls += fmt::format("  if (status == Status::ok) status = {}_{}({}{});\n", f->identifier, number,
+                         memory_arguments(parts), parts.input->threads ? ", threads" : "");
   }
 
   std::string out = file_head(parts, parts.name + "_self_test.cpp", "recorded calls, to try on the machine of use");
@@ -193,11 +195,13 @@ std::uint64_t state_sum(const State& state) {
   }
   out += arrays.empty() ? "" : "// clang-format off\n" + arrays + "// clang-format on\n\n";
   out += functions;
-  out += fmt::format("}}  // namespace\n\nStatus self_test(Arena&{}, {}{}) noexcept {{\n",
+  out += fmt::format("}}  // namespace\n\nStatus self_test(Arena&{}, {}{}{}{}) noexcept {{\n",
                      calls.empty() ? "" : " arena", has_state ? "State&" : "const Weights&",
                      calls.empty() ? ""
                      : has_state   ? " state"
-                                   : " weights");
+                                   : " weights",
+                     parts.input->threads ? ", const tusk::Threads*" : "",
+                     parts.input->threads && !calls.empty() ? " threads" : "");
   out += calls.empty() ? "  return Status::ok;\n}\n\n"
                        : "  Status status = Status::ok;\n" + calls + "  return status;\n}\n\n";
   out += fmt::format("}}  // namespace {}\n\n", parts.name);

@@ -46,6 +46,7 @@ struct Case {
   std::string title;  // for people
   Lowered lowered;
   Symbols symbols;
+  bool threads = false;
 };
 
 template <class T>
@@ -201,6 +202,7 @@ using Files = std::vector<std::pair<std::string, std::string>>;
 Files files_of(const Case& c) {
   cpp::PackageInput input{c.name, c.lowered.program, c.lowered.loops, "", "", std::string(version())};
   input.self_tests = self_tests(c);
+  input.threads = c.threads;
   Files files;
   for (auto& [file, text] : must(cpp::print_package(input), c.title)) files.emplace_back(file, text);
   return files;
@@ -228,6 +230,7 @@ std::vector<Case> all_cases(const Engine& engine, const Counts& counts) {
   Engine on_small = engine;
   on_small.target = &small;
   add_graphs(cases, "contraction", random_tests::generate_contraction, on_small, counts.seed, counts.contractions);
+  for (Case& c : cases) c.threads = engine.target->fork > 0;
   return cases;
 }
 
@@ -307,7 +310,8 @@ int main(int argc, char** argv) {
   if (!unlike.empty()) std::erase_if(cases, [&](const Case& c) { return has_all(unlike, files_of(c)); });
 
   std::filesystem::create_directories(folder);
-  for (const auto& [name, text] : cpp::runtime_files(false))
+  const bool threads = Engine(profile).target->fork > 0;
+  for (const auto& [name, text] : cpp::runtime_files(threads))
     write(std::filesystem::path(folder) / name, std::string(text));
   for (std::size_t first = 0; first < cases.size(); first += kBatch) {
     std::string includes;
@@ -326,10 +330,17 @@ int main(int argc, char** argv) {
       }
       includes += "#undef check\n#undef weights_of\n";
       const bool has_states = std::ranges::any_of(c.lowered.program.globals, &kernel::Global::is_state);
-      calls += fmt::format(
-          "  failed += run<{0}::Arena>([](auto& arena) {{ {2}return {0}::self_test(arena{3}); }}, \"{1}\");\n", name,
-          c.title, has_states ? fmt::format("static {}::State state; ", name) : "", has_states ? ", state" : "");
+      const std::string state = has_states ? fmt::format("static {}::State state; ", name) : "";
+      const auto call = [&](const std::string& arguments, const std::string& with) {
+        calls += fmt::format(
+            "  failed += run<{0}::Arena>([](auto& arena) {{ {1}return {0}::self_test(arena{2}); }}, "
+            "\"{3}{4}\");\n",
+            name, state, arguments, c.title, with);
+      };
+      call(has_states ? ", state" : "", "");
+      if (threads) call(has_states ? ", state, &pool" : fmt::format(", {}::weights(), &pool", name), " in threads");
     }
+    if (threads) includes += "#include \"tusk_thread_pool.hpp\"\nstatic tusk::ThreadPool pool(3);\n";
     write(std::filesystem::path(folder) / fmt::format("all_{}.cpp", first / kBatch), fmt::format(R"({0}
 #include <cstdio>
 
