@@ -17,6 +17,7 @@
 
 #include "codegen/cpp/names.hpp"
 #include "driver/cache.hpp"
+#include "driver/shared_threads.hpp"
 #include "driver/temporary_folder.hpp"
 #include "ir/base/sha256.hpp"
 #include "ir/text/lexer.hpp"
@@ -132,6 +133,7 @@ struct CompiledModel::Loaded {
     std::vector<Tensor> inputs, outputs;
     std::vector<std::string> symbols;
     void* entry = nullptr;
+    bool takes_threads = false;
   };
   std::vector<Function> functions;
   std::vector<Variable> variables;
@@ -257,7 +259,10 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   loaded.library = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (loaded.library == nullptr) return error("build", fmt::format("cannot load what was built: {}", dlerror()));
   for (Loaded::Function& function : loaded.functions) {
-    function.entry = dlsym(loaded.library, cpp::identifier(name + "_" + function.name).c_str());
+    const std::string entry = cpp::identifier(name + "_" + function.name);
+    function.entry = dlsym(loaded.library, (entry + "_with").c_str());
+    function.takes_threads = function.entry != nullptr;
+    if (!function.takes_threads) function.entry = dlsym(loaded.library, entry.c_str());
     if (function.entry == nullptr) return error("build", fmt::format("{} has no function {}", folder, function.name));
   }
   if (loaded.state_bytes > 0) {
@@ -329,33 +334,31 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
   void* const io = pointers.data();
   // In the place of weights, which such a model has inside, those with states take them.
   const void* const weights = state != nullptr ? state : loaded.weights[0] != nullptr ? loaded.weights.data() : nullptr;
-  using I = std::int64_t;
-  int status = -1;
-  if (pointers.empty()) {
-    status = reinterpret_cast<int (*)(void*, const void*)>(function->entry)(arena.get(), weights);
-  } else {
-    switch (scalars.size()) {
+  const auto call_with = [&](auto... first) {
+    using I = std::int64_t;
+    void* const entry = function->entry;
+    const std::vector<I>& n = scalars;
+    if (pointers.empty())
+      return reinterpret_cast<int (*)(decltype(first)..., void*, const void*)>(entry)(first..., arena.get(), weights);
+    switch (n.size()) {
       case 0:
-        status = reinterpret_cast<int (*)(void*, const void*, const void*)>(function->entry)(arena.get(), weights, io);
-        break;
+        return reinterpret_cast<int (*)(decltype(first)..., void*, const void*, const void*)>(entry)(
+            first..., arena.get(), weights, io);
       case 1:
-        status = reinterpret_cast<int (*)(void*, const void*, I, const void*)>(function->entry)(arena.get(), weights,
-                                                                                                scalars[0], io);
-        break;
+        return reinterpret_cast<int (*)(decltype(first)..., void*, const void*, I, const void*)>(entry)(
+            first..., arena.get(), weights, n[0], io);
       case 2:
-        status = reinterpret_cast<int (*)(void*, const void*, I, I, const void*)>(function->entry)(
-            arena.get(), weights, scalars[0], scalars[1], io);
-        break;
+        return reinterpret_cast<int (*)(decltype(first)..., void*, const void*, I, I, const void*)>(entry)(
+            first..., arena.get(), weights, n[0], n[1], io);
       case 3:
-        status = reinterpret_cast<int (*)(void*, const void*, I, I, I, const void*)>(function->entry)(
-            arena.get(), weights, scalars[0], scalars[1], scalars[2], io);
-        break;
+        return reinterpret_cast<int (*)(decltype(first)..., void*, const void*, I, I, I, const void*)>(entry)(
+            first..., arena.get(), weights, n[0], n[1], n[2], io);
       default:
-        status = reinterpret_cast<int (*)(void*, const void*, I, I, I, I, const void*)>(function->entry)(
-            arena.get(), weights, scalars[0], scalars[1], scalars[2], scalars[3], io);
-        break;
+        return reinterpret_cast<int (*)(decltype(first)..., void*, const void*, I, I, I, I, const void*)>(entry)(
+            first..., arena.get(), weights, n[0], n[1], n[2], n[3], io);
     }
-  }
+  };
+  const int status = function->takes_threads ? call_with(shared_threads()) : call_with();
   loaded.give_back(std::move(arena));
   if (status != 0)
     return error("call", fmt::format("{} returns status {} (see the enum in the emitted header)", name, status));

@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     "passes": ["passes", "ir"],
     "codegen/cpp": ["codegen/cpp", "ir"],
     "codegen/mlir": ["codegen/mlir", "ir"],
-    "driver": ["driver", "passes", "codegen", "ir"],
+    "driver": ["driver", "passes", "codegen", "ir", "runtime"],
     "runtime": ["runtime"],
     "tools": ["tools", "driver", "frontend", "passes", "codegen", "ir"],
     "tests": ["tests", "tools", "driver", "frontend", "passes", "codegen", "ir", "runtime"],
