@@ -1,5 +1,5 @@
 # tusk_add_model(NAME SOURCE FILE [DIMS ...] [WEIGHTS embed|file] [MAX_ARENA SIZE] [PROFILE fma|muladd]
-#   [TARGET haswell|znver4|...] [KEEP_BATCH_NORM]
+#   [TARGET haswell|znver4|... ...] [KEEP_BATCH_NORM]
 #   [FUNCTIONS predict train_step ...] [OPTIMIZER O] [LEARNING_RATE R] [LOSS ...] [LOSS_WEIGHTS ...] [METRICS ...]
 #   [WEIGHTED_METRICS ...] [LABELS i32[] ...] [SAMPLE_WEIGHT])
 #
@@ -7,13 +7,14 @@
 # asked for. Gives
 #   the static library NAME, which brings NAME.hpp;
 #   the test NAME.self_test, where testing is enabled;
+#   with several targets: code for each, of which the compiler's flags choose;
 #   with WEIGHTS file: the path of the weights as property TUSK_WEIGHTS of NAME.
 # The words behind the keywords are those of `tusk compile --help`.
 include_guard(GLOBAL)
 
 function(tusk_add_model name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "KEEP_BATCH_NORM;SAMPLE_WEIGHT" "SOURCE;WEIGHTS;MAX_ARENA;PROFILE;TARGET;OPTIMIZER;LEARNING_RATE"
-    "DIMS;FUNCTIONS;LOSS;LOSS_WEIGHTS;METRICS;WEIGHTED_METRICS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "KEEP_BATCH_NORM;SAMPLE_WEIGHT" "SOURCE;WEIGHTS;MAX_ARENA;PROFILE;OPTIMIZER;LEARNING_RATE"
+    "TARGET;DIMS;FUNCTIONS;LOSS;LOSS_WEIGHTS;METRICS;WEIGHTED_METRICS;LABELS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "tusk_add_model(${name}): unknown argument ${arg_UNPARSED_ARGUMENTS}")
   elseif(NOT name MATCHES "^[A-Za-z][A-Za-z0-9_]*$")
@@ -65,7 +66,17 @@ function(tusk_add_model name)
   if(arg_WEIGHTS STREQUAL "file")
     set(weights ${folder}/${name}.weights)
   else()
-    list(APPEND sources ${folder}/${name}_weights.cpp)
+    list(LENGTH arg_TARGET targets)
+    if(targets LESS 2)
+      list(APPEND sources ${folder}/${name}_weights.cpp)
+    elseif("native" IN_LIST arg_TARGET)
+      message(FATAL_ERROR "tusk_add_model(${name}): native is one target, not one of several: name it")
+    else()
+      foreach(target IN LISTS arg_TARGET)
+        string(REPLACE "-" "_" target ${target})
+        list(APPEND sources ${folder}/${name}_weights_${target}.cpp)
+      endforeach()
+    endif()
   endif()
   add_custom_command(
     OUTPUT ${sources} ${self_test} ${weights}

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <system_error>
+#include <utility>
 
 #include "codegen/cpp/package.hpp"
 #include "driver/self_tests.hpp"
@@ -13,6 +14,24 @@
 #include "passes/plan_memory.hpp"
 
 namespace tusk {
+namespace {
+
+// Wider vectors first, since machines that have them satisfy the conditions of narrower ones, too.
+Status order_targets(std::vector<const TargetMachine*>& targets) {
+  std::stable_sort(targets.begin(), targets.end(), [](const TargetMachine* a, const TargetMachine* b) {
+    return std::pair(!a->condition.empty(), a->lanes) > std::pair(!b->condition.empty(), b->lanes);
+  });
+  for (std::size_t k = 1; k < targets.size(); ++k) {
+    if (targets[k]->condition != targets[k - 1]->condition) continue;
+    return error("several-targets", fmt::format("{} and {} are told apart by no macro of the compiler",
+                                                targets[k - 1]->name, targets[k]->name))
+        .note("leave out one of the two");
+  }
+  return done();
+}
+
+}  // namespace
+
 // The three tensors that a user would have to shrink.
 Status check_arena(const kernel::Program& program, std::int64_t limit) {
   for (const kernel::Function& function : program.functions) {
@@ -41,28 +60,47 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
     if (const auto* graph = std::get_if<graph::Module>(&ir)) bit_changing = graph->passes;
     if (options.observe) options.observe(pass, ir);
   };
-  TRY(Ir ir, run_pipeline(module, options.passes, options.stop_after, observe));
-  auto* lowered = std::get_if<Lowered>(&ir);
-  if (lowered == nullptr) return std::map<std::string, std::string>{};
-  CHECK(check_arena(lowered->program, options.max_arena));
+  std::vector<const TargetMachine*> targets = options.more_targets;
+  targets.insert(targets.begin(), options.passes.target);
+  CHECK(order_targets(targets));
+  std::vector<Lowered> all;
+  for (const TargetMachine* target : targets) {
+    PassOptions passes = options.passes;
+    passes.target = target;
+    TRY(Ir ir, run_pipeline(module, passes, options.stop_after, observe));
+    auto* lowered = std::get_if<Lowered>(&ir);
+    if (lowered == nullptr) return std::map<std::string, std::string>{};
+    CHECK(check_arena(lowered->program, options.max_arena));
+    all.push_back(std::move(*lowered));
+  }
   std::vector<cpp::SelfTest> tests;
   if (options.self_test) {
-    TRY(tests, self_tests(module, *lowered, options.note));
+    TRY(tests, self_tests(module, all.front(), options.note));
   }
-  cpp::PackageInput input{options.name,          lowered->program, lowered->loops,
-                          options.source,        options.sha256,   std::string(version()),
-                          options.embed_weights, bit_changing,     std::move(tests)};
-  input.threads = options.passes.target->fork > 0;
-  input.initial_states = options.initial_states;
-  input.learning_rate = options.learning_rate;
-  input.tolerance = tolerance_of(module);
-  for (const graph::Function& function : module.functions) {
-    for (const int param : function.params)
-      input.input_names[function.name].push_back(function.values[static_cast<std::size_t>(param)].name);
+  std::vector<cpp::PackageInput> inputs;
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    cpp::PackageInput& input = inputs.emplace_back(cpp::PackageInput{
+        options.name, all[k].program, all[k].loops, options.source, options.sha256, std::string(version())});
+    input.embed_weights = options.embed_weights;
+    input.bit_changing_passes = bit_changing;
+    input.self_tests = tests;
+    input.threads = std::ranges::any_of(targets, [](const TargetMachine* target) { return target->fork > 0; });
+    input.initial_states = options.initial_states;
+    input.learning_rate = options.learning_rate;
+    input.tolerance = tolerance_of(module);
+    if (targets.size() > 1) {
+      input.target = targets[k]->name;
+      input.condition = targets[k]->condition;
+    }
+    for (const graph::Function& function : module.functions) {
+      for (const int param : function.params)
+        input.input_names[function.name].push_back(function.values[static_cast<std::size_t>(param)].name);
+    }
   }
-  TRY(auto files, cpp::print_package(input));
-  for (const kernel::Function& function : lowered->program.functions) {
-    files[function.name + "_memory.svg"] = memory_plan_svg(memory_plan(lowered->program, function), function);
+  TRY(auto files, cpp::print_package(inputs));
+  const kernel::Program& program = all.front().program;
+  for (const kernel::Function& function : program.functions) {
+    files[function.name + "_memory.svg"] = memory_plan_svg(memory_plan(program, function), function);
   }
   return files;
 }

@@ -25,6 +25,8 @@ struct EmitOptions {
   bool self_test = true;           // record a call; without, the emitted self-test checks nothing
   std::string stop_after = {};     // a pass, for its text
   PassOptions passes = {};
+  // Code for these, too, in the same file, behind that for passes.target: macros choose the first that fits.
+  std::vector<const TargetMachine*> more_targets = {};
   std::function<void(const Pass&, const Ir&)> observe = {};
   std::function<void(const std::string&)> note = {};  // hears what a user should know of the result
 };

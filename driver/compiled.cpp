@@ -218,9 +218,15 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   if (manifest.is_discarded()) return error("manifest", fmt::format("{}/manifest.json is not JSON", folder));
   std::string name;
   bool embedded = true;
+  std::vector<std::string> weights = {"weights"};  // names of the sources
   try {
     name = manifest.at("identifier").get<std::string>();
     embedded = manifest.at("weights").at("embedded").get<bool>();
+    if (const auto targets = manifest.find("targets"); targets != manifest.end()) {
+      weights.clear();
+      for (const nlohmann::json& target : *targets)
+        weights.push_back(cpp::identifier("weights_" + target.get<std::string>()));
+    }
     for (const nlohmann::json& symbol : manifest.at("symbols")) {
       loaded.symbols.push_back({symbol.at("name").get<std::string>(), symbol.at("low").get<std::int64_t>(),
                                 symbol.at("high").get<std::int64_t>()});
@@ -248,7 +254,9 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   TRY(loaded.folder, TemporaryFolder::make());
   const char* compiler = std::getenv("CXX");
   std::vector<fs::path> sources{fs::path(folder) / (name + ".cpp")};
-  if (embedded) sources.push_back(fs::path(folder) / (name + "_weights.cpp"));
+  for (const std::string& each : weights) {
+    if (embedded) sources.push_back(fs::path(folder) / fmt::format("{}_{}.cpp", name, each));
+  }
   const std::string command =
       fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC", compiler != nullptr ? compiler : "c++", flags);
   fs::path library = loaded.folder.path() / "model.so";

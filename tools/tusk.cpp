@@ -91,7 +91,8 @@ Expected<LoadedModel> read_files(const std::vector<std::string>& files, const Lo
 struct CompileFlags {
   std::vector<std::string> files;
   std::optional<std::string> name, max_arena, stop_after;
-  std::string folder, weights = "embed", profile = "fma", target = "generic";
+  std::string folder, weights = "embed", profile = "fma";
+  std::vector<std::string> targets = {"generic"};
   std::vector<std::string> dims, print_after;
   bool keep_batch_norm = false;
   TrainingFlags training;
@@ -103,7 +104,11 @@ Status run_compile(const CompileFlags& flags) {
   options.embed_weights = flags.weights == "embed";
   options.stop_after = flags.stop_after.value_or("");
   options.passes.fold_batch_norm = !flags.keep_batch_norm;
-  TRY(options.passes.target, target_named(flags.target));
+  for (std::size_t k = 0; k < flags.targets.size(); ++k) {
+    TRY(const TargetMachine* target, target_named(flags.targets[k]));
+    if (k == 0) options.passes.target = target;
+    if (k > 0) options.more_targets.push_back(target);
+  }
   if (flags.max_arena) {
     TRY(options.max_arena, byte_count(*flags.max_arena));
   }
@@ -282,8 +287,13 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"embed", "file"}));
   compile_command->add_option("--profile", flags.profile, "numerics: fma, or muladd for machines without one")
       ->check(CLI::IsMember({"fma", "muladd"}));
-  compile_command->add_option("--target", flags.target,
-                              "the machine that loops are made for: generic, haswell, znver4, ..., or native");
+  compile_command
+      ->add_option(
+          "--target", flags.targets,
+          "the machines that loops are made for: generic, haswell, znver4, ..., or native; macros of the compiler "
+          "choose one of several")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   compile_command->add_option("--max-arena", flags.max_arena, "refuse models that need more: 4096, 256K, 1M");
   compile_command->add_option("--print-after", flags.print_after, "print the module after these passes")
       ->delimiter(',')

@@ -149,6 +149,7 @@ Expected<Parts> parts_of(const PackageInput& input) {
       if (tensor.place == kernel::Tensor::Place::state) states.insert(tensor.global);
     }
     out.arena_bytes = std::max(out.arena_bytes, function.arena_bytes);
+    out.arena_lower_bound = std::max(out.arena_lower_bound, function.arena_lower_bound);
   }
   const auto place = [&](int index, std::map<int, PackedConstant>& into, std::int64_t& end) {
     const kernel::Global& global = input.program.globals[static_cast<std::size_t>(index)];
@@ -266,22 +267,53 @@ std::string_view bit_protection() {
 )";
 }
 
+std::string weights_name(const Parts& parts) {
+  return parts.input->target.empty() ? "weights" : identifier("weights_" + parts.input->target);
+}
+
 Expected<std::map<std::string, std::string>> print_package(const PackageInput& input) {
-  TRY(const Parts parts, parts_of(input));
-  std::map<std::string, std::string> files;
-  files[parts.name + ".hpp"] = print_header(parts);
-  files[parts.name + ".h"] = print_c_header(parts);
-  TRY(files[parts.name + ".cpp"], print_source(parts));
-  if (parts.embedded) {
-    files[parts.name + "_weights.cpp"] = print_embedded_weights(parts);
-  } else {
-    files[parts.name + ".weights"] = weights_file(parts);
+  return print_package(std::vector<PackageInput>{input});
+}
+
+Expected<std::map<std::string, std::string>> print_package(const std::vector<PackageInput>& inputs) {
+  std::vector<Parts> targets;
+  for (const PackageInput& input : inputs) {
+    TRY(Parts parts, parts_of(input));
+    targets.push_back(std::move(parts));
   }
-  TRY(files[parts.name + "_self_test.cpp"], print_self_test(parts));
-  files[parts.name + "_self_test_main.cpp"] = print_self_test_main(parts);
-  files["CMakeLists.txt"] = print_cmake(parts);
-  files["manifest.json"] = print_manifest(parts);
-  for (const auto& [name, text] : runtime_files(input.threads)) files[std::string(name)] = text;
+  // The header is one: whoever includes it need not be compiled for the same machine.
+  const auto largest = [&](std::int64_t Parts::*size) {
+    std::int64_t most = 0;
+    for (const Parts& parts : targets) most = std::max(most, parts.*size);
+    for (Parts& parts : targets) parts.*size = most;
+  };
+  largest(&Parts::arena_bytes);
+  largest(&Parts::arena_lower_bound);
+  const Parts& first = targets.front();
+  for (const Parts& parts : targets) {
+    if (print_header(parts) != print_header(first) || print_c_header(parts) != print_c_header(first))
+      return error("codegen-cpp",
+                   fmt::format("the interface differs between {} and {}", first.input->target, parts.input->target));
+    if (targets.size() > 1 && !parts.embedded)
+      return error("several-targets", "code for several targets has its weights inside: each has them in its own order")
+          .note("leave out --weights file, or compile for one target");
+  }
+  std::map<std::string, std::string> files;
+  files[first.name + ".hpp"] = print_header(first);
+  files[first.name + ".h"] = print_c_header(first);
+  TRY(files[first.name + ".cpp"], print_source(targets));
+  for (const Parts& parts : targets) {
+    if (parts.embedded) {
+      files[fmt::format("{}_{}.cpp", parts.name, weights_name(parts))] = print_embedded_weights(parts);
+    } else {
+      files[parts.name + ".weights"] = weights_file(parts);
+    }
+  }
+  TRY(files[first.name + "_self_test.cpp"], print_self_test(first));
+  files[first.name + "_self_test_main.cpp"] = print_self_test_main(first);
+  files["CMakeLists.txt"] = print_cmake(targets);
+  files["manifest.json"] = print_manifest(targets);
+  for (const auto& [name, text] : runtime_files(first.input->threads)) files[std::string(name)] = text;
   files[".clang-format"] = kClangFormat;
   return files;
 }

@@ -41,6 +41,8 @@ struct PackageInput {
   double tolerance = 2e-5;                        // of each output's largest value, for who verifies it
   std::map<std::string, std::vector<std::string>> input_names = {};  // in the model, by function
   bool threads = false;                                              // functions take a `const tusk::Threads*`
+  std::string target = {};                                           // the machine, where a file holds code for several
+  std::string condition = {};  // of the preprocessor, under which it is this one; empty: no other
 };
 
 /// The bytes of each file by its name; the same input gives the same bytes. With NAME for the name:
@@ -52,6 +54,10 @@ struct PackageInput {
 ///   tusk_runtime.hpp, CMakeLists.txt, manifest.json, .clang-format
 ///   tusk_threads.hpp, tusk_thread_pool.hpp (threads = true)
 Expected<std::map<std::string, std::string>> print_package(const PackageInput& input);
+/// The same functions for several targets in one NAME.cpp: macros of the compiler choose the first whose condition
+/// holds. What differs are program, loops, target and condition; each has weights of its own, in
+/// NAME_weights_TARGET.cpp.
+Expected<std::map<std::string, std::string>> print_package(const std::vector<PackageInput>& inputs);
 
 /// What travels with emitted code: the text of a file of runtime/, put into the program when it is built
 /// (runtime_text.cpp.in).

@@ -50,6 +50,7 @@ struct Parts {
   std::map<int, PackedConstant> constants;  // those that a function reads, by index into Program::constants
   std::int64_t weight_bytes = 0;
   std::int64_t arena_bytes = 64;
+  std::int64_t arena_lower_bound = 0;
   std::string layout_sha256;  // of the names, types, shapes and offsets of the constants
   bool embedded = true;       // the weights lie in the source
   // Of a model with states only: functions then take a State, and no Weights, whose bytes are always embedded.
@@ -85,7 +86,10 @@ std::string made_by(const PackageInput& input);
 
 std::string print_header(const Parts& parts);
 std::string print_c_header(const Parts& parts);
-Expected<std::string> print_source(const Parts& parts);
+/// One or several targets.
+Expected<std::string> print_source(const std::vector<Parts>& targets);
+/// "weights", or "weights_haswell" where there are several targets, with letters, digits and underscores only.
+std::string weights_name(const Parts& parts);
 /// State, its variables, and what is done with them: declarations, definitions, and the same for C.
 std::string state_declarations(const Parts& parts);
 std::string state_header_array(const Parts& parts);
@@ -105,8 +109,8 @@ Expected<std::string> print_self_test(const Parts& parts);
 /// Whether a recorded call has outputs that are too large for the stack.
 bool self_test_is_static(const Parts& parts);
 std::string print_self_test_main(const Parts& parts);
-std::string print_cmake(const Parts& parts);
-std::string print_manifest(const Parts& parts);
+std::string print_cmake(const std::vector<Parts>& targets);
+std::string print_manifest(const std::vector<Parts>& targets);
 
 /// The guard of floating-point flags that stands before any include (N13).
 std::string_view bit_protection();

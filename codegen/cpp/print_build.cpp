@@ -46,9 +46,12 @@ std::string argument(std::string_view option) {  // of a CMake command
 
 }  // namespace
 
-std::string print_cmake(const Parts& parts) {
+std::string print_cmake(const std::vector<Parts>& targets) {
+  const Parts& parts = targets.front();
   const std::string& name = parts.name;
   const bool embedded = parts.embedded;
+  std::string weights;
+  for (const Parts& each : targets) weights += embedded ? fmt::format(" {}_{}.cpp", name, weights_name(each)) : "";
   std::string out = fmt::format(
       "# The library {0} ({0}::{0}), and its self test where tests are built. Works wherever this folder lies, alone\n"
       "# and by add_subdirectory.\n",
@@ -70,7 +73,7 @@ add_library({0}::{0} ALIAS {0})
 target_include_directories({0} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
 target_compile_features({0} PUBLIC cxx_std_17)
 )",
-                     name, embedded ? fmt::format(" {}_weights.cpp", name) : "");
+                     name, weights);
   // Without tables of exceptions a C or Fortran program links it, whatever the level of optimisation.
   std::string options = " -fno-exceptions -fno-rtti";
   for (const std::string& option : parts.input->compile_options) options += " " + argument(option);
@@ -89,12 +92,18 @@ endif()
   return out;
 }
 
-std::string print_manifest(const Parts& parts) {
+std::string print_manifest(const std::vector<Parts>& targets) {
+  const Parts& parts = targets.front();
   const PackageInput& input = *parts.input;
   std::string out = "{\n";
   out += fmt::format("  \"name\": {},\n  \"identifier\": {},\n", quoted(input.name), quoted(parts.name));
   out += fmt::format("  \"tusk\": {},\n  \"source\": {},\n  \"sha256\": {},\n", quoted(input.version),
                      quoted(input.source), quoted(input.sha256));
+  if (targets.size() > 1) {
+    // What stands below of weights, kernels and arenas of functions is that of the first.
+    out += fmt::format("  \"targets\": {},\n",
+                       json_list(targets, [](const Parts& each) { return quoted(each.input->target); }));
+  }
   out += fmt::format("  \"numerics\": 1,\n  \"profile\": {},\n", quoted(input.program.profile));
   out += fmt::format("  \"tolerance\": {},\n", input.tolerance);
   out += fmt::format("  \"passes_that_change_bits\": {},\n", json_list(input.bit_changing_passes, quoted));

@@ -25,12 +25,6 @@ std::string dimension_comment(const Parts& parts) {
   return out;
 }
 
-std::int64_t lower_bound(const Parts& parts) {
-  std::int64_t out = 0;
-  for (const PackedFunction& f : parts.functions) out = std::max(out, f.function->arena_lower_bound);
-  return out;
-}
-
 // "int64_t batch, " and so on, with a condition of the function in comments.
 std::string requirement_comment(const PackedFunction& function, std::string_view open, std::string_view close) {
   std::string out;
@@ -91,7 +85,7 @@ struct Weights {{
   std::size_t size = 0;
 }};
 )",
-      parts.arena_bytes, lower_bound(parts),
+      parts.arena_bytes, parts.arena_lower_bound,
       has_state ? "  bad_state,         // the state is not one of this model: it was never initialised\n" : "");
   if (parts.embedded) {
     out += "Weights weights() noexcept;\n\n";

@@ -220,30 +220,16 @@ void* {0}_align(void* memory) {{
   return out;
 }
 
-}  // namespace
-
-Expected<std::string> print_source(const Parts& parts) {
+// The namespace of the model, for one target.
+Expected<std::string> functions_of(const Parts& parts) {
   std::vector<std::string> entries;
   for (const PackedFunction& f : parts.functions) entries.push_back(f.function->name);
   TRY(const LoopText loops, print_loops(parts.input->loops, entries, parts.input->program.profile == "muladd"));
-
-  std::string out = file_head(parts, parts.name + ".cpp", "the kernels, and the functions that call them");
-  out += fmt::format("// {}.\n\n", numerics_text(parts));
-  out += bit_protection();
-  out += fmt::format(
-      "\n#include \"{0}.hpp\"\n\n#include <cstring>\n\n#include \"{0}.h\"\n#include \"tusk_runtime.hpp\"\n\n",
-      parts.name);
-  if (parts.input->threads) {
-    out.pop_back();
-    out += "#include \"tusk_threads.hpp\"\n\n";
-  }
-  out += R"(#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the weights are little endian"
-#endif
-
-)";
-  out += fmt::format("namespace {} {{\nnamespace {{\n\n", parts.name);
-  out += loops.text;
+  std::string out = fmt::format("namespace {} {{\n", parts.name);
+  const std::string weights = weights_name(parts);
+  if (weights != "weights")
+    out += fmt::format("\nWeights {0}() noexcept;\nWeights weights() noexcept {{ return {0}(); }}\n\n", weights);
+  out += "namespace {\n\n" + loops.text;
   if (!parts.states.empty()) out += state_header_array(parts);
   out += "}  // namespace\n\n";
   for (const PackedFunction& f : parts.functions) {
@@ -252,7 +238,42 @@ Expected<std::string> print_source(const Parts& parts) {
   }
   if (!parts.states.empty()) out += state_definitions(parts);
   if (!parts.embedded) out += open_function(parts);
-  out += fmt::format("}}  // namespace {}\n\n", parts.name);
+  return out + fmt::format("}}  // namespace {}\n\n", parts.name);
+}
+
+// The first target whose condition holds.
+Expected<std::string> chosen_functions(const std::vector<Parts>& targets) {
+  if (targets.size() == 1) return functions_of(targets.front());
+  std::string out;
+  for (const Parts& parts : targets) {
+    const std::string& condition = parts.input->condition;
+    out += out.empty() ? "#if " + condition : condition.empty() ? "#else" : "#elif " + condition;
+    out += fmt::format("  // {}\n\n", parts.input->target);
+    TRY(const std::string text, functions_of(parts));
+    out += text;
+  }
+  if (!targets.back().input->condition.empty())
+    out += "#else\n#error \"the flags of the compiler are for none of the targets of this file\"\n";
+  return out + "#endif\n\n";
+}
+
+}  // namespace
+
+Expected<std::string> print_source(const std::vector<Parts>& targets) {
+  const Parts& parts = targets.front();
+  std::string out = file_head(parts, parts.name + ".cpp", "the kernels, and the functions that call them");
+  out += fmt::format("// {}.\n\n", numerics_text(parts));
+  out += bit_protection();
+  out += fmt::format(
+      "\n#include \"{0}.hpp\"\n\n#include <cstring>\n\n#include \"{0}.h\"\n#include \"tusk_runtime.hpp\"\n{1}\n",
+      parts.name, parts.input->threads ? "#include \"tusk_threads.hpp\"\n" : "");
+  out += R"(#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the weights are little endian"
+#endif
+
+)";
+  TRY(const std::string functions, chosen_functions(targets));
+  out += functions;
   out += c_functions(parts);
   out.pop_back();
   return out;

@@ -65,7 +65,8 @@ void append_strings(std::string& out, const std::string& bytes) {
 
 std::string print_embedded_weights(const Parts& parts) {
   const bool words = parts.weight_bytes <= kMostWords;
-  std::string out = file_head(parts, parts.name + "_weights.cpp", "the weights, little endian");
+  std::string out =
+      file_head(parts, fmt::format("{}_{}.cpp", parts.name, weights_name(parts)), "the weights, little endian");
   out += fmt::format("#include \"{0}.hpp\"\n\nnamespace {0} {{\nnamespace {{\n\n", parts.name);
   out += "// clang-format off\n";
   out += fmt::format("alignas(64) constexpr {} data[] ={}\n", words ? "std::uint32_t" : "unsigned char",
@@ -81,7 +82,9 @@ std::string print_embedded_weights(const Parts& parts) {
   if (!words) out.pop_back();
   out += words ? "};\n" : ";\n";
   out += "// clang-format on\n\n}  // namespace\n\n";
-  out += fmt::format("Weights weights() noexcept {{ return {{{}, {}}}; }}\n\n}}  // namespace {}\n",
+  const std::string function = weights_name(parts);
+  if (function != "weights") out += fmt::format("Weights {}() noexcept;\n", function);
+  out += fmt::format("Weights {}() noexcept {{ return {{{}, {}}}; }}\n\n}}  // namespace {}\n", function,
                      words ? "reinterpret_cast<const unsigned char*>(data)" : "data", parts.weight_bytes, parts.name);
   return out;
 }

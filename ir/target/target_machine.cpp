@@ -16,14 +16,15 @@ constexpr TargetMachine with_threads(TargetMachine machine) {
 
 // Sources: the vendors' optimisation manuals; of znver4 one multiply-add a cycle and 118 GFLOP/s are measured.
 constexpr std::array kTargets = {
-    TargetMachine{"generic"},                                    // plain loops
-    with_threads({"znver4", 16, 32, 1, 1, 4, 1 << 20}),          // AMD Zen 4: AVX-512 in halves
-    with_threads({"skylake-avx512", 16, 32, 2, 2, 4, 1 << 20}),  // servers of Intel: AVX-512
-    with_threads({"haswell", 8, 16, 2, 2, 5, 256 << 10}),        // AVX2 and FMA: Intel since 2013, AMD since 2017
-    with_threads({"armv8-a", 4, 32, 2, 2, 4, 512 << 10}),        // 64-bit Arm with NEON
-    TargetMachine{"wasm", 4, 16, 1, 1, 4, 256 << 10},            // WebAssembly with simd128
-    TargetMachine{"cortex-m7", 1, 28, 1, 1, 3, 0},               // single precision, no vectors
-    TargetMachine{"cortex-m4", 1, 28, 1, 0.5, 3, 0},             // single precision, no vectors
+    TargetMachine{"generic", ""},                                                    // plain loops
+    with_threads({"znver4", "TUSK_LANES >= 16", 16, 32, 1, 1, 4, 1 << 20}),          // AMD Zen 4: AVX-512 in halves
+    with_threads({"skylake-avx512", "TUSK_LANES >= 16", 16, 32, 2, 2, 4, 1 << 20}),  // servers of Intel: AVX-512
+    with_threads(
+        {"haswell", "TUSK_LANES >= 8", 8, 16, 2, 2, 5, 256 << 10}),  // AVX2 and FMA: Intel since 2013, AMD since 2017
+    with_threads({"armv8-a", "defined(TUSK_NEON)", 4, 32, 2, 2, 4, 512 << 10}),     // 64-bit Arm with NEON
+    TargetMachine{"wasm", "defined(__wasm_simd128__)", 4, 16, 1, 1, 4, 256 << 10},  // WebAssembly with simd128
+    TargetMachine{"cortex-m7", "defined(__ARM_ARCH_7EM__)", 1, 28, 1, 1, 3, 0},     // single precision, no vectors
+    TargetMachine{"cortex-m4", "defined(__ARM_ARCH_7EM__)", 1, 28, 1, 0.5, 3, 0},   // single precision, no vectors
 };
 
 std::string_view native_name() {

@@ -12,6 +12,7 @@ namespace tusk {
 /// One kind of processor. Rates are per cycle, for vectors of the machine's own width.
 struct TargetMachine {
   std::string_view name;
+  std::string_view condition;   // of C++'s preprocessor, under which compilers make code for it; empty: always
   int lanes = 1;                // of 32 bits in a register; 1: no vectors
   int registers = 0;            // of that kind; 0: loops stay as they are
   double fmas = 1;              // multiply-adds
