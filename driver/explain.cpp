@@ -100,6 +100,7 @@ std::string short_schedule(const ScheduleRecord& record) {
     if (!tile.empty()) parts.push_back(fmt::format("tile {}", fmt::join(tile, ", ")));
     if (main->vector.count > 1) parts.push_back(fmt::format("lanes {} {}", main->vector.index, main->vector.count));
     if (!main->split.empty()) parts.emplace_back("split");
+    if (!main->parallel.empty()) parts.push_back(fmt::format("parallel {}", fmt::join(main->parallel, ", ")));
     if (!main->outer.index.empty()) parts.push_back(fmt::format("outer {} {}", main->outer.index, main->outer.count));
   }
   const auto blocks = std::ranges::count(record.added, kernel::AddedStage::Kind::blocks, &kernel::AddedStage::kind);
@@ -256,7 +257,7 @@ std::string print(const Explanation& explanation, bool full) {
   out += fmt::format(
       "\nCounted at the greatest sizes (--dim), for one time. compute: FLOP at the target's full rate; memory: bytes "
       "from "
-      "{}.\nThe last column is predicted, for all times, in {}.\n",
+      "{}.\nThe last column is predicted, for all times and one thread, in {}.\n",
       explanation.target->bandwidth.l2 > 0 ? "the level that holds them all" : "the first cache", unit);
   if (is_open) out += fmt::format("?: what lies behind the first cache of {} is not known\n", explanation.target->name);
   if (is_conditional) out += "if: runs in some calls only, and is counted as if it ran\n";
