@@ -32,6 +32,13 @@ double bytes_of_block(const Choice& choice, const Stage& stage, const std::strin
 
 }  // namespace
 
+bool is_worth_parting(const Choice& choice, const std::string& root) {
+  const Stage& stage = *choice.kernel.stage(root);
+  if (!stage.reduce || stage.reduce->block != 1) return false;
+  const std::string& first = stage.reduce->indices[0].name;
+  return bytes_of_block(choice, stage, first) > static_cast<double>(choice.target.l2) / 2;
+}
+
 std::optional<std::string> part_blocks(Choice& choice, const std::string& root) {
   const auto at = std::ranges::find(choice.kernel.stages, root, &Stage::name);
   if (!at->reduce || at->reduce->block != 1 || at->reduce->from || at->reduce->indices.size() < 2) return std::nullopt;
@@ -42,7 +49,6 @@ std::optional<std::string> part_blocks(Choice& choice, const std::string& root) 
     if (equality.index == first.name || indices_in(equality.value).contains(first.name)) return std::nullopt;
   }
   if (first.extent.range(choice.range_of).low < 2) return std::nullopt;
-  if (bytes_of_block(choice, *at, first.name) <= static_cast<double>(choice.target.l2) / 2) return std::nullopt;
   Stage blocks = *at;
   blocks.name = choice.fresh(root + "_blocks");
   blocks.indices.insert(blocks.indices.begin(), first);
@@ -61,6 +67,7 @@ std::optional<std::string> part_blocks(Choice& choice, const std::string& root) 
   at->expr = block(kernel::apply("add", {kernel::index(first.name), one}));
   at->reduce = sum;
   const std::string name = blocks.name;
+  choice.added.push_back({kernel::AddedStage::Kind::blocks, name, "", root, 0});
   choice.kernel.stages.insert(at, std::move(blocks));
   return name;
 }

@@ -19,6 +19,7 @@
 #include "passes/lower_program.hpp"
 #include "passes/plan_memory.hpp"
 #include "passes/schedule.hpp"
+#include "passes/schedule_records.hpp"
 #include "passes/simplify.hpp"
 
 namespace tusk {
@@ -128,7 +129,12 @@ Expected<Ir> run_layouts(Ir ir, const PassOptions&) {
 Expected<Ir> run_schedule(Ir ir, const PassOptions& options) {
   TRY(kernel::Program program, at_height<kernel::Program>(std::move(ir), "schedule"));
   if (options.empty_schedule) return Ir(std::move(program));
-  return verified(schedule(std::move(program), *options.target), "schedule");
+  if (options.records.empty()) return verified(schedule(std::move(program), *options.target), "schedule");
+  TRY(Scheduled scheduled, schedule_by_records(std::move(program), *options.target, options.records));
+  for (const std::string& key : scheduled.unused) {
+    if (options.note) options.note(no_kernel_has(key));
+  }
+  return verified(std::move(scheduled.program), "schedule");
 }
 
 Expected<Ir> run_fold_stages(Ir ir, const PassOptions& options) {

@@ -11,6 +11,7 @@
 #include "ir/base/expected.hpp"
 #include "ir/graph/graph.hpp"
 #include "ir/kernel/program.hpp"
+#include "ir/kernel/records.hpp"
 #include "ir/loop/loop.hpp"
 #include "ir/target/target_machine.hpp"
 
@@ -30,6 +31,8 @@ struct PassOptions {
   bool empty_schedule = false;     // every stage at root
   bool brute_force_where = false;  // rule W3 by comparison, for tests
   const TargetMachine* target = &generic_target();
+  std::vector<kernel::ScheduleRecord> records = {};   // in the place of what `schedule` would choose
+  std::function<void(const std::string&)> note = {};  // hears what a user should know
 };
 
 struct Pass {

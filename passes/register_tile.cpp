@@ -353,6 +353,18 @@ void choose_tile(const Choice& choice, const Contraction& contraction, StageSche
   order(choice, contraction, root, chosen.rows, record);
 }
 
+double cycles_of_term(const Choice& choice, const Contraction& contraction, const StageSchedule& record) {
+  Tiling tiling;
+  for (const IndexCount& tile : record.tile) {
+    if (tile.index == record.vector.index) {
+      tiling.vectors = std::max<std::int64_t>(1, tile.count / record.vector.count);
+    } else {
+      tiling.rows.push_back(tile);
+    }
+  }
+  return cost_of(choice, contraction, *choice.kernel.stage(record.stage), record, tiling);
+}
+
 void choose_outer(const Choice& choice, const Contraction& contraction, bool is_blocks, StageSchedule& record) {
   const Stage& stage = *choice.kernel.stage(contraction.stage);
   const kernel::Reduce& reduce = *stage.reduce;

@@ -14,6 +14,9 @@ void choose_split(const Choice& choice, const Contraction& contraction, kernel::
 /// `tile`, `order` and `unroll` of the record.
 void choose_tile(const Choice& choice, const Contraction& contraction, kernel::StageSchedule& record);
 
+/// Cycles of one term for one register of sums, with the tile of the record; infinite if it does not fit.
+double cycles_of_term(const Choice& choice, const Contraction& contraction, const kernel::StageSchedule& record);
+
 /// Where what is read does not stay in the cache from one tile to the next, blocks of its first index go outside of all
 /// tiles (R1), or, of a stage that is itself one of blocks, parts of its terms. Changes `outer` of the record.
 void choose_outer(const Choice& choice, const Contraction& contraction, bool is_blocks, kernel::StageSchedule& record);

@@ -26,7 +26,9 @@ void make_whole(Choice& choice, const std::string& root) {
 }
 
 void choose(Choice& choice, const std::string& root, bool is_blocks = false) {
-  if (const auto blocks = part_blocks(choice, root)) choose(choice, *blocks, true);
+  if (is_worth_parting(choice, root)) {
+    if (const auto blocks = part_blocks(choice, root)) choose(choice, *blocks, true);
+  }
   StageSchedule record;
   record.stage = root;
   const Stage& stage = *choice.kernel.stage(root);
@@ -73,7 +75,12 @@ void choose(Choice& choice, const std::string& root, bool is_blocks = false) {
   choice.schedule.stages.push_back(std::move(record));
 }
 
+}  // namespace
+
+namespace scheduling {
+
 void choose_all(Choice choice) {
+  if (choice.target.registers == 0) return;
   std::vector<std::string> roots;
   for (const Stage& stage : choice.kernel.stages) {
     if (!choice.schedule.is_inline(stage.name)) roots.push_back(stage.name);
@@ -82,26 +89,31 @@ void choose_all(Choice choice) {
   if (choice.target.fork > 0) choose_parallel(choice);
 }
 
-}  // namespace
-
-kernel::Program schedule(kernel::Program program, const TargetMachine& target) {
-  if (target.registers == 0) return program;
-  const RangeOf range_of = program.range_of();
-  std::vector<bool> done(program.kernels.size(), false);
-  for (kernel::Function& function : program.functions) {
+CallsOf calls_of(const kernel::Program& program) {
+  CallsOf out(program.kernels.size());
+  for (const kernel::Function& function : program.functions) {
     const std::function<void(const std::vector<kernel::Step>&)> visit = [&](const std::vector<kernel::Step>& steps) {
       for (const kernel::Step& step : steps) {
-        if (step.kind != kernel::Step::Kind::call) {
-          visit(step.body);
-          continue;
-        }
-        const auto id = static_cast<std::size_t>(step.kernel);
-        if (done[id]) continue;
-        done[id] = true;
-        choose_all({program.kernels[id], program.schedules[id], function, step, target, range_of});
+        visit(step.body);
+        if (step.kind == kernel::Step::Kind::call)
+          out[static_cast<std::size_t>(step.kernel)].push_back({&function, &step});
       }
     };
     visit(function.steps);
+  }
+  return out;
+}
+
+}  // namespace scheduling
+
+kernel::Program schedule(kernel::Program program, const TargetMachine& target) {
+  const RangeOf range_of = program.range_of();
+  const scheduling::CallsOf calls = scheduling::calls_of(program);
+  for (std::size_t id = 0; id < program.kernels.size(); ++id) {
+    if (calls[id].empty()) continue;
+    std::vector<kernel::AddedStage> added;
+    const auto& [function, step] = calls[id][0];
+    scheduling::choose_all({program.kernels[id], program.schedules[id], added, *function, *step, target, range_of});
   }
   return program;
 }

@@ -53,8 +53,8 @@ double Choice::bytes_of(const std::string& tensor) const {
 }
 
 // What the kernel keeps for itself is dense.
-bool Choice::is_legal(const kernel::Schedule& wanted) const {
-  if (!kernel::verify(kernel, wanted)) return false;
+Status Choice::check(const kernel::Schedule& wanted) const {
+  CHECK(kernel::verify(kernel, wanted));
   KernelLayout layout;
   layout.range_of = range_of;
   const auto add = [&](int id) { layout.strides.push_back(function.tensors[static_cast<std::size_t>(id)].strides); };
@@ -66,7 +66,8 @@ bool Choice::is_legal(const kernel::Schedule& wanted) const {
   }
   for (const kernel::Stage* stage : scratch_stages(kernel, wanted))
     layout.strides.push_back(kernel::dense_strides(kernel::buffer_shape(kernel, wanted, *stage)));
-  return static_cast<bool>(lower_kernel(kernel, wanted, layout, "f"));
+  CHECK(lower_kernel(kernel, wanted, layout, "f"));
+  return done();
 }
 
 bool Choice::is_legal_with(const kernel::StageSchedule& record) const {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "ir/kernel/program.hpp"
+#include "ir/kernel/records.hpp"
 #include "ir/target/target_machine.hpp"
 
 namespace tusk::scheduling {
@@ -12,6 +14,7 @@ namespace tusk::scheduling {
 struct Choice {
   kernel::Kernel& kernel;
   kernel::Schedule& schedule;
+  std::vector<kernel::AddedStage>& added;  // to the kernel, so far
   const kernel::Function& function;
   const kernel::Step& step;
   const TargetMachine& target;
@@ -30,9 +33,32 @@ struct Choice {
   double bytes_of(const std::string& tensor) const;
 
   /// Whether the kernel can be lowered so, with the strides that its tensors have in the step.
-  bool is_legal(const kernel::Schedule& schedule) const;
+  Status check(const kernel::Schedule& schedule) const;
+  bool is_legal(const kernel::Schedule& wanted) const { return static_cast<bool>(check(wanted)); }
   bool is_legal_with(const kernel::StageSchedule& record) const;
 };
+
+/// What `added` has no more than so many of is as it was: the kernel in front of a copy that turns out not to be legal.
+struct Before {
+  explicit Before(const Choice& choice) : kernel(choice.kernel), added(choice.added.size()) {}
+  void restore(Choice& choice) const {
+    choice.kernel = kernel;
+    choice.added.resize(added);
+  }
+  kernel::Kernel kernel;
+  std::size_t added;
+};
+
+/// The calls of each kernel.
+struct Call {
+  const kernel::Function* function;
+  const kernel::Step* step;
+};
+using CallsOf = std::vector<std::vector<Call>>;
+CallsOf calls_of(const kernel::Program& program);
+
+/// What the pass chooses for a kernel; nothing on a target without registers.
+void choose_all(Choice choice);
 
 /// Elements that a tile has along the lanes.
 std::int64_t tile_width(const kernel::StageSchedule& record);

@@ -13,6 +13,7 @@
 #include "codegen/cpp/names.hpp"
 #include "driver/budget.hpp"
 #include "driver/compile.hpp"
+#include "driver/explain.hpp"
 #include "driver/package_folder.hpp"
 #include "frontend/export/save_model.hpp"
 #include "frontend/import/layer_list.hpp"
@@ -25,6 +26,7 @@
 #include "ir/base/printable.hpp"
 #include "passes/pipeline.hpp"
 #include "tools/command.hpp"
+#include "tools/schedule_flags.hpp"
 #include "tools/training.hpp"
 #include "tools/verify.hpp"
 
@@ -88,13 +90,29 @@ Expected<LoadedModel> read_files(const std::vector<std::string>& files, const Lo
   return read_model(files[0], files[1]);
 }
 
+Expected<ModuleOptions> ranges_of(const std::vector<std::string>& dims) {
+  ModuleOptions out;
+  for (const std::string& text : dims) {
+    TRY(DimRange range, dim_range(text));
+    out.dims.push_back(std::move(range));
+  }
+  return out;
+}
+
+// Flags for both take the place of what the file says, which may be nothing that can be read.
+Expected<LoadedModel> load(const std::vector<std::string>& files, const TrainingFlags& training) {
+  const bool says_all = training.optimizer && !training.losses.empty();
+  const LoadOptions options{.compile = !training.functions.empty() && !says_all};
+  return read_files(files, options);
+}
+
 struct CompileFlags {
   std::vector<std::string> files;
   std::optional<std::string> name, max_arena, stop_after;
   std::string folder, weights = "embed", profile = "fma";
-  std::vector<std::string> targets = {"generic"};
   std::vector<std::string> dims, print_after;
   bool keep_batch_norm = false;
+  ScheduleFlags schedule;
   TrainingFlags training;
 };
 
@@ -104,11 +122,7 @@ Status run_compile(const CompileFlags& flags) {
   options.embed_weights = flags.weights == "embed";
   options.stop_after = flags.stop_after.value_or("");
   options.passes.fold_batch_norm = !flags.keep_batch_norm;
-  for (std::size_t k = 0; k < flags.targets.size(); ++k) {
-    TRY(const TargetMachine* target, target_named(flags.targets[k]));
-    if (k == 0) options.passes.target = target;
-    if (k > 0) options.more_targets.push_back(target);
-  }
+  CHECK(read_schedule_flags(flags.schedule, options.passes, &options.more_targets));
   if (flags.max_arena) {
     TRY(options.max_arena, byte_count(*flags.max_arena));
   }
@@ -125,15 +139,8 @@ Status run_compile(const CompileFlags& flags) {
       return error("pass",
                    fmt::format("the pass `{}` runs behind `{}`, where --stop-after ends", name, *flags.stop_after));
   }
-  ModuleOptions module_options;
-  for (const std::string& text : flags.dims) {
-    TRY(DimRange range, dim_range(text));
-    module_options.dims.push_back(std::move(range));
-  }
-  // Flags for both take the place of what the file says, which may be nothing that can be read.
-  const bool says_all = flags.training.optimizer && !flags.training.losses.empty();
-  const LoadOptions load{.compile = !flags.training.functions.empty() && !says_all};
-  TRY(const LoadedModel loaded, read_files(flags.files, load));
+  TRY(const ModuleOptions module_options, ranges_of(flags.dims));
+  TRY(const LoadedModel loaded, load(flags.files, flags.training));
   TRY(TrainingModule traced, training_module(loaded, flags.training, module_options));
   options.learning_rate = traced.learning_rate;
   const std::filesystem::path path(flags.files[0]);
@@ -154,7 +161,7 @@ Status run_compile(const CompileFlags& flags) {
     if (wanted) std::cout << "# after " << pass.name << "\n" << print(ir);
     if (flags.stop_after == pass.name && !wanted) std::cout << print(ir);
   };
-  options.note = [](const std::string& text) { std::cerr << "note: " << text << "\n"; };
+  options.note = options.passes.note;
   TRY(const auto files, compile(std::move(traced.module), options));
   if (flags.stop_after) return done();
   if (!options.embed_weights && files.contains(options.name + "_weights.cpp")) {
@@ -207,16 +214,42 @@ Status run_budget(const CompileFlags& flags) {
   if (flags.max_arena) {
     TRY(options.max_arena, byte_count(*flags.max_arena));
   }
-  ModuleOptions module_options;
-  for (const std::string& text : flags.dims) {
-    TRY(DimRange range, dim_range(text));
-    module_options.dims.push_back(std::move(range));
-  }
+  TRY(const ModuleOptions module_options, ranges_of(flags.dims));
   TRY(const LoadedModel loaded, read_architecture(flags.files[0]));
   TRY(const graph::Module module, to_module(loaded.model, module_options));
   TRY(const Budget budget, budget_of(module, options));
   std::cout << print(budget);
   return done();
+}
+
+struct ExplainFlags {
+  std::vector<std::string> files, dims;
+  bool full = false, records = false;
+  ScheduleFlags schedule;
+  TrainingFlags training;
+};
+
+Status run_explain(const ExplainFlags& flags) {
+  PassOptions options;
+  CHECK(read_schedule_flags(flags.schedule, options));
+  TRY(const ModuleOptions module_options, ranges_of(flags.dims));
+  TRY(const LoadedModel loaded, load(flags.files, flags.training));
+  TRY(TrainingModule traced, training_module(loaded, flags.training, module_options));
+  TRY(const Explanation explanation, explain(std::move(traced.module), options));
+  std::cout << (flags.records ? print_records(explanation) : print(explanation, flags.full));
+  return done();
+}
+
+void add_explain(CLI::App& command, ExplainFlags& flags) {
+  command.add_option("file", flags.files, ".keras, .h5 or .hdf5; or a .json and the file of its weights")
+      ->required()
+      ->expected(1, 2);
+  command.add_option("--dim", flags.dims, "range of a symbol: batch=1..64, height=32..1024:32")
+      ->allow_extra_args(false);
+  CLI::Option* full = command.add_flag("--full", flags.full, "with the kernels and their schedules");
+  command.add_flag("--records", flags.records, "print the records of schedules alone, for --schedules")->excludes(full);
+  add_schedule_options(command, flags.schedule);
+  add_training_options(command, flags.training);
 }
 
 Status run_check(const CompileFlags& flags) {
@@ -287,13 +320,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"embed", "file"}));
   compile_command->add_option("--profile", flags.profile, "numerics: fma, or muladd for machines without one")
       ->check(CLI::IsMember({"fma", "muladd"}));
-  compile_command
-      ->add_option(
-          "--target", flags.targets,
-          "the machines that loops are made for: generic, haswell, znver4, ..., or native; macros of the compiler "
-          "choose one of several")
-      ->delimiter(',')
-      ->allow_extra_args(false);
+  add_schedule_options(*compile_command, flags.schedule);
   compile_command->add_option("--max-arena", flags.max_arena, "refuse models that need more: 4096, 256K, 1M");
   compile_command->add_option("--print-after", flags.print_after, "print the module after these passes")
       ->delimiter(',')
@@ -341,6 +368,10 @@ int main(int argc, char** argv) {
   budget_command->add_option("--dim", budget_flags.dims, "range of a symbol: batch=1..64, height=32..1024:32")
       ->allow_extra_args(false);
   budget_command->add_option("--max-arena", budget_flags.max_arena, "fail if it needs more: 4096, 256K, 1M");
+  ExplainFlags explain_flags;
+  CLI::App* explain_command = app.add_subcommand(
+      "explain", "what each kernel computes and reads, how it is scheduled, and how long that should take");
+  add_explain(*explain_command, explain_flags);
   CompileFlags check_flags;
   CLI::App* check_command = app.add_subcommand("check", "says whether a file compiles, and if not, all reasons");
   check_command->add_option("file", check_flags.files, ".keras, .h5 or .hdf5; or a .json and the file of its weights")
@@ -365,6 +396,7 @@ int main(int argc, char** argv) {
     if (summary_command->parsed()) return run_summary(summary_flags);
     if (plot_command->parsed()) return run_plot(plot_flags);
     if (budget_command->parsed()) return run_budget(budget_flags);
+    if (explain_command->parsed()) return run_explain(explain_flags);
     if (import_command->parsed()) return run_import_state(import_flags);
     if (check_command->parsed()) return run_check(check_flags);
     return verify_command->parsed() ? verify_folder(verify) : run_compile(flags);

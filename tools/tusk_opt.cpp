@@ -3,10 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -22,21 +19,11 @@
 #include "ir/text/lexer.hpp"
 #include "passes/pipeline.hpp"
 #include "tools/command.hpp"
+#include "tools/schedule_flags.hpp"
 
 namespace {
 
 using namespace tusk;
-
-Expected<std::string> read_all(const std::string& file) {
-  std::ostringstream text;
-  std::error_code problem;
-  std::ifstream in;
-  if (file != "-") in.open(file, std::ios::binary);
-  text << (file == "-" ? std::cin : in).rdbuf();  // an empty file sets failbit, one that cannot be read badbit
-  if (!in || text.bad() || std::filesystem::is_directory(file, problem))
-    return error("file-access", fmt::format("cannot read {}", file));
-  return text.str();
-}
 
 // The first word tells the height; text without a module header is a sample.
 enum class Height { module, sample, kernel, program, loop };
@@ -154,9 +141,8 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->allow_extra_args(false);
   app.add_option("--stop-after", stop_after, "end the pipeline after this pass");
-  app.add_flag("--empty-schedule", options.empty_schedule, "every stage at root");
-  std::string target = "generic";
-  app.add_option("--target", target, "the machine that the pass schedule is for: generic, haswell, ..., native");
+  ScheduleFlags schedule;
+  add_schedule_options(app, schedule);
   app.add_flag("--keep-batch-norm", keep_batch_norm, "leave out fold-batch-norm");
   app.add_flag("--list", list, "list the passes");
   bool ops = false;
@@ -174,12 +160,12 @@ int main(int argc, char** argv) {
       return done();
     }
     options.fold_batch_norm = !keep_batch_norm;
-    TRY(options.target, target_named(target));
+    CHECK(read_schedule_flags(schedule, options));
     if (all || !stop_after.empty()) {
       for (const Pass& pass : pipeline()) passes.emplace_back(pass.name);
     }
     if (const Status ok = check_passes(passes, print_after, stop_after); !ok) return ok.problem();
-    const Expected<std::string> text = read_all(file);
+    const Expected<std::string> text = read_text(file);
     if (!text) return text.problem();
     Expected<Ir> read = parse_ir(*text, file);
     if (!read) return read.problem();

@@ -210,15 +210,49 @@ Status Parser::schedule(std::span<const Kernel> kernels, std::span<Schedule> sch
   TRY(const std::string name, in_.expect_word("the name of a kernel"));
   const auto kernel = std::find_if(kernels.begin(), kernels.end(), [&](const Kernel& k) { return k.name == name; });
   if (kernel == kernels.end()) return in_.fail(at, fmt::format("there is no kernel `{}` above", name));
-  Schedule& out = schedules[static_cast<std::size_t>(kernel - kernels.begin())];
+  return lines(&*kernel, schedules[static_cast<std::size_t>(kernel - kernels.begin())]);
+}
+
+// NAME ":" TENSOR "of" STAGE ("border" | "last" int | "panels" int), or NAME ":" STAGE.
+Status Parser::added_stage(bool is_copy, std::vector<AddedStage>& added) {
+  AddedStage out;
+  const Token at = in_.peek();
+  TRY(out.name, new_name("a name for the stage"));
+  if (std::ranges::find(added, out.name, &AddedStage::name) != added.end())
+    return in_.fail(at, fmt::format("a second stage `{}` is added", out.name));
+  CHECK(in_.expect(":"));
+  if (!is_copy) {
+    out.kind = AddedStage::Kind::blocks;
+    TRY(out.stage, in_.expect_word("a stage"));
+    added.push_back(std::move(out));
+    return done();
+  }
+  TRY(out.tensor, in_.expect_word("a parameter or a stage"));
+  CHECK(in_.expect("of"));
+  TRY(out.stage, in_.expect_word("a stage"));
+  if (!in_.accept("border")) {
+    const Token kind_at = in_.peek();
+    out.kind = in_.at("last") ? AddedStage::Kind::last : AddedStage::Kind::panels;
+    TRY(const std::string kind, in_.expect_word("border, last or panels"));
+    if (kind != "last" && kind != "panels") return in_.fail(kind_at, "expected border, last or panels");
+    TRY(out.number, in_.expect_integer("a number"));
+  }
+  added.push_back(std::move(out));
+  return done();
+}
+
+Status Parser::lines(const Kernel* kernel, Schedule& out, std::vector<AddedStage>* added) {
   CHECK(in_.expect("{"));
   const auto stage_name = [&]() -> Expected<std::string> {
     const Token stage_at = in_.peek();
     TRY(std::string stage, in_.expect_word("a stage"));
-    if (kernel->stage(stage) == nullptr)
-      return in_.fail(stage_at, fmt::format("kernel `{}` has no stage `{}`", name, stage));
+    if (kernel != nullptr && kernel->stage(stage) == nullptr)
+      return in_.fail(stage_at, fmt::format("kernel `{}` has no stage `{}`", kernel->name, stage));
     return stage;
   };
+  const std::string_view expected = added != nullptr
+                                        ? "copy, blocks, at, tile, vector, order, split, unroll, outer or parallel"
+                                        : "at, tile, vector, order, split, unroll, outer or parallel";
   while (!in_.at("}")) {
     const auto record_of = [&](const std::string& stage) {
       auto record = std::ranges::find(out.stages, stage, &StageSchedule::stage);
@@ -251,12 +285,15 @@ Status Parser::schedule(std::span<const Kernel> kernels, std::span<Schedule> sch
       }
       continue;
     }
+    if (added != nullptr && (in_.at("copy") || in_.at("blocks"))) {
+      CHECK(added_stage(in_.next().text == "copy", *added));
+      continue;
+    }
     const Token word_at = in_.peek();
-    TRY(const std::string word, in_.expect_word("at, tile, vector, order, split, unroll, outer or parallel"));
+    TRY(const std::string word, in_.expect_word(expected));
     const bool counted = word == "tile" || word == "vector" || word == "split" || word == "outer";
     if (!counted && word != "order" && word != "unroll" && word != "parallel")
-      return in_.fail(
-          word_at, fmt::format("expected at, tile, vector, order, split, unroll, outer or parallel, found `{}`", word));
+      return in_.fail(word_at, fmt::format("expected {}", expected));
     TRY(const std::string stage, stage_name());
     CHECK(in_.expect(":"));
     const auto record = record_of(stage);

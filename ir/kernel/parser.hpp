@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ir/kernel/kernel.hpp"
+#include "ir/kernel/records.hpp"
 #include "ir/text/lexer.hpp"
 
 namespace tusk::kernel {
@@ -34,10 +35,13 @@ class Parser {
   Expected<Kernel> kernel();
   /// `schedule NAME { at z : innermost registers }` for one of the kernels.
   Status schedule(std::span<const Kernel> kernels, std::span<Schedule> schedules);
+  /// `{ lines }`. Names of stages are those of the kernel, if one is given; a record may add stages, too.
+  Status lines(const Kernel* kernel, Schedule& out, std::vector<AddedStage>* added = nullptr);
 
  private:
   // parse.cpp
   Status param();
+  Status added_stage(bool is_copy, std::vector<AddedStage>& added);
   Expected<Stage> stage();
   Expected<Reduce> reduce(Reducer kind, DType type);
   Expected<Index> declaration();

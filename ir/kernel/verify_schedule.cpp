@@ -19,7 +19,8 @@ Diagnostic schedule_error(const Kernel& kernel, std::string_view rule, const std
 Status verify_place(const Kernel& kernel, const Schedule& schedule, const StageSchedule& record) {
   const auto fail = [&](const std::string& what) {
     return schedule_error(
-        kernel, "at", fmt::format("stage `{}` at `{}` of `{}`: {}", record.stage, record.at, record.consumer, what));
+        kernel, "at",
+        fmt::format("stage `{}` at `{}` of `{}`: {} (rule R3)", record.stage, record.at, record.consumer, what));
   };
   const Stage& stage = *kernel.stage(record.stage);
   const Stage* consumer = kernel.stage(record.consumer);
@@ -65,7 +66,7 @@ Status verify_outer(const Kernel& kernel, const StageSchedule& record) {
   const std::int64_t count = record.outer.count;
   const auto fail = [&](const std::string& what) {
     return schedule_error(kernel, "outer",
-                          fmt::format("stage `{}`, `outer {} {}`: {}", record.stage, index, count, what));
+                          fmt::format("stage `{}`, `outer {} {}`: {} (rule R1)", record.stage, index, count, what));
   };
   const Stage& stage = *kernel.stage(record.stage);
   if (!stage.reduce || stage.reduce->indices.empty() || stage.reduce->indices[0].name != index)

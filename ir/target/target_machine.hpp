@@ -9,6 +9,11 @@
 
 namespace tusk {
 
+/// Bytes per cycle that one core reads; 0: not known.
+struct Bandwidth {
+  double l2 = 0, l3 = 0, dram = 0;
+};
+
 /// One kind of processor. Rates are per cycle, for vectors of the machine's own width.
 struct TargetMachine {
   std::string_view name;
@@ -23,6 +28,9 @@ struct TargetMachine {
   std::int64_t page = 4096;     // bytes between addresses that share a set of the first cache
   int ways = 8;                 // lines of a set
   double fork = 0;              // cycles until all threads have a part of a loop; 0: loops are not shared
+  std::int64_t l3 = 0;          // bytes of the third cache; 0: none, or not known
+  Bandwidth bandwidth = {};     // of what lies behind the first cache
+  double ghz = 0;               // its clock; 0: not known
 };
 
 /// All targets, `generic` first.

@@ -5,7 +5,9 @@
 
 #include <map>
 
+#include "ir/loop/print.hpp"
 #include "tests/property/random_laws.hpp"
+#include "tests/property/random_records.hpp"
 #include "tests/property/random_shrink.hpp"
 
 namespace tusk::random_tests {
@@ -66,6 +68,28 @@ TEST(RandomContractionCoverage, TakesEveryPartOfASchedule) {
                            "two rows", "parallel", "joined"})
     EXPECT_GE(seen[part], 10) << part;
   for (const auto& [part, count] : seen) RecordProperty(part, count);
+}
+
+// Enough of the changed records are followed, and do something else than what is chosen.
+TEST(RandomContractionCoverage, FollowsChangedRecords) {
+  int followed = 0;
+  int refused = 0;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    const GraphCase graph = generate_contraction(seed);
+    PassOptions options;
+    options.fold_batch_norm = false;
+    options.target = &small_targets()[seed % 2];
+    std::vector<kernel::ScheduleRecord> chosen;
+    ASSERT_FALSE(broken_records(graph.module, options, chosen));
+    const Expected<Lowered> plain = lowered(graph.module, options, false);
+    Rng rng(seed);
+    options.records = changed_records(graph.module, chosen, rng);
+    const Expected<Lowered> changed = lowered(graph.module, options, false);
+    refused += changed ? 0 : 1;
+    followed += changed && loop::print(changed->loops) != loop::print(plain->loops) ? 1 : 0;
+  }
+  EXPECT_GE(followed, 25);
+  EXPECT_GE(refused, 25);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "ir/loop/parse.hpp"
 #include "ir/loop/print.hpp"
 #include "ir/loop/verify.hpp"
+#include "tests/property/random_records.hpp"
 
 namespace tusk::random_tests {
 namespace {
@@ -156,6 +157,17 @@ std::optional<Failure> broken_text(const GraphCase& graph) {
 std::optional<Failure> broken_target(const GraphCase& graph, Runs& runs, const TargetMachine& target) {
   PassOptions other = runs.plain;
   other.target = &target;
+  std::vector<kernel::ScheduleRecord> chosen;
+  if (auto broken = broken_records(graph.module, other, chosen)) return broken;
+  PassOptions changed = other;
+  Rng rng(graph.seed);
+  changed.records = changed_records(graph.module, chosen, rng);
+  const Expected<Lowered> by_records = lowered(graph.module, changed, true);
+  if (by_records || !by_records.problem().code.starts_with("schedule-")) {
+    std::string text;
+    for (const kernel::ScheduleRecord& record : changed.records) text += print(record);
+    if (auto broken = runs.compare(fmt::format("records (law 4)\n{}", text), by_records, kOther)) return broken;
+  }
   const Expected<Lowered> low = lowered(graph.module, other, true);
   if (low) {
     if (const std::string text = loop::print(low->loops); loop::print(*loop::parse(text)) != text)
