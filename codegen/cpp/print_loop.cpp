@@ -33,17 +33,21 @@ enum class Role { row, kernel, entry };
 
 // In front of kernels that call it.
 constexpr std::string_view kReadAgain = R"(#if TUSK_LANES == 16 || defined(TUSK_NEON)
-constexpr int kRegisters = 32;  // vectors
+constexpr int kVectors = 32;  // registers
 #else
-constexpr int kRegisters = 16;
+constexpr int kVectors = 16;
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-gcse")  // it leaves tiles one register less
 #endif
 
-// What follows reads again what was read before, but where there are registers to keep it beside the sums. (Where two
-// are missing, compilers read again by themselves.)
+// What follows reads again what was read before, but where there are registers to keep it beside the sums.
 template <int registers>
 TUSK_INLINE void read_again() {
-#if TUSK_GNU
-  if constexpr (registers > kRegisters + 2) __asm__ volatile("" ::: "memory");
+#if defined(__clang__)
+  if constexpr (registers >= kVectors) __atomic_signal_fence(__ATOMIC_SEQ_CST);
+#elif TUSK_GNU  // where one or two are missing, it reads again by itself
+  if constexpr (registers > kVectors + 2) __atomic_signal_fence(__ATOMIC_SEQ_CST);
 #endif
 }
 

@@ -53,7 +53,10 @@ TEST(RandomContractionCoverage, TakesEveryPartOfASchedule) {
         for (const kernel::StageSchedule& stage : schedule.stages) {
           seen["split"] += stage.split.empty() ? 0 : 1;
           seen["outer"] += stage.outer.index.empty() ? 0 : 1;
-          seen["outer within"] += !stage.outer.index.empty() && std::ranges::count(stage.order, stage.outer.index) > 0;
+          const bool is_ordered = !stage.outer.index.empty() && std::ranges::count(stage.order, stage.outer.index) > 0;
+          const bool rests = is_ordered && stage.order.back() == stage.outer.index;
+          seen["outer within"] += is_ordered && !rests;
+          seen["rests between blocks"] += rests;
           seen["parallel"] += stage.parallel.empty() ? 0 : 1;
           seen["joined"] += stage.parallel.size() > 1 ? 1 : 0;
           seen["at"] += stage.consumer.empty() ? 0 : 1;
@@ -63,7 +66,7 @@ TEST(RandomContractionCoverage, TakesEveryPartOfASchedule) {
     }
   }
   for (const char* part : {"_blocks", "_packed", "_bordered", "_transposed", "split", "outer", "outer within", "at",
-                           "two rows", "parallel", "joined"})
+                           "two rows", "parallel", "joined", "rests between blocks"})
     EXPECT_GE(seen[part], 10) << part;
   for (const auto& [part, count] : seen) RecordProperty(part, count);
 }
