@@ -37,9 +37,6 @@ constexpr int kVectors = 32;  // registers
 #else
 constexpr int kVectors = 16;
 #endif
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-gcse")  // it leaves tiles one register less
-#endif
 
 // What follows reads again what was read before, but where there are registers to keep it beside the sums.
 template <int registers>
@@ -524,8 +521,10 @@ Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std
     if (role == Role::kernel) out.text += "namespace kernel {\n\n";
     if (role == Role::kernel && std::ranges::any_of(order, [&](const Func* func) {
           return role_of(func) == Role::kernel && !rereads(*func).empty();
-        }))
+        })) {
       out.text += kReadAgain;
+      out.has_tiles = true;
+    }
     open = role;
   };
   for (const Func* func : order) {

@@ -220,6 +220,12 @@ void* {0}_align(void* memory) {{
   return out;
 }
 
+constexpr std::string_view kTileOptions =
+    R"(#if defined(__GNUC__) && !defined(__clang__)  // it leaves tiles a register less
+#pragma GCC optimize("no-gcse")
+#endif
+)";
+
 }  // namespace
 
 Expected<std::string> print_source(const Parts& parts) {
@@ -230,6 +236,8 @@ Expected<std::string> print_source(const Parts& parts) {
   std::string out = file_head(parts, parts.name + ".cpp", "the kernels, and the functions that call them");
   out += fmt::format("// {}.\n\n", numerics_text(parts));
   out += bit_protection();
+  // Before anything is included: a function is inlined only into those with the same options.
+  if (loops.has_tiles) out += kTileOptions;
   out += fmt::format(
       "\n#include \"{0}.hpp\"\n\n#include <cstring>\n\n#include \"{0}.h\"\n#include \"tusk_runtime.hpp\"\n\n",
       parts.name);
