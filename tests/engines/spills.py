@@ -1,10 +1,10 @@
 """Fails where a register tile does not fit its registers: vector spills in the hot loops of what Tusk emits.
 
-    spills.py BENCH_EMIT TUSK WORK ci|full
+    spills.py BENCH_EMIT WORK ci|full
 
-Emits kernels of the bench (GEMM, Dense layers, convolutions and their gradients) and recorded models, scheduled for
-machines with AVX2 and with AVX-512, and compiles them to assembly by GCC and Clang (assembly.py says what is counted).
-full takes all kernels of the bench. Ends with 77 where not both compilers are there.
+Emits kernels of the bench (GEMM, Dense layers, convolutions and their gradients), scheduled for machines with AVX2 and
+with AVX-512, and compiles them to assembly by GCC and Clang (assembly.py says what is counted). ci takes some, full all
+of them. Ends with 77 where not both compilers are there.
 """
 
 import concurrent.futures
@@ -42,28 +42,21 @@ KERNELS = (
     "wgrad_resnet50_7_1x1_512_2048",
     "wgrad_mobilenetv2_7_3x3_depthwise_960",
 )
-MODELS = {"digits": "examples/digits/digits.keras"}  # predictions and gradients
 
 
-def emit(tools, name, machine, folder):
+def emit(emitter, name, machine, folder):
+    """The weights' values do not matter."""
     folder.mkdir(parents=True)
-    if name in MODELS:
-        model = ROOT / MODELS[name]
-        options = ["--target", machine, "--functions", "predict,gradients", "--loss", "mse"]
-        command = [tools[1], "compile", model, "-o", folder, *options]
-    else:
-        # The weights' values do not matter.
-        text = re.sub(r"= file\(\d+\)", "= random(1)", tusk.graph_text(cells.kernels()[name]))
-        (folder / "text").write_text(text)
-        command = [tools[0], folder / "text", os.devnull, folder, machine]
-    subprocess.run(command, check=True)
+    text = re.sub(r"= file\(\d+\)", "= random(1)", tusk.graph_text(cells.kernels()[name]))
+    (folder / "text").write_text(text)
+    subprocess.run([emitter, folder / "text", os.devnull, folder, machine], check=True)
 
 
-def emit_all(tools, names, machine, folder):
+def emit_all(emitter, names, machine, folder):
     """One file that includes all of them: headers are most of a compiler's time."""
     lines = []
     for name in names:
-        emit(tools, name, machine, folder / name)
+        emit(emitter, name, machine, folder / name)
         for helper in ("check", "weights_of"):  # of C functions, outside of the model's namespace
             lines += [f"#undef {helper}", f"#define {helper} {helper}_{name}"]
         lines.append(f'#include "{folder / name / name}.cpp"')
@@ -86,16 +79,16 @@ def sample_problems():
 
 
 def main():
-    *tools, work, size = sys.argv[1:]
+    emitter, work, size = sys.argv[1:]
     problems = sample_problems()
     if not all(shutil.which(compiler) for compiler in COMPILERS):
         print(*problems, f"not both of {', '.join(COMPILERS)} are there", sep="\n")
         return 1 if problems else 77
     work = pathlib.Path(work)
     shutil.rmtree(work, ignore_errors=True)
-    names = [*(KERNELS if size == "ci" else cells.kernels()), *MODELS]
+    names = KERNELS if size == "ci" else [name for name in cells.kernels() if name != cells.CALL]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        sources = {machine: emit_all(tools, names, machine, work / machine) for machine in MACHINES}
+        sources = {machine: emit_all(emitter, names, machine, work / machine) for machine in MACHINES}
         jobs = {(m, c): pool.submit(hot_loops, c, m, sources[m]) for m in MACHINES for c in COMPILERS}
     for (machine, compiler), job in jobs.items():
         loops = job.result()
