@@ -50,6 +50,12 @@ TUSK_INLINE void read_again() {
 
 )";
 
+// A loop over the terms of a tile: of turns side by side Clang 14 holds sums twice.
+constexpr std::string_view kTurns = R"(#if defined(__clang__)
+#pragma clang loop unroll(disable)
+#endif
+)";
+
 class FuncPrinter {
  public:
   FuncPrinter(const Func& func, Role role, std::string spelling, const LoopText& printed, bool muladd)
@@ -397,6 +403,7 @@ class FuncPrinter {
     }
     const std::string& index = define(stmt.name, non_negative);
     const std::string step = stmt.step == 1 ? "++" + index : fmt::format("{} += {}", index, stmt.step);
+    if (!stmt.body.empty() && rereads_.contains(&stmt.body.front())) out_ += kTurns;
     line(fmt::format("for (std::int64_t {} = {}; {} < {}; {}) {{", index, low, index, high, step));
     ++indent_;
     const bool outside = values_.guard(values_.guarded() && !is_long(stmt));

@@ -41,6 +41,7 @@ KERNELS = (
     "wgrad_resnet50_14_1x1_256_1024",
     "wgrad_resnet50_7_1x1_512_2048",
     "wgrad_mobilenetv2_7_3x3_depthwise_960",
+    "wgrad_toy_resnet_9_3x3_64_64",
 )
 
 

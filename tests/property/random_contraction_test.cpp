@@ -40,7 +40,7 @@ bool has_name(const kernel::Program& program, std::string_view end) {
 
 TEST(RandomContractionCoverage, TakesEveryPartOfASchedule) {
   std::map<std::string, int> seen;
-  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 600; ++seed) {
     const GraphCase graph = generate_contraction(seed);
     for (const TargetMachine& target : small_targets()) {
       PassOptions options;
