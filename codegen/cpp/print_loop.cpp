@@ -33,20 +33,27 @@ enum class Role { row, kernel, entry };
 
 // In front of kernels that call it.
 constexpr std::string_view kReadAgain = R"(#if TUSK_LANES == 16 || defined(TUSK_NEON)
-constexpr int kRegisters = 32;  // vectors
+constexpr int kVectors = 32;  // registers
 #else
-constexpr int kRegisters = 16;
+constexpr int kVectors = 16;
 #endif
 
-// What follows reads again what was read before, but where there are registers to keep it beside the sums. (Where two
-// are missing, compilers read again by themselves.)
+// What follows reads again what was read before, but where there are registers to keep it beside the sums.
 template <int registers>
 TUSK_INLINE void read_again() {
-#if TUSK_GNU
-  if constexpr (registers > kRegisters + 2) __asm__ volatile("" ::: "memory");
+#if defined(__clang__)
+  if constexpr (registers >= kVectors) __atomic_signal_fence(__ATOMIC_SEQ_CST);
+#elif TUSK_GNU  // where one or two are missing, it reads again by itself
+  if constexpr (registers > kVectors + 2) __atomic_signal_fence(__ATOMIC_SEQ_CST);
 #endif
 }
 
+)";
+
+// A loop over the terms of a tile: of turns side by side Clang 14 holds sums twice.
+constexpr std::string_view kTurns = R"(#if defined(__clang__)
+#pragma clang loop unroll(disable)
+#endif
 )";
 
 class FuncPrinter {
@@ -70,6 +77,8 @@ class FuncPrinter {
     names_.reserve("kernel");
     if (takes_threads()) names_.reserve("threads");
     if (role_ == Role::kernel) rereads_ = rereads(func_);
+    // Any machine with vectors has registers for these.
+    for (auto it = rereads_.begin(); it != rereads_.end();) it = it->second <= 18 ? rereads_.erase(it) : std::next(it);
     if (!rereads_.empty()) names_.reserve("read_again");
     for (const std::string& callee : callees(func_)) {
       const auto it = functions_.find(callee);
@@ -396,6 +405,7 @@ class FuncPrinter {
     }
     const std::string& index = define(stmt.name, non_negative);
     const std::string step = stmt.step == 1 ? "++" + index : fmt::format("{} += {}", index, stmt.step);
+    if (!stmt.body.empty() && rereads_.contains(&stmt.body.front())) out_ += kTurns;
     line(fmt::format("for (std::int64_t {} = {}; {} < {}; {}) {{", index, low, index, high, step));
     ++indent_;
     const bool outside = values_.guard(values_.guarded() && !is_long(stmt));
@@ -520,8 +530,10 @@ Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std
     if (role == Role::kernel) out.text += "namespace kernel {\n\n";
     if (role == Role::kernel && std::ranges::any_of(order, [&](const Func* func) {
           return role_of(func) == Role::kernel && !rereads(*func).empty();
-        }))
+        })) {
       out.text += kReadAgain;
+      out.has_tiles = true;
+    }
     open = role;
   };
   for (const Func* func : order) {

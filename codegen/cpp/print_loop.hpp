@@ -20,6 +20,7 @@ struct LoopText {
   /// Those of them that take `const tusk::Threads* threads` before all else: parallel loops are in them, or in what
   /// they call.
   std::set<std::string> threaded;
+  bool has_tiles = false;  // register tiles, which leave compilers no register
 };
 
 /// What the functions named in `entries` reach: row functions, then kernels (in a namespace `kernel`, so that a buffer

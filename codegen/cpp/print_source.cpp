@@ -220,8 +220,19 @@ void* {0}_align(void* memory) {{
   return out;
 }
 
+constexpr std::string_view kTileOptions =
+    R"(#if defined(__GNUC__) && !defined(__clang__)  // it leaves tiles a register less
+#pragma GCC optimize("no-gcse")
+#endif
+)";
+
+struct Functions {
+  std::string text;
+  bool has_tiles = false;
+};
+
 // The namespace of the model, for one target.
-Expected<std::string> functions_of(const Parts& parts) {
+Expected<Functions> functions_of(const Parts& parts) {
   std::vector<std::string> entries;
   for (const PackedFunction& f : parts.functions) entries.push_back(f.function->name);
   TRY(const LoopText loops, print_loops(parts.input->loops, entries, parts.input->program.profile == "muladd"));
@@ -238,23 +249,25 @@ Expected<std::string> functions_of(const Parts& parts) {
   }
   if (!parts.states.empty()) out += state_definitions(parts);
   if (!parts.embedded) out += open_function(parts);
-  return out + fmt::format("}}  // namespace {}\n\n", parts.name);
+  return Functions{out + fmt::format("}}  // namespace {}\n\n", parts.name), loops.has_tiles};
 }
 
 // The first target whose condition holds.
-Expected<std::string> chosen_functions(const std::vector<Parts>& targets) {
+Expected<Functions> chosen_functions(const std::vector<Parts>& targets) {
   if (targets.size() == 1) return functions_of(targets.front());
-  std::string out;
+  Functions out;
   for (const Parts& parts : targets) {
     const std::string& condition = parts.input->condition;
-    out += out.empty() ? "#if " + condition : condition.empty() ? "#else" : "#elif " + condition;
-    out += fmt::format("  // {}\n\n", parts.input->target);
-    TRY(const std::string text, functions_of(parts));
-    out += text;
+    out.text += out.text.empty() ? "#if " + condition : condition.empty() ? "#else" : "#elif " + condition;
+    out.text += fmt::format("  // {}\n\n", parts.input->target);
+    TRY(const Functions functions, functions_of(parts));
+    out.text += functions.text;
+    out.has_tiles = out.has_tiles || functions.has_tiles;
   }
   if (!targets.back().input->condition.empty())
-    out += "#else\n#error \"the flags of the compiler are for none of the targets of this file\"\n";
-  return out + "#endif\n\n";
+    out.text += "#else\n#error \"the flags of the compiler are for none of the targets of this file\"\n";
+  out.text += "#endif\n\n";
+  return out;
 }
 
 }  // namespace
@@ -264,6 +277,9 @@ Expected<std::string> print_source(const std::vector<Parts>& targets) {
   std::string out = file_head(parts, parts.name + ".cpp", "the kernels, and the functions that call them");
   out += fmt::format("// {}.\n\n", numerics_text(parts));
   out += bit_protection();
+  TRY(const Functions functions, chosen_functions(targets));
+  // Before anything is included: a function is inlined only into those with the same options.
+  if (functions.has_tiles) out += kTileOptions;
   out += fmt::format(
       "\n#include \"{0}.hpp\"\n\n#include <cstring>\n\n#include \"{0}.h\"\n#include \"tusk_runtime.hpp\"\n{1}\n",
       parts.name, parts.input->threads ? "#include \"tusk_threads.hpp\"\n" : "");
@@ -272,8 +288,7 @@ Expected<std::string> print_source(const std::vector<Parts>& targets) {
 #endif
 
 )";
-  TRY(const std::string functions, chosen_functions(targets));
-  out += functions;
+  out += functions.text;
   out += c_functions(parts);
   out.pop_back();
   return out;

@@ -42,7 +42,7 @@ bool has_name(const kernel::Program& program, std::string_view end) {
 
 TEST(RandomContractionCoverage, TakesEveryPartOfASchedule) {
   std::map<std::string, int> seen;
-  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 600; ++seed) {
     const GraphCase graph = generate_contraction(seed);
     for (const TargetMachine& target : small_targets()) {
       PassOptions options;
@@ -55,7 +55,10 @@ TEST(RandomContractionCoverage, TakesEveryPartOfASchedule) {
         for (const kernel::StageSchedule& stage : schedule.stages) {
           seen["split"] += stage.split.empty() ? 0 : 1;
           seen["outer"] += stage.outer.index.empty() ? 0 : 1;
-          seen["outer within"] += !stage.outer.index.empty() && std::ranges::count(stage.order, stage.outer.index) > 0;
+          const bool is_ordered = !stage.outer.index.empty() && std::ranges::count(stage.order, stage.outer.index) > 0;
+          const bool rests = is_ordered && stage.order.back() == stage.outer.index;
+          seen["outer within"] += is_ordered && !rests;
+          seen["rests between blocks"] += rests;
           seen["parallel"] += stage.parallel.empty() ? 0 : 1;
           seen["joined"] += stage.parallel.size() > 1 ? 1 : 0;
           seen["at"] += stage.consumer.empty() ? 0 : 1;
@@ -65,7 +68,7 @@ TEST(RandomContractionCoverage, TakesEveryPartOfASchedule) {
     }
   }
   for (const char* part : {"_blocks", "_packed", "_bordered", "_transposed", "split", "outer", "outer within", "at",
-                           "two rows", "parallel", "joined"})
+                           "two rows", "parallel", "joined", "rests between blocks"})
     EXPECT_GE(seen[part], 10) << part;
   for (const auto& [part, count] : seen) RecordProperty(part, count);
 }
