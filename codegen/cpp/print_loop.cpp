@@ -56,6 +56,9 @@ constexpr std::string_view kTurns = R"(#if defined(__clang__)
 #endif
 )";
 
+// Vectors for which every machine that has any has registers, or compilers see to it themselves.
+constexpr int kAlwaysKept = 18;
+
 class FuncPrinter {
  public:
   FuncPrinter(const Func& func, Role role, std::string spelling, const LoopText& printed, bool muladd)
@@ -77,8 +80,6 @@ class FuncPrinter {
     names_.reserve("kernel");
     if (takes_threads()) names_.reserve("threads");
     if (role_ == Role::kernel) rereads_ = rereads(func_);
-    // Any machine with vectors has registers for these.
-    for (auto it = rereads_.begin(); it != rereads_.end();) it = it->second <= 18 ? rereads_.erase(it) : std::next(it);
     if (!rereads_.empty()) names_.reserve("read_again");
     for (const std::string& callee : callees(func_)) {
       const auto it = functions_.find(callee);
@@ -215,7 +216,7 @@ class FuncPrinter {
         }
         return nullptr;
       };
-      if (const auto it = rereads_.find(&stmt); it != rereads_.end())
+      if (const auto it = rereads_.find(&stmt); it != rereads_.end() && it->second > kAlwaysKept)
         line(fmt::format("read_again<{}>();", it->second));
       print_stmt(stmt, direct);
     }
@@ -528,12 +529,13 @@ Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std
     if (role == open) return;
     if (open == Role::kernel) out.text += "}  // namespace kernel\n\n";
     if (role == Role::kernel) out.text += "namespace kernel {\n\n";
-    if (role == Role::kernel && std::ranges::any_of(order, [&](const Func* func) {
-          return role_of(func) == Role::kernel && !rereads(*func).empty();
-        })) {
-      out.text += kReadAgain;
-      out.has_tiles = true;
+    int most = 0;  // vectors that a tile needs
+    for (const Func* func : order) {
+      if (role != Role::kernel || role_of(func) != role) continue;
+      for (const auto& [stmt, registers] : rereads(*func)) most = std::max(most, registers);
     }
+    if (most > kAlwaysKept) out.text += kReadAgain;
+    out.has_tiles = out.has_tiles || most > 0;
     open = role;
   };
   for (const Func* func : order) {
