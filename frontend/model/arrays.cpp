@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "frontend/files/bytes.hpp"
 #include "frontend/model/error.hpp"
@@ -74,15 +75,18 @@ Array rows(const Array& whole, std::int64_t begin, std::int64_t end) {
       whole.bytes().subspan(static_cast<std::size_t>(begin) * row, static_cast<std::size_t>(end - begin) * row));
 }
 
-Array rows(const Array& whole, std::span<const std::int64_t> which) {
+void copy_rows(const Array& whole, std::span<const std::int64_t> which, Array& out) {
   std::vector<std::int64_t> shape = whole.shape();
-  const std::size_t row = row_bytes(whole);
   shape[0] = static_cast<std::int64_t>(which.size());
-  Array out(whole.dtype(), shape);
+  if (out.dtype() != whole.dtype() || out.shape() != shape) out = Array(whole.dtype(), shape);
+  const std::size_t row = row_bytes(whole);
+  if (row == 0) return;
+  const std::byte* from = whole.bytes().data();
   std::byte* to = out.writable_bytes().data();
-  for (const std::int64_t each : which)
-    to = std::ranges::copy(whole.bytes().subspan(static_cast<std::size_t>(each) * row, row), to).out;
-  return out;
+  for (const std::int64_t each : which) {
+    std::memcpy(to, from + static_cast<std::size_t>(each) * row, row);
+    to += row;
+  }
 }
 
 Array joined(const std::vector<Array>& parts) {

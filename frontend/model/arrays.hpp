@@ -19,8 +19,8 @@ Array with_rank(const Array& array, std::size_t rank);
 
 /// Rows begin .. end-1 of axis 0.
 Array rows(const Array& whole, std::int64_t begin, std::int64_t end);
-/// These rows.
-Array rows(const Array& whole, std::span<const std::int64_t> which);
+/// Makes `out` these rows, in the memory that it has if that has room for just so many.
+void copy_rows(const Array& whole, std::span<const std::int64_t> which, Array& out);
 /// One behind the other.
 Array joined(const std::vector<Array>& parts);
 

@@ -68,11 +68,6 @@ void shuffle(std::span<std::int64_t> rows, std::mt19937_64& random) {
   for (std::size_t i = rows.size(); i > 1; --i) std::swap(rows[i - 1], rows[random() % i]);
 }
 
-Samples batch_of(const Samples& samples, std::span<const std::int64_t> which) {
-  const bool in_order = std::ranges::adjacent_find(which, [](auto a, auto b) { return b != a + 1; }) == which.end();
-  return in_order ? rows(samples, which.front(), which.back() + 1) : rows(samples, which);
-}
-
 // One hook of all callbacks.
 template <class Hook, class... Arguments>
 void call(const std::vector<Callback>& callbacks, Hook hook, Arguments&&... arguments) {
@@ -89,6 +84,7 @@ Logs evaluate_all(const Model& model, const Samples& samples, Batches batches, c
   reset_metrics(program);
   batches.begin_epoch([](std::span<std::int64_t>) {});
   const std::int64_t steps = batches.per_epoch();
+  Samples batch;
   for (std::int64_t step = 0; step < steps; ++step) {
     const std::span<const std::int64_t> which = batches.next();
     if (which.empty()) {
@@ -96,7 +92,8 @@ Logs evaluate_all(const Model& model, const Samples& samples, Batches batches, c
       break;
     }
     call(callbacks, &CallbackBase::on_test_batch_begin, step, none);
-    run(program, "evaluate", batch_of(samples, which));
+    copy_rows(samples, which, batch);
+    run(program, "evaluate", batch);
     logs = logs_of(program);
     call(callbacks, &CallbackBase::on_test_batch_end, step, logs);
     if (progress != nullptr) progress->step(step, logs.entries());
@@ -220,7 +217,8 @@ class Fit {
       }
       Logs none;
       call(options_.callbacks, &CallbackBase::on_train_batch_begin, step, none);
-      run(program, "train_step", batch_of(train_, which));
+      copy_rows(train_, which, batch_);
+      run(program, "train_step", batch_);
       logs = logs_of(program);
       call(options_.callbacks, &CallbackBase::on_train_batch_end, step, logs);
       progress.step(step, logs.entries());
@@ -253,7 +251,7 @@ class Fit {
   const Model& model_;
   const FitOptions& options_;
   Trainer& trainer_;
-  Samples train_;
+  Samples train_, batch_;
   std::optional<Samples> validation_;
 };
 

@@ -121,12 +121,10 @@ Samples samples_of(const Model& model, const Data& x, const Data& y, const Data&
   return out;
 }
 
-namespace {
-
-template <class Cut>
-Samples cut(const Samples& samples, std::int64_t count, const Cut& cut) {
+Samples rows(const Samples& samples, std::int64_t begin, std::int64_t end) {
+  const auto cut = [&](const Array& array) { return rows(array, begin, end); };
   Samples out;
-  out.count = count;
+  out.count = end - begin;
   for (const Array& array : samples.inputs) out.inputs.push_back(cut(array));
   for (const std::optional<Array>& array : samples.targets)
     out.targets.push_back(array ? std::optional(cut(*array)) : std::nullopt);
@@ -134,14 +132,18 @@ Samples cut(const Samples& samples, std::int64_t count, const Cut& cut) {
   return out;
 }
 
-}  // namespace
-
-Samples rows(const Samples& samples, std::int64_t begin, std::int64_t end) {
-  return cut(samples, end - begin, [&](const Array& array) { return rows(array, begin, end); });
-}
-
-Samples rows(const Samples& samples, std::span<const std::int64_t> which) {
-  return cut(samples, static_cast<std::int64_t>(which.size()), [&](const Array& array) { return rows(array, which); });
+void copy_rows(const Samples& samples, std::span<const std::int64_t> which, Samples& out) {
+  out.count = static_cast<std::int64_t>(which.size());
+  out.inputs.resize(samples.inputs.size());
+  out.targets.resize(samples.targets.size());
+  out.weights.resize(samples.weights.size());
+  for (std::size_t i = 0; i < samples.inputs.size(); ++i) copy_rows(samples.inputs[i], which, out.inputs[i]);
+  for (std::size_t i = 0; i < samples.weights.size(); ++i) copy_rows(samples.weights[i], which, out.weights[i]);
+  for (std::size_t i = 0; i < samples.targets.size(); ++i) {
+    if (!samples.targets[i]) continue;
+    if (!out.targets[i]) out.targets[i].emplace();
+    copy_rows(*samples.targets[i], which, *out.targets[i]);
+  }
 }
 
 }  // namespace tusk

@@ -32,7 +32,8 @@ Samples samples_of(const Model& model, const Data& x, const Data& y, const Data&
                    const std::map<int, double>& class_weight);
 /// Rows begin .. end-1 of all.
 Samples rows(const Samples& samples, std::int64_t begin, std::int64_t end);
-Samples rows(const Samples& samples, std::span<const std::int64_t> which);
+/// Makes `out` these rows, in the memory that it has where a batch of the same size was before.
+void copy_rows(const Samples& samples, std::span<const std::int64_t> which, Samples& out);
 
 /// Variables that are constants of what is compiled, with the values that they had.
 using ValuesThen = std::vector<std::pair<Variable, Array>>;
