@@ -84,23 +84,8 @@ class KernelCounter {
     return out;
   }
 
-  // Terms of the sum for one element; of those that an equality removes its share.
   double terms(const Stage& stage) const {
-    double out = product_of(stage.reduce->indices);
-    for (const kernel::Equality& equality : stage.reduce->where) {
-      const std::optional<kernel::Affine> affine = kernel::affine_of(equality.value);
-      // By data: each term belongs to one value of the index.
-      if (!affine) {
-        const auto at = std::ranges::find(stage.indices, equality.index, &Index::name);
-        if (at != stage.indices.end()) out /= std::max(1.0, extent(at->extent));
-        continue;
-      }
-      if (!is_declared(stage, equality.index)) continue;
-      for (const auto& [name, coefficient] : affine->terms) {
-        if (!is_declared(stage, name)) out /= std::max(1.0, extent(coefficient));
-      }
-    }
-    return out;
+    return terms_of(stage, [&](const Dim& dim) { return extent(dim); });
   }
 
  private:
@@ -108,11 +93,6 @@ class KernelCounter {
     double out = 1;
     for (const Index& index : indices) out *= extent(index.extent);
     return out;
-  }
-
-  static bool is_declared(const Stage& stage, const std::string& name) {
-    return std::ranges::find(stage.indices, name, &Index::name) != stage.indices.end() ||
-           std::ranges::find(stage.reduce->indices, name, &Index::name) != stage.reduce->indices.end();
   }
 
   // The stage at indices `at`, so many times. `seen`: what is computed at this point already.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ir/kernel/affine.hpp"
+#include "passes/contraction.hpp"
 
 namespace tusk::scheduling {
 namespace {
@@ -35,8 +36,7 @@ double operations(const Choice& choice, const Stage& stage) {
   };
   for (const ExprRef& expr : kernel::expressions_of(stage)) visit(visit, expr);
   if (!stage.reduce) return count;
-  double terms = 1;
-  for (const Index& index : stage.reduce->indices) terms *= static_cast<double>(choice.counted(index.extent));
+  const double terms = terms_of(stage, [&](const Dim& dim) { return static_cast<double>(choice.counted(dim)); });
   const bool is_dot = stage.reduce->kind == kernel::Reducer::dot;
   return terms * (is_dot ? 1 : count + 1);
 }
@@ -44,7 +44,8 @@ double operations(const Choice& choice, const Stage& stage) {
 // Loops over the tiles of an index.
 struct Level {
   std::string index;
-  std::int64_t turns = 1, fewest = 1;  // at the largest sizes, and at the smallest
+  std::int64_t turns = 1, fewest = 1;  // of each loop, at the largest sizes, and at the smallest
+  std::int64_t loops = 1;              // one for each remainder
   bool is_one = true;                  // one loop, not several behind each other
 };
 
@@ -59,7 +60,8 @@ Level level_of(const Choice& choice, const Index& index, const StageSchedule& re
   const auto turns = [&](bool smallest) { return divided_up(choice.counted(index.extent, smallest), tile * parts); };
   const std::int64_t extent = choice.counted(index.extent);
   const bool is_even = has_lanes ? extent % tile == 0 : extent % turns(false) == 0;
-  return {index.name, turns(false), turns(true), parts == 1 && (tile == 1 || (index.extent.is_constant() && is_even))};
+  return {index.name, turns(false), turns(true), parts,
+          parts == 1 && (tile == 1 || (index.extent.is_constant() && is_even))};
 }
 
 // The loops over one stage from outside to inside, as far as threads may share them.
@@ -107,19 +109,27 @@ void choose_for(const Choice& choice, StageSchedule& record) {
   double work = operations(choice, stage) / lanes / choice.target.fmas;
   for (const Index& index : stage.indices) work *= static_cast<double>(choice.counted(index.extent));
   const std::vector<Level> levels = levels_of(choice, stage, record);
+  // The loop over parts of the terms stands around the level that `order` has behind it.
+  const kernel::IndexCount& outer = record.outer;
+  const auto parts_at = std::ranges::find(record.order, outer.index);
+  const auto around = parts_at == record.order.end() ? 0U : static_cast<std::size_t>(parts_at - record.order.begin());
   double best = work;
   double forks = 1;
   for (std::size_t first = 0; first < levels.size(); forks *= static_cast<double>(levels[first++].turns)) {
+    forks *= static_cast<double>(levels[first].loops);
+    if (!outer.index.empty() && first == around)
+      forks *= static_cast<double>(divided_up(choice.counted(stage.reduce->indices[0].extent), outer.count));
     if (levels[first].index.empty() || levels[first].turns < 2) continue;
-    if (work / forks < 2 * kLeast * fork) break;
-    const Shared shared = joined_from(std::span(levels).subspan(first), work / forks, fork);
+    const double each = work / forks;
+    if (each < 2 * kLeast * fork) break;
+    const Shared shared = joined_from(std::span(levels).subspan(first), each, fork);
     // The mean of two and of four threads: turns may not be even among them.
     double time = forks * fork;
     for (const double threads : {2.0, 4.0}) time += work * std::ceil(shared.turns / threads) / shared.turns / 2;
     if (time > 0.98 * best) continue;
     best = time;
     record.parallel = shared.indices;
-    record.grain = std::max<std::int64_t>(1, std::llround(std::ceil(kLeast * fork * forks * shared.turns / work)));
+    record.grain = std::max<std::int64_t>(1, std::llround(std::ceil(kLeast * fork * shared.turns / each)));
   }
 }
 

@@ -118,4 +118,26 @@ std::optional<Contraction> contraction_of(const kernel::Kernel& kernel, const ke
   return out;
 }
 
+double terms_of(const Stage& stage, const std::function<double(const Dim&)>& extent) {
+  double out = 1;
+  for (const Index& index : stage.reduce->indices) out *= extent(index.extent);
+  for (const kernel::Equality& equality : stage.reduce->where) {
+    const std::optional<kernel::Affine> affine = kernel::affine_of(equality.value);
+    // By data: each term belongs to one value of the index.
+    if (!affine) {
+      const auto at = std::ranges::find(stage.indices, equality.index, &Index::name);
+      if (at != stage.indices.end()) out /= std::max(1.0, extent(at->extent));
+      continue;
+    }
+    const auto is_declared = [&](const std::string& name) {
+      return is_index_of(stage.indices, name) || is_index_of(stage.reduce->indices, name);
+    };
+    if (!is_declared(equality.index)) continue;
+    for (const auto& [name, coefficient] : affine->terms) {
+      if (!is_declared(name)) out /= std::max(1.0, extent(coefficient));
+    }
+  }
+  return out;
+}
+
 }  // namespace tusk

@@ -1,6 +1,7 @@
 // What a stage at root spends its time on: the reduction, its operands, and which index each of them depends on.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -46,6 +47,10 @@ std::optional<Contraction> contraction_of(const kernel::Kernel& kernel, const ke
 
 /// The indices that an expression names.
 std::set<std::string> indices_in(const kernel::ExprRef& expr);
+
+/// Terms of the sum for one element of a stage that sums; of those that an equality keeps for some elements, their
+/// share.
+double terms_of(const kernel::Stage& stage, const std::function<double(const Dim&)>& extent);
 
 /// Bounds of all indices of a reduction, those that its equalities remove included.
 kernel::IndexBounds bounds_in(const kernel::Stage& stage, const RangeOf& range_of);
