@@ -85,6 +85,39 @@ std::int64_t row_stride(const Choice& choice, const Contraction& contraction, co
   return bytes;
 }
 
+// Cycles that a line of an operand takes which a term brings into the first cache: mostly it is behind other terms. Of
+// rows that come from beyond the second cache prefetchers follow few at a time, and none from page to page; windows
+// read them several times.
+double line_cost(const Choice& choice, const Contraction& contraction, const Stage& root, const ReadOperand& operand,
+                 const Tiling& tiling) {
+  constexpr double kNear = 0.1;
+  constexpr double kFar = 0.9;
+  // Of a sample, which lies outermost.
+  double bytes = choice.bytes_of(operand.load->name);
+  if (root.indices.size() > 2 && contraction.depends(operand, root.indices[0].name))
+    bytes /= static_cast<double>(choice.counted(root.indices[0].extent));
+  if (bytes <= static_cast<double>(choice.target.l2)) return kNear;
+  std::int64_t apart = choice.target.page;  // bytes between rows, those that lie side by side
+  for (const Index& index : root.indices) {
+    const std::int64_t stride =
+        contraction.depends(operand, index.name) ? row_stride(choice, contraction, operand, index.name) : 0;
+    if (stride > 0) apart = std::min(apart, stride);
+  }
+  const bool on_rows =
+      std::ranges::any_of(tiling.rows, [&](const IndexCount& row) { return contraction.depends(operand, row.index); });
+  if (!on_rows || apart >= choice.target.page) return kNear;
+  double cost = kFar;
+  for (const IndexCount& row : tiling.rows) {
+    if (row.count > 1 && row_stride(choice, contraction, operand, row.index) >= choice.target.page) cost = 4 * kFar;
+  }
+  for (const Index& index : choice.kernel.stage(contraction.stage)->reduce->indices) {
+    const bool slides = std::ranges::any_of(
+        operand.axes, [&](const std::set<std::string>& axis) { return axis.size() > 1 && axis.contains(index.name); });
+    if (slides) cost /= static_cast<double>(choice.counted(index.extent));
+  }
+  return std::max(kNear, cost);
+}
+
 // Cycles of one term for one register, from what a tile loads and multiplies; infinite if it does not fit. Of open
 // sizes the smallest and the largest count alike.
 double cost_of(const Choice& choice, const Contraction& contraction, const Stage& root, const StageSchedule& record,
@@ -112,10 +145,14 @@ double cost_of(const Choice& choice, const Contraction& contraction, const Stage
     }
   }
   const std::string& innermost = summing.reduce->indices.back().name;
+  std::vector<double> line_costs;
+  for (const ReadOperand& operand : contraction.operands)
+    line_costs.push_back(line_cost(choice, contraction, root, operand, tiling));
   const auto cycles = [&](const std::vector<std::int64_t>& rows, std::int64_t v) {
     std::int64_t kept = 0;  // registers that several rows read
     std::int64_t loads = 0;
-    double lines = 0;  // that a term brings into the first cache
+    double lines = 0;  // cycles of those that a term brings into the first cache
+    auto each = line_costs.begin();
     std::int64_t sums = v;
     for (const std::int64_t r : rows) sums *= r;
     for (const ReadOperand& operand : contraction.operands) {
@@ -132,15 +169,16 @@ double cost_of(const Choice& choice, const Contraction& contraction, const Stage
       }
       loads += own;
       // Terms that lie side by side share their lines.
-      lines += (!operand.axes.empty() && operand.axes.back().contains(innermost)) ? touched * 4 / kLine : touched;
+      const bool shares = !operand.axes.empty() && operand.axes.back().contains(innermost);
+      lines += *each++ * (shares ? touched * 4 / kLine : touched);
       if (!on_rows) kept = std::max(kept, registers);
     }
     if (sums * lanes > 1 && sums * lanes * written > kMostLines) return std::numeric_limits<double>::infinity();
     if (sums * lanes + kept + 1 > choice.target.registers) return std::numeric_limits<double>::infinity();
     return std::max({static_cast<double>(sums) / choice.target.fmas, static_cast<double>(loads) / choice.target.loads,
                      static_cast<double>(choice.target.latency) / static_cast<double>(lanes)}) +
-           0.25 +        // the loop itself
-           0.1 * lines;  // mostly behind other terms
+           0.25 +  // the loop itself
+           lines;
   };
   double mean = 0;
   for (const bool smallest : {true, false}) {
