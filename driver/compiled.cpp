@@ -16,6 +16,7 @@
 #include <sstream>
 
 #include "codegen/cpp/names.hpp"
+#include "codegen/cpp/package.hpp"
 #include "driver/cache.hpp"
 #include "driver/shared_threads.hpp"
 #include "driver/temporary_folder.hpp"
