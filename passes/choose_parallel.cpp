@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,8 +19,9 @@ using kernel::Index;
 using kernel::Stage;
 using kernel::StageSchedule;
 
-constexpr double kLeast = 3.5;       // a part of a loop takes so many times a fork: 10 us, where a fork takes 3
-constexpr std::int64_t kTurns = 64;  // of joined loops: no more are needed
+constexpr double kLeast = 3.5;        // a part of a loop takes so many times a fork: 10 us, where a fork takes 3
+constexpr double kBytesPerCycle = 8;  // that are stored, where little is computed
+constexpr std::int64_t kTurns = 64;   // of joined loops: no more are needed
 
 std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -67,7 +69,9 @@ Level level_of(const Choice& choice, const Index& index, const StageSchedule& re
 // The loops over one stage from outside to inside, as far as threads may share them.
 std::vector<Level> levels_of(const Choice& choice, const Stage& stage, const StageSchedule& record) {
   std::vector<Level> levels;
+  const std::optional<std::size_t> made_at = kernel::axis_at(choice.kernel, choice.schedule, stage);
   for (const std::string& name : kernel::loop_order(stage, record)) {
+    if (made_at && name == stage.indices[*made_at].name) continue;  // no loop of its own
     levels.push_back(level_of(choice, *std::ranges::find(stage.indices, name, &Index::name), record));
     const bool holds_copies = std::ranges::any_of(choice.schedule.stages, [&](const StageSchedule& made) {
       return made.consumer == stage.name && made.at == name;
@@ -106,8 +110,10 @@ void choose_for(const Choice& choice, StageSchedule& record) {
   const double fork = choice.target.fork;
   const Stage& stage = *choice.kernel.stage(record.stage);
   const auto lanes = static_cast<double>(std::max<std::int64_t>(record.vector.count, 1));
-  double work = operations(choice, stage) / lanes / choice.target.fmas;
-  for (const Index& index : stage.indices) work *= static_cast<double>(choice.counted(index.extent));
+  double elements = 1;
+  for (const Index& index : stage.indices) elements *= static_cast<double>(choice.counted(index.extent));
+  const double work =
+      elements * std::max(operations(choice, stage) / lanes / choice.target.fmas, size_of(stage.type) / kBytesPerCycle);
   const std::vector<Level> levels = levels_of(choice, stage, record);
   // The loop over parts of the terms stands around the level that `order` has behind it.
   const kernel::IndexCount& outer = record.outer;
@@ -115,6 +121,8 @@ void choose_for(const Choice& choice, StageSchedule& record) {
   const auto around = parts_at == record.order.end() ? 0U : static_cast<std::size_t>(parts_at - record.order.begin());
   double best = work;
   double forks = 1;
+  if (const auto made_at = kernel::axis_at(choice.kernel, choice.schedule, stage))
+    forks = static_cast<double>(choice.counted(stage.indices[*made_at].extent));
   for (std::size_t first = 0; first < levels.size(); forks *= static_cast<double>(levels[first++].turns)) {
     forks *= static_cast<double>(levels[first].loops);
     if (!outer.index.empty() && first == around)
@@ -136,9 +144,7 @@ void choose_for(const Choice& choice, StageSchedule& record) {
 }  // namespace
 
 void choose_parallel(Choice& choice) {
-  for (StageSchedule& record : choice.schedule.stages) {
-    if (record.consumer.empty()) choose_for(choice, record);
-  }
+  for (StageSchedule& record : choice.schedule.stages) choose_for(choice, record);
 }
 
 }  // namespace tusk::scheduling

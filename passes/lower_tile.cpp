@@ -239,6 +239,7 @@ void KernelLowering::share(std::int64_t grain) {
   while (true) {
     joined.push_back({stmt->name, stmt->low, let("turns", turns(*stmt)), stmt->step});
     inside.insert(stmt->name);
+    if (stmt->body.empty()) break;  // what it is over has no elements
     Stmt& inner = stmt->body.back();
     const bool alone = std::all_of(stmt->body.begin(), stmt->body.end() - 1, is_let) &&
                        inner.kind == Stmt::Kind::loop && shared_.contains(inner.name);

@@ -42,6 +42,7 @@ Status verify_place(const Kernel& kernel, const Schedule& schedule, const StageS
   const Index& given = *std::ranges::find(consumer->indices, record.at, &Index::name);
   if (given.extent != stage.indices[*axis].extent) return fail("the extents differ");
   if (record.vector.index == own || std::ranges::find(record.order, own) != record.order.end() ||
+      std::ranges::find(record.parallel, own) != record.parallel.end() ||
       std::ranges::find(record.tile, own, &IndexCount::index) != record.tile.end() ||
       std::ranges::find(record.split, own, &IndexCount::index) != record.split.end())
     return fail(fmt::format("its index `{}` has no loop", own));
