@@ -77,6 +77,16 @@ TEST(TrainingErrors, Losses) {
        },
        "sample_weight has shape (5,), the losses have (4,) [sample-weight]", "",
        "expected a weight for each of them, or extents of 1"},
+      {[&] {
+         loss_of(losses::MeanSquaredError(), {batch, Dim(2)}, {batch, Dim(2)}, {batch, Dim(2)});
+       },
+       "sample_weight has shape (None, 2), the losses have (None,) [sample-weight]", "",
+       "expected a weight for each of them, or extents of 1"},
+      {[&] {
+         loss_of(losses::MeanSquaredError(), {batch, Dim(5), Dim(2)}, {batch, Dim(5), Dim(2)}, {batch});
+       },
+       "sample_weight has shape (None,), the losses have (None, 5) [sample-weight]", "",
+       "expected a weight for each of them, or extents of 1"},
   });
 }
 
