@@ -1,4 +1,4 @@
-"""Tusk beside its peers: `./dev bench --kernels`, `--models`, `--training`, `--smoke` (bench/run, docs/performance.md).
+"""Tusk beside its peers: `./dev bench --kernels`, `--models`, `--training`, `--smoke`, `--threads` (bench/run, docs/performance.md).
 
     run.py BUILD KIND [PATTERN] [--runs N] [--rounds N] [--compilers gcc,clang] [--core N] [--out DIR] [--report FILE]
 
@@ -28,7 +28,9 @@ import environments
 import prepare
 import support
 import tables
+import threads
 import turns
+import tusk
 
 MOST_SECONDS = 60  # of the rounds of a cell in a run
 
@@ -126,13 +128,11 @@ def machine():
     return names[0] if names else os.uname().machine
 
 
-def heading(contenders, peak, options):
+def heading(versions, what, options):
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
-    versions = dict.fromkeys(c.hello["version"] for c in contenders.values())
     words = [f"Commit {commit.stdout.strip()}", str(datetime.date.today()), machine()]
-    peak = f"{peak:.1f} GFLOP/s of FMA on one core"
     runs = f"{options.runs} run{'s' * (options.runs > 1)} of {options.rounds} rounds"
-    return f"{', '.join(words)}, {peak}; {', '.join(versions)}; {runs}."
+    return f"{', '.join(words)}, {what}; {', '.join(dict.fromkeys(versions))}; {runs}."
 
 
 def run(kind, options):
@@ -155,15 +155,24 @@ def run(kind, options):
     groups = [(name, re.compile(pattern)) for name, pattern in kind.groups]
     strides = tables.rates(rows, ours, cells.STRIDE_PAIRS, "GFLOP/s of Tusk with stride 2, of those with stride 1")
     summary = "\n".join(text for text in (tables.summary(rows, ours, groups), strides) if text)
-    parts = [heading(contenders, max(peaks), options), summary]
-    parts.append(tables.table(rows, ours, max(peaks), call))
-    return rows, "\n\n".join(part for part in parts if part) + "\n"
+    versions = [contender.hello["version"] for contender in contenders.values()]
+    words = f"{max(peaks):.1f} GFLOP/s of FMA on one core"
+    return rows, text_of(heading(versions, words, options), summary, tables.table(rows, ours, max(peaks), call))
+
+
+def text_of(*parts):
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def run_threads(options):
+    rows, words, *parts = threads.run(options)
+    return rows, text_of(heading([tusk.version_of(options.compilers[0])], words, options), *parts)
 
 
 def options_of(arguments):
     parser = argparse.ArgumentParser(prog="./dev bench")
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("kind", choices=(*KINDS, "smoke"))
+    parser.add_argument("kind", choices=(*KINDS, "threads", "smoke"))
     parser.add_argument("pattern", nargs="?", default="", type=re.compile)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=30)
@@ -177,6 +186,7 @@ def options_of(arguments):
     options.smoke = options.kind == "smoke"
     if options.smoke:
         options.kind, options.runs, options.rounds, options.no_peers = "kernels", 1, 3, True
+    options.no_peers |= options.kind == "threads"
     options.build, options.out = options.build.resolve(), options.out.resolve()
     return options
 
@@ -185,7 +195,7 @@ def main():
     options = options_of(sys.argv[1:])
     options.out.mkdir(parents=True, exist_ok=True)
     support.build(options.out)
-    rows, text = run(KINDS[options.kind], options)
+    rows, text = run_threads(options) if options.kind == "threads" else run(KINDS[options.kind], options)
     print("\n" + text)
     if not options.smoke:
         (options.out / f"{options.kind}.json").write_text(json.dumps(rows, indent=1))

@@ -13,11 +13,15 @@ LARGEST_ERROR = 1e-4  # of the largest value
 WORK_OF_CHECK = 4e7  # multiplications
 
 
+def is_old(made, sources):
+    return not made.exists() or any(s.stat().st_mtime > made.stat().st_mtime for s in sources)
+
+
 def build(out):
     """peak and support.so, if they are not there."""
     library, peak = out / "support.so", out / "peak"
     sources = [HERE.parent / "repeat.c", HERE / "reference.c"]
-    if not library.exists() or any(s.stat().st_mtime > library.stat().st_mtime for s in sources):
+    if is_old(library, sources):
         subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", library, *sources, "-lm"], check=True)
     if not peak.exists():
         subprocess.run(["gcc", "-O2", "-march=native", "-ffp-contract=fast", "-o", peak, HERE.parent / "peak.c"], check=True)
@@ -57,19 +61,20 @@ class Memory:
 class Library:
     def __init__(self, out):
         library = ctypes.CDLL(str(out / "support.so"))
-        library.repeat.restype = library.difference.restype = ctypes.c_double
+        library.repeat.restype = library.repeat_elapsed.restype = library.difference.restype = ctypes.c_double
         self.library = library
 
     def fill(self, address, count, operand):
         seed = ("x", "w", "bias", "dy").index(operand) + 1
         self.library.fill(ctypes.c_void_p(address), ctypes.c_int64(count), ctypes.c_uint64(seed))
 
-    def repeated(self, function, arguments, keep=None):
-        """count -> CPU seconds of a call of a C function with up to eight arguments, pointers or integers."""
+    def repeated(self, function, arguments, keep=None, elapsed=False):
+        """count -> seconds, CPU time or elapsed, of a call of a C function with up to eight arguments, pointers or integers."""
+        repeat = self.library.repeat_elapsed if elapsed else self.library.repeat
         values = (ctypes.c_void_p * 8)(*arguments, *[None] * (8 - len(arguments)))
 
         def seconds(count, keep=keep):
-            return self.library.repeat(function, values, ctypes.c_long(count))
+            return repeat(function, values, ctypes.c_long(count))
 
         return seconds
 

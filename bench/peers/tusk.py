@@ -133,7 +133,7 @@ def compile_folder(folder, compiler):
     manifest = json.loads((folder / "manifest.json").read_text())
     name = manifest["name"]
     sources = [p for p in (folder / f"{name}.cpp", folder / f"{name}_weights.cpp") if p.exists()]
-    texts = [p.read_bytes() for p in [*sources, folder / f"{name}.hpp", folder / "tusk_runtime.hpp"]]
+    texts = [p.read_bytes() for p in [*sources, folder / f"{name}.hpp", *sorted(folder.glob("tusk_*.hpp"))]]
     library = folder / f"{compiler}.so"
     key = digest(*texts, *FLAGS, COMMANDS[compiler])
     if not (library.exists() and is_made(folder, compiler, key)):
@@ -170,18 +170,36 @@ class Emitted:
         if status != 0:
             raise RuntimeError(f"{self.prefix} returns status {status}")
 
-    def call(self, name, addresses, state=None):
-        """(function, arguments) of a call whose inputs, then outputs, lie at `addresses`."""
+    def call(self, name, addresses, state=None, threads=None):
+        """(function, arguments) of a call whose inputs, then outputs, lie at `addresses`; `threads` are lent to it."""
         function = next(f for f in self.manifest["functions"] if f["name"] == name)
         symbols = {s["name"]: s["high"] for s in self.manifest["symbols"]}
         self.io = getattr(self, "io", [])
         self.io.append((ctypes.c_void_p * len(addresses))(*addresses))
         data = ctypes.addressof(self.weights) if state is None else state
         sizes = [symbols[s] for s in function["symbols"]]
-        return self.symbol(function["identifier"]), [self.arena.address, data, *sizes, ctypes.addressof(self.io[-1])]
+        arguments = [self.arena.address, data, *sizes, ctypes.addressof(self.io[-1])]
+        if threads is None:
+            return self.symbol(function["identifier"]), arguments
+        return self.symbol(function["identifier"] + "_with"), [threads, *arguments]
 
 
-def open_kernel(out, compiler, library, name):
+class Loaded:
+    """A function without state, its inputs and its result, which a first call has given."""
+
+    def __init__(self, emitted, name, inputs, result):
+        self.emitted, self.name, self.inputs, self.result = emitted, name, inputs, result
+        function, arguments = self.call()
+        emitted.must(function(*[ctypes.c_void_p(a) for a in arguments]))
+
+    def call(self, threads=None):
+        return self.emitted.call(self.name, [m.address for m in (*self.inputs, self.result)], threads=threads)
+
+    def repeated(self, library, threads=None, elapsed=False):
+        return library.repeated(*self.call(threads), self, elapsed)
+
+
+def load_kernel(out, compiler, library, name):
     kernel = cells.kernels()[name]
     emitted = Emitted(out / "kernels" / name, compiler)
     operands = {}
@@ -189,23 +207,27 @@ def open_kernel(out, compiler, library, name):
         operands[operand] = support.Memory(4 * cells.elements(shape))
         library.fill(operands[operand].address, cells.elements(shape), operand)
     result = support.Memory(4 * cells.elements(kernel.shapes[1]))
-    inputs = [m.address for o, m in operands.items() if not (kernel.constant and o in ("w", "bias"))]
-    function, arguments = emitted.call("f", [*inputs, result.address])
-    emitted.must(function(*[ctypes.c_void_p(a) for a in arguments]))
-    facts = library.check(kernel, [m.address for m in operands.values()], result.address)
-    return library.repeated(function, arguments, keep=(emitted, operands, result)), facts
+    inputs = [m for o, m in operands.items() if not (kernel.constant and o in ("w", "bias"))]
+    loaded = Loaded(emitted, "f", inputs, result)
+    loaded.facts = library.check(kernel, [m.address for m in operands.values()], result.address)
+    return loaded
 
 
-def open_model(out, compiler, library, name):
+def load_model(out, compiler, library, name):
     base = out / "models" / name
     emitted = Emitted(out / "models" / f"{name}_tusk", compiler)
-    x = memory_of(f"{base}.x0")
     truth = array.array("f", pathlib.Path(f"{base}.y0").read_bytes())
-    y = support.Memory(4 * len(truth))
-    function, arguments = emitted.call("predict", [x.address, y.address])
-    emitted.must(function(*[ctypes.c_void_p(a) for a in arguments]))
-    facts = support.compare(array.array("f", y.map[:]), truth)
-    return library.repeated(function, arguments, keep=(emitted, x, y)), facts
+    loaded = Loaded(emitted, "predict", [memory_of(f"{base}.x0")], support.Memory(4 * len(truth)))
+    loaded.facts = support.compare(array.array("f", loaded.result.map[:]), truth)
+    return loaded
+
+
+def opener(load):
+    def open_cell(out, compiler, library, name):
+        loaded = load(out, compiler, library, name)
+        return loaded.repeated(library), loaded.facts
+
+    return open_cell
 
 
 def memory_of(path):
@@ -231,15 +253,18 @@ def open_training(out, compiler, library, name):
     return library.repeated(function, arguments, keep=(emitted, state, x, y, loss)), facts
 
 
-OPENERS = {"kernels": open_kernel, "models": open_model, "training": open_training}
+OPENERS = {"kernels": opener(load_kernel), "models": opener(load_model), "training": open_training}
+
+
+def version_of(compiler):
+    command = [COMMANDS[compiler], "-dumpfullversion" if compiler == "gcc" else "-dumpversion"]
+    return f"{compiler} {subprocess.run(command, capture_output=True, text=True).stdout.strip()}"
 
 
 def main():
     out, kind, compiler = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     library = support.Library(out)
-    command = [COMMANDS[compiler], "-dumpfullversion" if compiler == "gcc" else "-dumpversion"]
-    version = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    turns.serve(lambda name: OPENERS[kind](out, compiler, library, name), {"version": f"{compiler} {version}"})
+    turns.serve(lambda name: OPENERS[kind](out, compiler, library, name), {"version": version_of(compiler)})
 
 
 if __name__ == "__main__":
