@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -26,10 +27,19 @@ namespace tusk {
 
 class ThreadPool : public Threads {
  public:
-  // `threads`: with the one that calls; by default as many as the machine can run at once.
+  // `threads`: with the one that calls; by default as many as the machine can run at once. Where the system does not
+  // give as many, the pool has those that it got, which `count` says.
   explicit ThreadPool(int threads = static_cast<int>(std::thread::hardware_concurrency()))
       : Threads{threads < 1 ? 1 : threads, &ThreadPool::share} {
-    for (int i = 1; i < count; ++i) workers_.emplace_back([this] { work(); });
+#if defined(__cpp_exceptions)
+    try {
+      start();
+    } catch (const std::system_error&) {
+      count = static_cast<int>(workers_.size()) + 1;
+    }
+#else
+    start();
+#endif
   }
   ~ThreadPool() {
     {
@@ -46,6 +56,10 @@ class ThreadPool : public Threads {
   using Part = void (*)(const void* context, std::int64_t i);
   static constexpr int kSpins = 4000;  // some 50 us: longer than what lies between two loops of most models
   static constexpr std::uint64_t kLeft = 0xffffffffU;
+
+  void start() {
+    for (int i = 1; i < count; ++i) workers_.emplace_back([this] { work(); });
+  }
 
   static void pause() {
 #if defined(__x86_64__) || defined(__i386__) || defined(_M_X64) || defined(_M_IX86)

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 #include <numbers>
 
 #include "frontend/model/error.hpp"
@@ -52,6 +53,7 @@ double window_divisor(std::span<const double> window, std::string_view scaling) 
 }
 
 double fourier_term(bool imaginary, std::int64_t t, std::int64_t k, std::int64_t length) {
+  if (length == 0) return std::numeric_limits<double>::quiet_NaN();  // 0 / 0 in Keras, too
   const double part = static_cast<double>((t * k) % length) / static_cast<double>(length);
   const double angle = 2 * std::numbers::pi * part;
   return imaginary ? -std::sin(angle) : std::cos(angle);

@@ -1,10 +1,9 @@
 #include "frontend/training/loss.hpp"
 
-#include <fmt/format.h>
-
 #include "frontend/model/emit.hpp"
 #include "frontend/ops/ops.hpp"
 #include "frontend/training/losses.hpp"
+#include "frontend/training/sample_weights.hpp"
 
 namespace tusk {
 namespace {
@@ -34,26 +33,6 @@ Tensor weights_of(const Tensor& mask, Reduction reduction) {
   const Tensor factor =
       emit::map("select", {emit::map("gt", {valid, 0.0}), emit::map("div", {product(mask.shape()), valid}), 0.0});
   return ops::multiply(ones, factor);
-}
-
-[[noreturn]] void refuse_weights(const Tensor& weight, const Tensor& values) {
-  throw Error(error("sample-weight", fmt::format("sample_weight has shape {}, the losses have {}",
-                                                 keras_shape(weight.shape()), keras_shape(values.shape())))
-                  .note("expected a weight for each of them, or extents of 1"));
-}
-
-// Whether the weights can be spread over the values. An open batch is none of the other extents; other open ones may
-// turn out to be what stands there.
-bool fits(const Tensor& weight, const Tensor& values, const Dim& batch) {
-  if (weight.rank() > values.rank()) return false;
-  for (std::int64_t i = 1; i <= weight.rank(); ++i) {
-    const Dim& w = weight.shape()[static_cast<std::size_t>(weight.rank() - i)];
-    const Dim& v = values.shape()[static_cast<std::size_t>(values.rank() - i)];
-    if (w == Dim(1) || w == v) continue;
-    const bool is_open_batch = !batch.is_constant() && (w == batch || v == batch);
-    if (v == Dim(1) || is_open_batch || (w.is_constant() && v.is_constant())) return false;
-  }
-  return true;
 }
 
 }  // namespace
@@ -93,20 +72,18 @@ Tensor Loss::reduced(const Tensor& y_true, const Tensor& y_pred, const Tensor& s
   values = values.with_mask({});
 
   Tensor weights = sample_weight ? emit::cast(sample_weight, DType::f32) : Tensor();
-  const Dim batch = y_pred.rank() == 0 ? Dim(1) : y_pred.shape().front();
-  const auto fit = [&](const Tensor& a, const Tensor& b) { return fits(a, b, batch) || fits(b, a, batch); };
   if (mask) {
     Tensor kept = weights_of(mask, reduction);
     if (weights) {
       const auto [a, b] = with_one_rank(kept, weights);
-      if (!fit(a, b)) refuse_weights(sample_weight, values);
+      check_weights(b, a);
       kept = ops::multiply(a, b);
     }
     weights = kept;
   }
   if (weights) {
     const auto [a, b] = with_one_rank(values, weights);
-    if (!fit(a, b)) refuse_weights(weights, values);
+    check_weights(b, a);
     values = ops::multiply(a, b);
     weights = b;
   }

@@ -4,6 +4,7 @@
 
 #include "frontend/ops/ops.hpp"
 #include "frontend/training/loss.hpp"
+#include "frontend/training/sample_weights.hpp"
 
 namespace tusk {
 namespace {
@@ -70,6 +71,7 @@ void MeanMetricBase::update(const Tensor& y_true, const Tensor& y_pred, const Te
     const Tensor kept = emit::cast(mask, DType::f32);
     if (weights) {
       const auto [a, b] = with_one_rank(kept, weights);
+      check_weights(b, a);
       weights = a * b;
     } else {
       weights = kept;
@@ -86,6 +88,7 @@ void MeanMetricBase::update_mean(const Tensor& given, const Tensor& sample_weigh
     auto [values, weights] = with_one_rank(each, sample_weight);
     const std::int64_t rank = weights.rank();
     values = mean_behind(values, rank);
+    check_weights(weights, values);
     const std::vector<Tensor> both = emit::broadcast_together({values, weights});
     each = both[0] * both[1];
     count = ops::sum(rank > 1 ? mean_behind(both[1], 1) : both[1]);

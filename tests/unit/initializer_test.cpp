@@ -141,6 +141,7 @@ TEST(Initializers, FourierKernels) {
          {0.03418983, -0.47160304, 0});
   expect(STFT({.window = ""}), {0, 0.7071067, -1});
   expect(STFT({.window = "blackman", .scaling = ""}), {0, 0.6004961, -0.20077014});
+  EXPECT_TRUE(std::isnan(initial_value("stft", {4, 1, 1}, 1).at(3)));  // of one frequency, as in Keras
 
   const double third[][2] = {{0.6112604669781572, 0.75},      {0.6423596296199047, 0.77},
                              {0.45918295754596367, 0.63},     {0.34272761996881956, 0.5292298},

@@ -12,6 +12,7 @@
 #include "frontend/training/curve_metrics.hpp"
 #include "frontend/training/iou_metrics.hpp"
 #include "frontend/training/metric_list.hpp"
+#include "frontend/training/metrics.hpp"
 #include "frontend/training/reduction_metrics.hpp"
 #include "frontend/training/score_metrics.hpp"
 #include "ir/graph/callable.hpp"
@@ -292,6 +293,11 @@ TEST(Metrics, WhatIsRefused) {
          update(F1Score(), {batch, Dim(4)}, {batch, Dim(4)}, {batch, Dim(4)});
        },
        "sample_weight of f1_score has shape (None, 4) [sample-weight]", "", "expected a weight for each sample"},
+      {[&] {
+         update(BinaryCrossentropy(), {batch, Dim(4)}, {batch, Dim(4)}, {batch, Dim(4)});
+       },
+       "sample_weight has shape (None, 4), the losses have (None,) [sample-weight]", "",
+       "expected a weight for each of them, or extents of 1"},
       {[] {
          (void)metric_from_config(
              {{"class_name", "MeanMetricWrapper"}, {"config", {{"fn", {{"class_name", "Dense"}}}}}});
