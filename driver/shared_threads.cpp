@@ -7,6 +7,10 @@
 
 #include "runtime/tusk_thread_pool.hpp"
 
+#ifdef __linux__
+#include <sched.h>
+#endif
+
 namespace tusk {
 namespace {
 
@@ -18,6 +22,11 @@ int wanted_threads() {
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), count);
   const bool is_number = fault == std::errc{} && end == text.data() + text.size();
   if (is_number && count >= 1 && count <= 1024) return count;
+#ifdef __linux__
+  // Those that this process may use, which may be fewer than the machine has.
+  cpu_set_t mine;
+  if (sched_getaffinity(0, sizeof mine, &mine) == 0) return CPU_COUNT(&mine);
+#endif
   return static_cast<int>(std::thread::hardware_concurrency());
 }
 
