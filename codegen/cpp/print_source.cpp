@@ -221,7 +221,7 @@ void* {0}_align(void* memory) {{
 }
 
 constexpr std::string_view kTileOptions =
-    R"(#if defined(__GNUC__) && !defined(__clang__)  // it leaves tiles a register less
+    R"(#if defined(__GNUC__) && !defined(__clang__) && !defined(__AVX512F__)  // it leaves tiles one of few registers less
 #pragma GCC optimize("no-gcse")
 #endif
 )";
