@@ -56,7 +56,9 @@ std::vector<kernel::IndexCount> transposing_tile(const Stage& copy) {
 void place_copy(Choice& choice, const std::string& root, const std::string& name, const StageSchedule& how) {
   StageSchedule record;
   record.stage = name;
-  const Index& last = choice.kernel.stage(name)->indices.back();
+  const std::vector<Index>& indices = choice.kernel.stage(name)->indices;
+  const Index& last =
+      *std::find_if(indices.rbegin(), indices.rend() - 1, [](const Index& index) { return index.extent != Dim(1); });
   if (choice.counted(last.extent) >= choice.target.lanes) record.vector = {last.name, choice.target.lanes};
   const Stage& reader = *choice.kernel.stage(root);
   const auto try_with = [&](const StageSchedule& changed) {
