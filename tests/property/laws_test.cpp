@@ -21,6 +21,7 @@
 #include "passes/differentiate.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/run_loops.hpp"
+#include "tests/property/function_laws.hpp"
 #include "tests/property/random_common.hpp"
 #include "tests/property/random_differences.hpp"
 #include "tests/property/random_laws.hpp"
@@ -245,84 +246,22 @@ TEST_P(Laws, GradientsAgreeWithDifferences) {
   EXPECT_EQ(slopes.unsure, 0U);
 }
 
-// Whether a dim of the shape beside the first names the batch; whether the first one is it.
-bool leads_with_batch(const Shape& shape) { return !shape.empty() && shape[0] == Dim::symbol("batch"); }
-bool names_batch(const Shape& shape) {
-  return std::ranges::any_of(shape, [](const Dim& dim) {
-    const std::vector<std::string> symbols = dim.symbols();
-    return std::ranges::find(symbols, "batch") != symbols.end();
-  });
+void expect_held(const std::optional<random_tests::Failure>& broken) {
+  if (broken) ADD_FAILURE() << broken->law << "\n" << broken->what;
 }
 
-// The rows n .. n+1 of the first axis.
-Array row_of(const Array& whole, std::int64_t n) {
-  std::vector<std::int64_t> shape = whole.shape();
-  const std::int64_t rows = std::exchange(shape[0], 1);
-  Array out(whole.dtype(), shape);
-  const std::size_t bytes = whole.bytes().size() / static_cast<std::size_t>(rows);
-  std::memcpy(out.writable_bytes().data(), whole.bytes().data() + static_cast<std::size_t>(n) * bytes, bytes);
-  return out;
-}
-
-// Law 5: what a program gives does not depend on which of the passes that may be left out have run.
 TEST_P(Laws, EveryPassKeepsBits) {
   const graph::Module module = must(graph::parse_sample(GetParam().text));
-  const graph::Function& function = module.functions[0];
   const Symbols symbols = symbols_of(module);
-  const std::vector<Array> inputs = inputs_of(function, symbols, 4);
-  PassOptions options;
-  options.fold_batch_norm = false;  // N12: it changes bits
-  const auto results_without = [&](std::string_view left_out) {
-    Ir ir = module;
-    for (const Pass& pass : pipeline()) {
-      if (pass.name != left_out) ir = must(pass.run(std::move(ir), options));
-    }
-    const auto& low = std::get<Lowered>(ir);
-    return must(run_loops(low.program, low.loops, function.name, inputs, symbols));
-  };
-  const std::vector<Array> all = results_without("");
-  for (const std::string_view pass : {"simplify", "fold-constants", "fuse", "choose-layouts"}) {
-    ASSERT_NE(pass_named(pass), nullptr);
-    const std::vector<Array> without = results_without(pass);
-    for (std::size_t k = 0; k < all.size(); ++k) EXPECT_TRUE(same_bits(all[k], without[k])) << "without " << pass;
-  }
+  expect_held(random_tests::broken_passes(module, inputs_of(module.functions[0], symbols, 4), symbols));
 }
 
-// Law 7: a batch in one call gives what its elements give in calls of their own. A function is held to it if the double
-// interpreter says that its elements do not depend on each other.
 TEST_P(Laws, BatchIsCallsOfOne) {
   const graph::Module module = must(graph::parse_sample(GetParam().text));
-  const graph::Function& function = module.functions[0];
-  const auto type_of_param = [&](int id) { return function.values[static_cast<std::size_t>(id)].type; };
-  bool batched = false;
-  for (const int id : function.params) {
-    const Shape shape = type_of_param(id).shape;
-    if (!names_batch(shape)) continue;
-    batched = true;
-    const bool first_alone = leads_with_batch(shape) && !names_batch({shape.begin() + 1, shape.end()});
-    if (!first_alone) GTEST_SKIP() << "the batch is not the first axis alone";
-  }
-  for (const graph::Operand& result : function.results)
-    batched = batched && leads_with_batch(type_of(module, function, result).shape);
-  if (!batched) GTEST_SKIP() << "no batch";
   const Symbols symbols = symbols_of(module);
-  Symbols single = symbols;
-  single["batch"] = 1;
-  const std::vector<Array> inputs = inputs_of(function, symbols, 5);
-  const Lowered low = lowered(module, {});
-  const std::vector<Array> truth = must(graph::interpret(module, function, inputs, symbols));
-  const std::vector<Array> results = must(run_loops(low.program, low.loops, function.name, inputs, symbols));
-  for (std::int64_t n = 0; n < kBatch; ++n) {
-    std::vector<Array> alone;
-    for (std::size_t k = 0; k < inputs.size(); ++k)
-      alone.push_back(names_batch(type_of_param(function.params[k]).shape) ? row_of(inputs[k], n) : inputs[k]);
-    const std::vector<Array> expected = must(graph::interpret(module, function, alone, single));
-    for (std::size_t k = 0; k < results.size(); ++k) {
-      if (!same_bits(row_of(truth[k], n), expected[k])) GTEST_SKIP() << "elements of the batch depend on each other";
-    }
-    const std::vector<Array> one = must(run_loops(low.program, low.loops, function.name, alone, single));
-    for (std::size_t k = 0; k < results.size(); ++k) EXPECT_TRUE(same_bits(row_of(results[k], n), one[k])) << n;
-  }
+  std::string left_out;
+  expect_held(random_tests::broken_batch(module, inputs_of(module.functions[0], symbols, 5), symbols, left_out));
+  if (!left_out.empty()) GTEST_SKIP() << left_out;
 }
 
 // Law 8: a symbol with one value gives the bits of a symbol left open.
@@ -341,14 +280,8 @@ TEST_P(Laws, FixedSymbolsKeepBits) {
   for (std::size_t k = 0; k < a.size(); ++k) EXPECT_TRUE(same_bits(a[k], b[k]));
 }
 
-// Law 10. (That nothing is written beyond the arena, the loop interpreter sees: it has no byte more.)
 TEST_P(Laws, ArenaIsNearItsBound) {
-  const graph::Module module = must(graph::parse_sample(GetParam().text));
-  const Lowered low = lowered(module, {});
-  for (const kernel::Function& function : low.program.functions) {
-    EXPECT_GE(function.arena_bytes, function.arena_lower_bound);
-    EXPECT_LE(static_cast<double>(function.arena_bytes), 1.02 * static_cast<double>(function.arena_lower_bound));
-  }
+  expect_held(random_tests::broken_arena(must(graph::parse_sample(GetParam().text))));
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, Laws, testing::ValuesIn(samples()), [](const testing::TestParamInfo<Sample>& sample) {

@@ -18,6 +18,7 @@
 #include "ir/graph/print.hpp"
 #include "ir/graph/rewrite.hpp"
 #include "passes/differentiate.hpp"
+#include "tests/property/function_laws.hpp"
 #include "tests/property/random_laws.hpp"
 #include "tests/property/training_steps.hpp"
 #include "tools/recording.hpp"
@@ -106,6 +107,28 @@ TEST(TrainingLaws, HoldForSteps) {
     }
   }
   EXPECT_GE(functions, 58U);
+}
+
+// Laws 5, 7 and 10. Steps sum over the batch; what predicts does not, and has to be among those that are split.
+TEST(TrainingLaws, PassesBatchesAndArenas) {
+  std::uint64_t seed = 1;
+  std::size_t split = 0;
+  for (const TrainingStep& step : training_steps()) {
+    for (const graph::Function& function : step.module.functions) {
+      const GraphCase graph = case_of(step.module, function.name, seed++);
+      const std::vector<Array> inputs = inputs_of(graph);
+      std::string left_out;
+      for (const std::optional<Failure>& broken :
+           {broken_passes(graph.module, inputs, graph.symbols),
+            broken_batch(graph.module, inputs, graph.symbols, left_out), broken_arena(graph.module)}) {
+        if (!broken) continue;
+        ADD_FAILURE() << step.title << ", " << function.name << ": " << broken->law << "\n"
+                      << broken->what.substr(0, 4000);
+      }
+      split += left_out.empty() ? 1 : 0;
+    }
+  }
+  EXPECT_GE(split, 1U);
 }
 
 // The loss of `y_true` and `y_pred` as a function of both.
