@@ -4,13 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <functional>
 #include <set>
 
 #include "ir/base/printable.hpp"
 #include "ir/base/utf8.hpp"
 #include "ir/kernel/print.hpp"
 #include "passes/fold_stages.hpp"
+#include "passes/schedule_choice.hpp"
 #include "passes/schedule_records.hpp"
 
 namespace tusk {
@@ -23,16 +23,11 @@ using kernel::Step;
 // The normal text of each kernel that is called.
 std::vector<std::string> normal_texts(const Program& program) {
   std::vector<std::string> out(program.kernels.size());
-  for (const kernel::Function& function : program.functions) {
-    const std::function<void(const std::vector<Step>&)> visit = [&](const std::vector<Step>& steps) {
-      for (const Step& step : steps) {
-        visit(step.body);
-        if (step.kind != Step::Kind::call) continue;
-        const auto id = static_cast<std::size_t>(step.kernel);
-        if (out[id].empty()) out[id] = normal_form(program.kernels[id], program.schedules[id], function, step).text;
-      }
-    };
-    visit(function.steps);
+  const scheduling::CallsOf calls = scheduling::calls_of(program);
+  for (std::size_t id = 0; id < out.size(); ++id) {
+    if (calls[id].empty()) continue;
+    const auto& [function, step] = calls[id][0];
+    out[id] = normal_form(program.kernels[id], program.schedules[id], *function, *step).text;
   }
   return out;
 }

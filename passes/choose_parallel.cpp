@@ -76,11 +76,10 @@ std::vector<Level> levels_of(const Choice& choice, const Stage& stage, const Sta
     const bool holds_copies = std::ranges::any_of(choice.schedule.stages, [&](const StageSchedule& made) {
       return made.consumer == stage.name && made.at == name;
     });
+    if (!holds_copies) continue;
     // Memory of what is made there is for one turn.
-    if (holds_copies) {
-      for (Level& level : levels) level.index.clear();
-    }
-    if (holds_copies) levels.back().is_one = false;
+    for (Level& level : levels) level.index.clear();
+    levels.back().is_one = false;
   }
   return levels;
 }

@@ -56,9 +56,7 @@ std::vector<kernel::IndexCount> transposing_tile(const Stage& copy) {
 void place_copy(Choice& choice, const std::string& root, const std::string& name, const StageSchedule& how) {
   StageSchedule record;
   record.stage = name;
-  const std::vector<Index>& indices = choice.kernel.stage(name)->indices;
-  const Index& last =
-      *std::find_if(indices.rbegin(), indices.rend() - 1, [](const Index& index) { return index.extent != Dim(1); });
+  const Index& last = last_axis(*choice.kernel.stage(name));
   if (choice.counted(last.extent) >= choice.target.lanes) record.vector = {last.name, choice.target.lanes};
   const Stage& reader = *choice.kernel.stage(root);
   const auto try_with = [&](const StageSchedule& changed) {

@@ -33,10 +33,8 @@ void choose(Choice& choice, const std::string& root, bool is_blocks = false) {
   record.stage = root;
   const Stage& stage = *choice.kernel.stage(root);
   if (stage.indices.empty()) return;
-  // Results lie along their last axis that has more than one element; a narrow one fills no register.
-  const auto last = std::find_if(stage.indices.rbegin(), stage.indices.rend() - 1,
-                                 [](const Index& index) { return index.extent != Dim(1); });
-  const Index along = *last;
+  // A narrow one fills no register.
+  const Index along = scheduling::last_axis(stage);
   const bool has_lanes = choice.target.lanes > 1 && choice.counted(along.extent) >= 4;
   const bool sums = contraction_of(choice.kernel, choice.schedule, stage).has_value();
   if (has_lanes) {

@@ -76,6 +76,11 @@ bool Choice::is_legal_with(const kernel::StageSchedule& record) const {
   return is_legal(wanted);
 }
 
+const kernel::Index& last_axis(const kernel::Stage& stage) {
+  return *std::find_if(stage.indices.rbegin(), stage.indices.rend() - 1,
+                       [](const kernel::Index& index) { return index.extent != Dim(1); });
+}
+
 std::int64_t tile_width(const kernel::StageSchedule& record) {
   const auto tile = std::ranges::find(record.tile, record.vector.index, &kernel::IndexCount::index);
   return tile == record.tile.end() ? record.vector.count : tile->count;

@@ -60,6 +60,9 @@ CallsOf calls_of(const kernel::Program& program);
 /// What the pass chooses for a kernel; nothing on a target without registers.
 void choose_all(Choice choice);
 
+/// The index along which a stage's elements lie: the last one that has more than one.
+const kernel::Index& last_axis(const kernel::Stage& stage);
+
 /// Elements that a tile has along the lanes.
 std::int64_t tile_width(const kernel::StageSchedule& record);
 
