@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <functional>
+#include <numeric>
 
 #include "passes/block_sums.hpp"
 
@@ -26,6 +27,8 @@ void insert_copy(Choice& choice, const std::string& root, const std::string& sum
       Expr load = *expr;
       load.name = copy.name;
       load.operands = moved(expr->operands);
+      load.has_else = false;  // the copy has what lies out of range
+      load.value = {};
       return std::make_shared<const Expr>(std::move(load));
     });
   }
@@ -42,6 +45,31 @@ ExprRef shifted(const ExprRef& index, std::int64_t by) {
     return kernel::expr_of(*affine);
   }
   return kernel::apply("add", {index, kernel::literal(DType::index, kernel::literal_of_int(by))});
+}
+
+// A number that divides all terms of an index expression, those of indices with one value aside.
+std::int64_t stride_of(const ExprRef& index, const Stage& reader) {
+  const std::optional<kernel::Affine> affine = kernel::affine_of(index);
+  if (!affine || affine->offset != Dim(0)) return 1;
+  std::int64_t stride = 0;
+  for (const auto& [name, coefficient] : affine->terms) {
+    if (!coefficient.is_constant()) return 1;
+    const auto has_one_value = [&, &wanted = name](const std::vector<Index>& list) {
+      const auto it = std::ranges::find(list, wanted, &Index::name);
+      return it != list.end() && it->extent == Dim(1);
+    };
+    const bool is_zero = has_one_value(reader.indices) || (reader.reduce && has_one_value(reader.reduce->indices));
+    if (!is_zero) stride = std::gcd(stride, coefficient.constant());
+  }
+  return std::max<std::int64_t>(1, stride);
+}
+
+// The expression over a number that divides it.
+ExprRef divided(const ExprRef& index, std::int64_t by) {
+  kernel::Affine affine = *kernel::affine_of(index);
+  std::erase_if(affine.terms, [&](const auto& term) { return term.second.constant() % by != 0; });
+  for (auto& [name, coefficient] : affine.terms) coefficient = Dim(coefficient.constant() / by);
+  return kernel::expr_of(affine);
 }
 
 }  // namespace
@@ -127,9 +155,13 @@ std::string copy_in_panels(Choice& choice, const std::string& root, const Contra
   const ExprRef by = kernel::literal(DType::index, kernel::literal_of_int(width));
   copy.indices.push_back({"panel", Dim((extent + width - 1) / width)});
   std::vector<ExprRef> at;
+  std::vector<std::int64_t> strides;  // only what is read is copied
   for (std::size_t k = 0; k + 1 < shape.size(); ++k) {
-    copy.indices.push_back({fmt::format("t{}", k), shape[k]});
-    at.push_back(kernel::index(copy.indices.back().name));
+    strides.push_back(shape[k].is_constant() ? stride_of(load.operands[k], *choice.kernel.stage(contraction.stage))
+                                             : 1);
+    const Dim rows = strides[k] == 1 ? shape[k] : Dim((shape[k].constant() + strides[k] - 1) / strides[k]);
+    copy.indices.push_back({fmt::format("t{}", k), rows});
+    at.push_back(kernel::expr_of({{{copy.indices.back().name, Dim(strides[k])}}, Dim(0)}));
   }
   copy.indices.push_back({"lane", Dim(width)});
   at.push_back(kernel::apply("add", {kernel::apply("mul", {kernel::index("panel"), by}), kernel::index("lane")}));
@@ -140,11 +172,20 @@ std::string copy_in_panels(Choice& choice, const std::string& root, const Contra
   choice.added.push_back({AddedStage::Kind::panels, name, load.name, root, width});
   insert_copy(choice, root, contraction.stage, load.name, std::move(copy), [&](const std::vector<ExprRef>& old) {
     std::vector<ExprRef> moved{kernel::apply("div", {old.back(), by})};
-    moved.insert(moved.end(), old.begin(), old.end() - 1);
+    for (std::size_t k = 0; k + 1 < old.size(); ++k)
+      moved.push_back(strides[k] == 1 ? old[k] : divided(old[k], strides[k]));
     moved.push_back(kernel::apply("rem", {old.back(), by}));
     return moved;
   });
   return name;
+}
+
+bool is_in_panels(const ReadOperand& operand) {
+  const std::vector<ExprRef>& at = operand.load->operands;
+  const auto divides = [](const ExprRef& index, std::string_view by) {
+    return index->kind == Expr::Kind::row && index->row == row_named(by);
+  };
+  return at.size() > 2 && divides(at.front(), "div") && divides(at.back(), "rem");
 }
 
 namespace {

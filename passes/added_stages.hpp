@@ -21,9 +21,13 @@ bool has_panels(const Choice& choice, const ReadOperand& operand);
 std::optional<std::string> copy_operand(Choice& choice, const std::string& root, const Contraction& contraction,
                                         const ReadOperand& operand, std::optional<std::size_t> last);
 
-/// [k,o] as [o/width, k, o%width]. Gives the name of the copy. Requires: can_copy, has_panels.
+/// [k,o] as [o/width, k, o%width], without rows that no term reads (strides). Gives the name of the copy. Requires:
+/// can_copy, has_panels.
 std::string copy_in_panels(Choice& choice, const std::string& root, const Contraction& contraction,
                            const ReadOperand& operand, std::int64_t width);
+
+/// Whether an operand is read from such a copy.
+bool is_in_panels(const ReadOperand& operand);
 
 /// Adds what a record says; `source_inline`: panels are cut of a copy that is made at once. Errors: schedule-added.
 Status add_stage(Choice& choice, const kernel::AddedStage& wanted, bool source_inline);

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "passes/added_stages.hpp"
+#include "passes/register_tile.hpp"
 
 namespace tusk::scheduling {
 namespace {
@@ -20,6 +21,8 @@ using kernel::StageSchedule;
 constexpr std::int64_t kWorthLanes = 4;
 constexpr std::int64_t kWorthABorder = 4;
 constexpr std::int64_t kWorthAPanel = 16;
+constexpr std::int64_t kWorthRows = 4;  // tiles along the lanes
+constexpr std::int64_t kFewestRows = 4;
 
 // How many terms an element of the operand takes part in.
 std::int64_t reuse(const Choice& choice, const Contraction& contraction, const ReadOperand& operand) {
@@ -84,6 +87,63 @@ std::optional<Contraction> contraction_at(const Choice& choice, const std::strin
   return contraction_of(choice.kernel, choice.schedule, *choice.kernel.stage(root));
 }
 
+// A copy of a copy is made at once, where the other one is made as a whole.
+void read_through(Choice& choice, const std::string& tensor) {
+  const StageSchedule* made = choice.schedule.of(tensor);
+  const Stage* source = choice.kernel.stage(tensor);
+  if (source == nullptr || source->expr->kind != Expr::Kind::load || source->reduce) return;
+  if (made != nullptr && !made->consumer.empty()) return;
+  choice.schedule.inline_stages.push_back(tensor);
+  std::erase_if(choice.schedule.stages, [&](const StageSchedule& other) { return other.stage == tensor; });
+}
+
+// Copies an operand in panels; nothing is changed where the reader's record is not legal then. Those that are larger
+// than a cache are made sample by sample, where their only reader runs over them.
+bool make_panels(Choice& choice, const std::string& root, const Contraction& contraction, const ReadOperand& operand,
+                 std::int64_t width, const StageSchedule& reader) {
+  const Before before(choice);
+  const Schedule planned = choice.schedule;
+  const std::string source = operand.load->name;
+  const bool constant = is_constant(choice, source);
+  const std::vector<ExprRef> at = operand.load->operands;
+  read_through(choice, source);
+  StageSchedule lanes;
+  lanes.stage = copy_in_panels(choice, root, contraction, operand, width);
+  lanes.vector = {"lane", std::min<std::int64_t>(width, reader.vector.count)};
+  const auto try_with = [&](const StageSchedule& record) {
+    const Schedule plain = choice.schedule;
+    choice.schedule.stages.push_back(record);
+    if (choice.is_legal_with(reader)) return true;
+    choice.schedule = plain;
+    return false;
+  };
+  if (!constant) {
+    // As the source lies in memory.
+    const std::vector<Index>& indices = choice.kernel.stage(lanes.stage)->indices;
+    for (std::size_t k = 1; k + 1 < indices.size(); ++k) lanes.order.push_back(indices[k].name);
+    lanes.order.insert(lanes.order.end(), {indices.front().name, indices.back().name});
+    const std::string front = choice.kernel.stage(root)->indices.front().name;
+    const auto inner = contraction.inner.find(front);
+    const bool by_sample = inner != contraction.inner.end() && at.size() > 2 && at[0]->kind == Expr::Kind::index &&
+                           at[0]->name == inner->second && (reader.order.empty() || reader.order[0] == front);
+    if (by_sample && choice.bytes_of(lanes.stage) > static_cast<double>(choice.target.l2)) {
+      StageSchedule placed = lanes;
+      placed.consumer = root;
+      placed.at = front;
+      placed.order.erase(placed.order.begin());
+      if (try_with(placed)) return true;
+    }
+  }
+  if (try_with(lanes)) return true;
+  lanes.order.clear();
+  lanes.vector = {"", 1};
+  lanes.tile = transposing_tile(*choice.kernel.stage(lanes.stage));
+  if (try_with(lanes)) return true;
+  before.restore(choice);
+  choice.schedule = planned;
+  return false;
+}
+
 }  // namespace
 
 bool copy_for_lanes(Choice& choice, const std::string& root, const StageSchedule& record) {
@@ -141,39 +201,45 @@ void pack_panels(Choice& choice, const std::string& root, const StageSchedule& r
     const std::int64_t extent = choice.shape_of(load.name).back().constant();
     if (load.operands.back()->name != inner || extent <= width) continue;
     // Rows pass over a panel again and again; an operand that all rows share is read in full by each of them.
-    const bool shared = std::ranges::any_of(contraction->operands, [&](const ReadOperand& other) {
+    const auto of_rows = std::ranges::find_if(contraction->operands, [&](const ReadOperand& other) {
       return &other != &operand && !contraction->depends(other, vector);
     });
+    const bool shared = of_rows != contraction->operands.end();
     const bool constant = is_constant(choice, load.name);
-    const bool far_apart = extent * size_of(choice.type_of(load.name)) >= choice.target.page / 4;
+    const bool far_apart =
+        extent * size_of(choice.type_of(load.name)) >= choice.target.page / 4 || (shared && is_in_panels(*of_rows));
     if (choice.bytes_of(load.name) <= static_cast<double>(choice.target.l1) || !shared) continue;
     if (!constant && (!far_apart || reuse(choice, *contraction, operand) < kWorthAPanel)) continue;
-    const Before before(choice);
-    const Schedule planned = choice.schedule;
-    // A copy of a copy is made at once.
-    const StageSchedule* made = choice.schedule.of(load.name);
-    const Stage* source = choice.kernel.stage(load.name);
-    if (source != nullptr && source->expr->kind == Expr::Kind::load && !source->reduce &&
-        (made == nullptr || made->consumer.empty())) {
-      choice.schedule.inline_stages.push_back(load.name);
-      std::erase_if(choice.schedule.stages, [&](const StageSchedule& other) { return other.stage == load.name; });
-    }
-    const std::string name = copy_in_panels(choice, root, *contraction, operand, width);
-    StageSchedule lanes;
-    lanes.stage = name;
-    lanes.vector = record.vector;
-    lanes.vector.index = "lane";
-    const Schedule plain = choice.schedule;
-    choice.schedule.stages.push_back(lanes);
-    if (choice.is_legal_with(record)) continue;
-    choice.schedule = plain;
-    lanes.vector = {"", 1};
-    lanes.tile = transposing_tile(*choice.kernel.stage(lanes.stage));
-    choice.schedule.stages.push_back(lanes);
-    if (choice.is_legal_with(record)) continue;
-    before.restore(choice);
-    choice.schedule = planned;
+    make_panels(choice, root, *contraction, operand, width, record);
   }
+}
+
+bool pack_rows(Choice& choice, const std::string& root, const StageSchedule& untiled, StageSchedule& record) {
+  const std::optional<Contraction> contraction = contraction_at(choice, root);
+  const std::string& vector = record.vector.index;
+  if (!contraction || !contraction->inner.contains(vector)) return false;
+  const Stage& stage = *choice.kernel.stage(root);
+  const Index& along = *std::ranges::find(stage.indices, vector, &Index::name);
+  if (choice.counted(along.extent) < kWorthRows * tile_width(record)) return false;
+  for (const ReadOperand& operand : contraction->operands) {
+    const Expr& load = *operand.load;
+    if (contraction->depends(operand, vector) || !has_panels(choice, operand) ||
+        !can_copy(choice, *contraction, operand) || is_constant(choice, load.name))
+      continue;
+    const auto row = std::ranges::find_if(stage.indices, [&](const Index& index) {
+      return contraction->inner.contains(index.name) && contraction->inner.at(index.name) == load.operands.back()->name;
+    });
+    if (row == stage.indices.end() || row->extent != choice.shape_of(load.name).back()) continue;
+    if (choice.bytes_of(load.name) <= static_cast<double>(choice.target.l2)) continue;
+    StageSchedule packed = untiled;
+    choose_tile(choice, *contraction, packed, row->name);
+    const auto tile = std::ranges::find(packed.tile, row->name, &kernel::IndexCount::index);
+    if (tile == packed.tile.end() || tile->count < kFewestRows) continue;
+    if (!make_panels(choice, root, *contraction, operand, tile->count, packed)) continue;
+    record = std::move(packed);
+    return true;
+  }
+  return false;
 }
 
 }  // namespace tusk::scheduling

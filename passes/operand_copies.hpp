@@ -19,4 +19,10 @@ void add_borders(Choice& choice, const std::string& root, const kernel::StageSch
 /// where a tile has 32 lanes.
 void pack_panels(Choice& choice, const std::string& root, const kernel::StageSchedule& record);
 
+/// The same for an operand that is read row by row where its rows lie apart in memory, as gradients by weights read
+/// their input: tiles then have as many rows as a panel has elements. `record` has its tile; `untiled` is the same
+/// record before that, from which another tile is chosen. False, and nothing is changed, where this is not worth it.
+bool pack_rows(Choice& choice, const std::string& root, const kernel::StageSchedule& untiled,
+               kernel::StageSchedule& record);
+
 }  // namespace tusk::scheduling

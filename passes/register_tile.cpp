@@ -4,6 +4,8 @@
 #include <functional>
 #include <limits>
 
+#include "passes/added_stages.hpp"
+
 namespace tusk::scheduling {
 namespace {
 
@@ -241,9 +243,9 @@ bool panels_go_outside(const Choice& choice, const Contraction& contraction, con
 
 // Panels of the operand that lies along the lanes stay in the cache while rows pass: their loop is outside of the
 // rows', and outside of all that the panel does not depend on where the rows' operand is small enough to be read
-// again.
+// again. Rows go innermost; those that will lie in panels, too, have what slides over them inside.
 void order(const Choice& choice, const Contraction& contraction, const Stage& root, const std::vector<IndexCount>& rows,
-           StageSchedule& record) {
+           bool in_panels, StageSchedule& record) {
   const std::string& vector = record.vector.index;
   if (vector.empty() || rows.empty()) return;
   const auto is_row = [&](const std::string& name) {
@@ -279,35 +281,48 @@ void order(const Choice& choice, const Contraction& contraction, const Stage& ro
     out.push_back(name);
   }
   if (!placed) out.push_back(vector);
-  // Rows innermost.
   std::erase_if(out, is_row);
-  for (const IndexCount& row : rows) out.push_back(row.index);
+  auto at = out.end();
+  if (in_panels) {
+    std::erase(out, vector);
+    at = std::ranges::find_if(out, [&](const std::string& name) { return !panel_depends(name); });
+    at = out.insert(at, vector) + 1;
+  }
+  for (const IndexCount& row : rows) at = out.insert(at, row.index) + 1;
   record.order = std::move(out);
 }
 
-// Where what is read does not stay in the cache from one tile to the next, blocks of terms go outside of all tiles.
+// Where what is read does not stay in the cache from one tile to the next, blocks of terms go outside of all tiles; of
+// operands in panels, what a tile reads.
 bool parts_for_cache(const Choice& choice, const Contraction& contraction, bool is_blocks, StageSchedule& record) {
   const Stage& stage = *choice.kernel.stage(contraction.stage);
   const kernel::Reduce& reduce = *stage.reduce;
   const Index& first = reduce.indices[0];
+  const bool panels =
+      std::ranges::all_of(contraction.operands, [](const ReadOperand& operand) { return is_in_panels(operand); });
   double all = 0;
   double of_first = 0;  // what moves along with it
   for (const ReadOperand& operand : contraction.operands) {
-    const double bytes = choice.bytes_of(operand.load->name);
+    double bytes = choice.bytes_of(operand.load->name);
+    if (panels) bytes /= static_cast<double>(choice.counted(choice.shape_of(operand.load->name)[0]));
     all += bytes;
     if (operand.depends.contains(first.name)) of_first += bytes;
   }
   const auto room = static_cast<double>(choice.target.l2) / 2;
-  if (all <= room || choice.bytes_of(stage.name) > all) return false;
+  if (all <= room || (!panels && choice.bytes_of(stage.name) > all)) return false;
   if (is_blocks) of_first /= static_cast<double>(choice.counted(stage.indices[0].extent));
   const std::int64_t block = std::max<std::int64_t>(1, reduce.block);
   const double of_block = of_first / static_cast<double>(choice.counted(first.extent)) * static_cast<double>(block);
   if (of_block > 4 * room) return false;  // one part would not stay either
   const auto blocks = static_cast<std::int64_t>(std::max(1.0, std::min(room / of_block, 64.0)));
-  record.outer = {first.name, blocks * block};
+  if (is_blocks && choice.counted(first.extent) <= blocks * block) return false;
+  StageSchedule parted = record;
+  parted.outer = {first.name, blocks * block};
   // One block after the other.
-  if (is_blocks && !record.order.empty() && record.order[0] == stage.indices[0].name)
-    record.order.insert(record.order.begin() + 1, first.name);
+  if (is_blocks && !parted.order.empty() && parted.order[0] == stage.indices[0].name)
+    parted.order.insert(parted.order.begin() + 1, first.name);
+  if (!choice.is_legal_with(parted)) return false;
+  record = std::move(parted);
   return true;
 }
 
@@ -349,7 +364,7 @@ void choose_split(const Choice& choice, const Contraction& contraction, StageSch
   }
 }
 
-void choose_tile(const Choice& choice, const Contraction& contraction, StageSchedule& record) {
+void choose_tile(const Choice& choice, const Contraction& contraction, StageSchedule& record, const std::string& row) {
   const Stage& root = *choice.kernel.stage(record.stage);
   const Stage& stage = *choice.kernel.stage(contraction.stage);
   unroll(stage, record);
@@ -364,7 +379,7 @@ void choose_tile(const Choice& choice, const Contraction& contraction, StageSche
     // Rows are worth their code where they share what they read.
     const bool shares = std::ranges::any_of(
         contraction.operands, [&](const ReadOperand& operand) { return !contraction.depends(operand, index.name); });
-    if (shares) rows.push_back(index.name);
+    if (shares && (row.empty() || index.name == row)) rows.push_back(index.name);
   }
   double best = std::numeric_limits<double>::infinity();
   Tiling chosen;
@@ -374,10 +389,15 @@ void choose_tile(const Choice& choice, const Contraction& contraction, StageSche
     best = cost;
     chosen = tiling;
   };
+  const std::int64_t elements = vector.empty() ? 1 : part_of(choice, root, record, vector, false);
   for (std::int64_t v = 1; v <= (vector.empty() ? 1 : 8); ++v) {
-    consider({{}, v});
+    // Copies at run time have whole panels.
+    if (!row.empty() && v > 1 && elements % (v * record.vector.count) != 0) continue;
+    if (row.empty()) consider({{}, v});
     for (std::size_t k = rows.size(); k-- > 0;) {  // of equal ones neighbours in memory
-      for (std::int64_t r = 2; r <= kMostRows; ++r) consider({{{rows[k], r}}, v});
+      for (std::int64_t r = 2; r <= kMostRows; ++r) {
+        if (row.empty() || index_named(root, row).extent.constant() % r == 0) consider({{{rows[k], r}}, v});
+      }
     }
     // Two axes of pixels, where one is too short to be cut well.
     for (std::size_t k = 0; k + 1 < rows.size(); ++k) {
@@ -388,7 +408,7 @@ void choose_tile(const Choice& choice, const Contraction& contraction, StageSche
   }
   record.tile.insert(record.tile.end(), chosen.rows.begin(), chosen.rows.end());
   if (!vector.empty() && chosen.vectors > 1) record.tile.push_back({vector, chosen.vectors * record.vector.count});
-  order(choice, contraction, root, chosen.rows, record);
+  order(choice, contraction, root, chosen.rows, !row.empty(), record);
 }
 
 double cycles_of_term(const Choice& choice, const Contraction& contraction, const StageSchedule& record) {
@@ -406,8 +426,15 @@ double cycles_of_term(const Choice& choice, const Contraction& contraction, cons
 void choose_outer(const Choice& choice, const Contraction& contraction, bool is_blocks, StageSchedule& record) {
   const Stage& stage = *choice.kernel.stage(contraction.stage);
   const kernel::Reduce& reduce = *stage.reduce;
-  if (contraction.stage != record.stage || (reduce.block == 0 && !is_blocks) || reduce.from) return;
+  if (contraction.stage != record.stage || reduce.from) return;
   const Index& first = reduce.indices[0];
+  // A chain goes on from part to part where those are samples of a gradient by weights, not taps of a window.
+  const bool is_chain = reduce.block == 0 && !is_blocks;
+  const auto all_move = [&](const ReadOperand& operand) {
+    return std::ranges::any_of(
+        operand.axes, [&](const std::set<std::string>& axis) { return axis == std::set<std::string>{first.name}; });
+  };
+  if (is_chain && (reduce.indices.size() < 2 || !std::ranges::all_of(contraction.operands, all_move))) return;
   if (first.extent.range(choice.range_of).low < 1) return;
   if (std::ranges::find(record.unroll, first.name) != record.unroll.end()) return;
   if (parts_for_cache(choice, contraction, is_blocks, record) || reduce.block == 0) return;

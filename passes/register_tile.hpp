@@ -10,9 +10,11 @@ namespace tusk::scheduling {
 /// `split` and `unroll` of the record.
 void choose_split(const Choice& choice, const Contraction& contraction, kernel::StageSchedule& record);
 
-/// The tile with the fewest cycles for a term that fits the registers, and the order of loops over tiles. Changes
-/// `tile`, `order` and `unroll` of the record.
-void choose_tile(const Choice& choice, const Contraction& contraction, kernel::StageSchedule& record);
+/// The tile with the fewest cycles for a term that fits the registers, and the order of loops over tiles. With `row`:
+/// of tiles that cut this index, and no other, into equal rows without a rest. Changes `tile`, `order` and `unroll` of
+/// the record.
+void choose_tile(const Choice& choice, const Contraction& contraction, kernel::StageSchedule& record,
+                 const std::string& row = "");
 
 /// Cycles of one term for one register of sums, with the tile of the record; infinite if it does not fit.
 double cycles_of_term(const Choice& choice, const Contraction& contraction, const kernel::StageSchedule& record);

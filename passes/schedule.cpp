@@ -21,7 +21,11 @@ using scheduling::Choice;
 // Copies that are made sample by sample would be made anew in loops around those over samples.
 void make_whole(Choice& choice, const std::string& root) {
   for (StageSchedule& record : choice.schedule.stages) {
-    if (record.consumer == root) record.consumer = record.at = "";
+    if (record.consumer != root) continue;
+    const Stage& copy = *choice.kernel.stage(record.stage);
+    const std::size_t axis = *kernel::axis_at(choice.kernel, choice.schedule, copy);
+    if (!record.order.empty()) record.order.insert(record.order.begin(), copy.indices[axis].name);
+    record.consumer = record.at = "";
   }
 }
 
@@ -49,10 +53,9 @@ void choose(Choice& choice, const std::string& root, bool is_blocks = false) {
     };
     choose_split(choice, contraction(), record);
     if (has_lanes) add_borders(choice, root, record);
+    const StageSchedule untiled = record;
     choose_tile(choice, contraction(), record);
-    choose_outer(choice, contraction(), is_blocks, record);
-    const std::string outermost = choice.kernel.stage(root)->indices.front().name;
-    if (record.order.empty() ? !record.outer.index.empty() : record.order[0] != outermost) make_whole(choice, root);
+    if (has_lanes) pack_rows(choice, root, untiled, record);
   } else if (has_lanes && choice.counted(along.extent) >= 2 * record.vector.count) {
     record.tile.push_back({along.name, 2 * record.vector.count});
   }
@@ -70,6 +73,12 @@ void choose(Choice& choice, const std::string& root, bool is_blocks = false) {
     record.vector = lanes;
   }
   if (sums && has_lanes) pack_panels(choice, root, record);
+  if (sums && !record.tile.empty()) {
+    choose_outer(choice, *contraction_of(choice.kernel, choice.schedule, *choice.kernel.stage(root)), is_blocks,
+                 record);
+    const std::string outermost = choice.kernel.stage(root)->indices.front().name;
+    if (record.order.empty() ? !record.outer.index.empty() : record.order[0] != outermost) make_whole(choice, root);
+  }
   choice.schedule.stages.push_back(std::move(record));
 }
 
