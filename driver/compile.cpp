@@ -73,9 +73,10 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
     CHECK(check_arena(lowered->program, options.max_arena));
     all.push_back(std::move(*lowered));
   }
+  const bool threads = std::ranges::any_of(targets, [](const TargetMachine* target) { return target->fork > 0; });
   std::vector<cpp::SelfTest> tests;
   if (options.self_test) {
-    TRY(tests, self_tests(module, all.front(), options.note));
+    TRY(tests, self_tests(module, all.front(), threads, options.note));
   }
   std::vector<cpp::PackageInput> inputs;
   for (std::size_t k = 0; k < all.size(); ++k) {
@@ -84,7 +85,7 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
     input.embed_weights = options.embed_weights;
     input.bit_changing_passes = bit_changing;
     input.self_tests = tests;
-    input.threads = std::ranges::any_of(targets, [](const TargetMachine* target) { return target->fork > 0; });
+    input.threads = threads;
     input.initial_states = options.initial_states;
     input.learning_rate = options.learning_rate;
     input.tolerance = tolerance_of(module);

@@ -93,14 +93,16 @@ double bytes_of(const kernel::Function& function, const ValueOf& value_of) {
   return total;
 }
 
-// What the compiled output gives; nothing where no compiler is at hand.
+// What the compiled output gives; nothing, and a note, where no compiler is at hand.
 Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module& module, const Lowered& lowered,
-                                                             const cpp::SelfTest& test,
-                                                             const std::vector<Array>& inputs, double work) {
+                                                             bool threads, const cpp::SelfTest& test,
+                                                             const std::vector<Array>& inputs, double work,
+                                                             const std::function<void(const std::string&)>& note) {
   TRY(const TemporaryFolder folder, TemporaryFolder::make());
   {
     cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
     input.embed_weights = false;
+    input.threads = threads;
     TRY(const auto files, cpp::print_package(input));
     CHECK(write_files(folder.path().string(), files));
   }
@@ -110,7 +112,13 @@ Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module
   Expected<CompiledModel> model = CompiledModel::load(
       folder.path().string(), fmt::format("{} -march=native", work < kMostUnoptimized ? "-Og" : "-O1"));
   if (!model) model = CompiledModel::load(folder.path().string(), "-O2");
-  if (!model) return std::optional<std::vector<Array>>();
+  if (!model) {
+    const std::vector<std::string>& why = model.problem().notes;
+    if (note)
+      note(fmt::format("the self-test of {} is interpreted, which takes a while: {}{}", test.function,
+                       model.problem().message, why.size() > 1 ? ": " + why[1] : ""));
+    return std::optional<std::vector<Array>>();
+  }
   TRY(std::vector<Array> outputs, model->predict(inputs));
   TRY(const std::vector<Array> truth, interpreted.get());
   for (std::size_t k = 0; k < outputs.size(); ++k) {
@@ -134,7 +142,7 @@ Expected<Lowered> planned_for(const Lowered& lowered, const Symbols& symbols) {
 
 }  // namespace
 
-Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, const Lowered& lowered,
+Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, const Lowered& lowered, bool threads,
                                                 const std::function<void(const std::string&)>& note) {
   std::vector<cpp::SelfTest> tests;
   const bool has_states = std::ranges::any_of(lowered.program.globals, &kernel::Global::is_state);
@@ -167,7 +175,7 @@ Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, con
     std::optional<std::vector<Array>> outputs;
     // A compiled folder is called by its first function.
     if (f == 0 && is_large() && !has_states) {
-      TRY(outputs, compiled_outputs(module, lowered, test, inputs, work()));
+      TRY(outputs, compiled_outputs(module, lowered, threads, test, inputs, work(), note));
       test.how = "compiled output";
     }
     if (!outputs) {
