@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <numeric>
 
 #include "passes/block_sums.hpp"
@@ -45,6 +46,62 @@ ExprRef shifted(const ExprRef& index, std::int64_t by) {
     return kernel::expr_of(*affine);
   }
   return kernel::apply("add", {index, kernel::literal(DType::index, kernel::literal_of_int(by))});
+}
+
+// An axis that is read at `h` of the root times a stride, and taps of which those furthest apart are `span` rows.
+struct Band {
+  Index root;
+  std::int64_t stride = 1;
+  ExprRef taps;
+  std::int64_t span = 1;
+};
+
+// The sum over declared indices alone: what an equality with stride 1 removes is replaced.
+std::optional<kernel::Affine> without_removed(const ExprRef& index, const Stage& reader) {
+  std::map<std::string, ExprRef> values;
+  for (const kernel::Equality& equality : reader.reduce->where) {
+    const auto is_declared = [&](const std::string& name) {
+      return std::ranges::find(reader.indices, name, &Index::name) != reader.indices.end() ||
+             std::ranges::find(reader.reduce->indices, name, &Index::name) != reader.reduce->indices.end();
+    };
+    if (!is_declared(equality.index)) {
+      values[equality.index] = equality.value;
+      continue;
+    }
+    std::optional<kernel::Affine> affine = kernel::affine_of(equality.value);
+    if (!affine) continue;
+    const auto gone = std::ranges::find_if(affine->terms, [&](const auto& term) { return !is_declared(term.first); });
+    if (gone == affine->terms.end() || gone->second != Dim(1)) continue;
+    const std::string name = gone->first;
+    affine->terms.erase(gone);
+    values[name] = kernel::apply("sub", {kernel::index(equality.index), kernel::expr_of(*affine)});
+  }
+  return kernel::affine_of(kernel::substitute(index, values));
+}
+
+std::optional<Band> band_of(const Choice& choice, const std::string& root, const Contraction& contraction,
+                            const ExprRef& index) {
+  const Stage& reader = *choice.kernel.stage(contraction.stage);
+  std::optional<kernel::Affine> affine = without_removed(index, reader);
+  if (!affine || !affine->offset.is_constant()) return std::nullopt;
+  std::optional<Band> out;
+  std::string inner;
+  for (const Index& each : choice.kernel.stage(root)->indices) {
+    const auto at = contraction.inner.find(each.name);
+    if (at == contraction.inner.end()) continue;
+    const Dim by = affine->coefficient(at->second);
+    if (by == Dim(0)) continue;
+    if (out || !by.is_constant() || by.constant() < 1) return std::nullopt;
+    out = Band{each, by.constant(), nullptr, 1};
+    inner = at->second;
+  }
+  if (!out || affine->terms.size() < 2) return std::nullopt;
+  std::erase_if(affine->terms, [&](const auto& term) { return term.first == inner; });
+  out->taps = kernel::expr_of(*affine);
+  const kernel::Bounds bounds = kernel::bounds_of(out->taps, bounds_in(reader, choice.range_of), choice.range_of);
+  if (!bounds.low || !bounds.high || *bounds.low != Dim(0) || !bounds.high->is_constant()) return std::nullopt;
+  out->span = bounds.high->constant() + 1;
+  return out;
 }
 
 // A number that divides all terms of an index expression, those of indices with one value aside.
@@ -144,6 +201,33 @@ std::optional<std::string> copy_operand(Choice& choice, const std::string& root,
   return name;
 }
 
+bool cut_into_bands(Choice& choice, const std::string& root, const Contraction& contraction, const ReadOperand& operand,
+                    std::size_t axis) {
+  const std::string name = operand.load->name;
+  const auto entry = std::ranges::find(choice.added, name, &AddedStage::name);
+  if (entry == choice.added.end() || entry->kind != AddedStage::Kind::border) return false;
+  const std::optional<Band> band = band_of(choice, root, contraction, operand.load->operands[axis]);
+  if (!band) return false;
+  Stage& copy = *std::ranges::find(choice.kernel.stages, name, &Stage::name);
+  const Index taps{copy.indices[axis].name, Dim(band->span)};
+  const ExprRef row = kernel::expr_of({{{"row", Dim(band->stride)}, {taps.name, Dim(1)}}, Dim(0)});
+  copy.expr = kernel::substitute(copy.expr, {{taps.name, row}});
+  copy.indices[axis] = taps;
+  copy.indices.insert(copy.indices.begin() + static_cast<std::ptrdiff_t>(axis), {"row", band->root.extent});
+  Stage& reader = *std::ranges::find(choice.kernel.stages, contraction.stage, &Stage::name);
+  reader.expr = kernel::rewritten(reader.expr, [&](const ExprRef& expr) -> ExprRef {
+    if (expr->kind != Expr::Kind::load || expr->name != name) return expr;
+    Expr load = *expr;
+    load.operands[axis] = band->taps;
+    load.operands.insert(load.operands.begin() + static_cast<std::ptrdiff_t>(axis),
+                         kernel::index(contraction.inner.at(band->root.name)));
+    return std::make_shared<const Expr>(std::move(load));
+  });
+  entry->kind = AddedStage::Kind::bands;
+  entry->number = static_cast<std::int64_t>(axis);
+  return true;
+}
+
 std::string copy_in_panels(Choice& choice, const std::string& root, const Contraction& contraction,
                            const ReadOperand& operand, std::int64_t width) {
   const Expr& load = *operand.load;
@@ -206,6 +290,18 @@ std::optional<std::string> add_copy(Choice& choice, const AddedStage& wanted, bo
       if (!copy_operand(choice, wanted.stage, *contraction, *operand, std::nullopt))
         return "nothing is read out of range, or how far is not known";
       return std::nullopt;
+    case AddedStage::Kind::bands: {
+      if (wanted.number < 0 || wanted.number >= rank)
+        return fmt::format("there is no axis {} of {} that could have bands", wanted.number, rank);
+      const auto name = copy_operand(choice, wanted.stage, *contraction, *operand, std::nullopt);
+      if (!name) return "nothing is read out of range, or how far is not known";
+      const auto made = contraction_of(choice.kernel, choice.schedule, *choice.kernel.stage(wanted.stage));
+      const auto read = std::ranges::find_if(
+          made->operands, [&](const ReadOperand& candidate) { return candidate.load->name == *name; });
+      if (!cut_into_bands(choice, wanted.stage, *made, *read, static_cast<std::size_t>(wanted.number)))
+        return fmt::format("axis {} is not read with an index of the stage and taps of a window", wanted.number);
+      return std::nullopt;
+    }
     case AddedStage::Kind::last: {
       if (wanted.number < 0 || wanted.number + 1 >= rank)
         return fmt::format("axis {} of {} cannot go behind the others", wanted.number, rank);

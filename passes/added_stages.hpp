@@ -13,6 +13,12 @@ namespace tusk::scheduling {
 /// A tensor with a buffer, which the sum reads once.
 bool can_copy(const Choice& choice, const Contraction& contraction, const ReadOperand& operand);
 
+/// Makes of a copy with a border, `operand`, which has an axis that is read at `stride * h + taps` for an index h of
+/// the root, one with the rows of each h side by side: [n,h+i,w] as [n,h,i,w]. False, and nothing is changed, where the
+/// axis is read otherwise.
+bool cut_into_bands(Choice& choice, const std::string& root, const Contraction& contraction, const ReadOperand& operand,
+                    std::size_t axis);
+
 /// Whether the last axis of the operand has a known extent and is read with one index, in range.
 bool has_panels(const Choice& choice, const ReadOperand& operand);
 

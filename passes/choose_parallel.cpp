@@ -69,9 +69,10 @@ Level level_of(const Choice& choice, const Index& index, const StageSchedule& re
 // The loops over one stage from outside to inside, as far as threads may share them.
 std::vector<Level> levels_of(const Choice& choice, const Stage& stage, const StageSchedule& record) {
   std::vector<Level> levels;
-  const std::optional<std::size_t> made_at = kernel::axis_at(choice.kernel, choice.schedule, stage);
+  const std::vector<kernel::AxisAt> made_at = kernel::axes_at(choice.kernel, choice.schedule, stage);
   for (const std::string& name : kernel::loop_order(stage, record)) {
-    if (made_at && name == stage.indices[*made_at].name) continue;  // no loop of its own
+    const auto is_made_at = [&](const kernel::AxisAt& at) { return stage.indices[at.axis].name == name; };
+    if (std::ranges::any_of(made_at, is_made_at)) continue;  // no loop of its own
     levels.push_back(level_of(choice, *std::ranges::find(stage.indices, name, &Index::name), record));
     const bool holds_copies = std::ranges::any_of(choice.schedule.stages, [&](const StageSchedule& made) {
       return made.consumer == stage.name && made.at == name;
@@ -120,8 +121,8 @@ void choose_for(const Choice& choice, StageSchedule& record) {
   const auto around = parts_at == record.order.end() ? 0U : static_cast<std::size_t>(parts_at - record.order.begin());
   double best = work;
   double forks = 1;
-  if (const auto made_at = kernel::axis_at(choice.kernel, choice.schedule, stage))
-    forks = static_cast<double>(choice.counted(stage.indices[*made_at].extent));
+  for (const kernel::AxisAt& at : kernel::axes_at(choice.kernel, choice.schedule, stage))
+    forks *= static_cast<double>(choice.counted(stage.indices[at.axis].extent));
   for (std::size_t first = 0; first < levels.size(); forks *= static_cast<double>(levels[first++].turns)) {
     forks *= static_cast<double>(levels[first].loops);
     if (!outer.index.empty() && first == around)

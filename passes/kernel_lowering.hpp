@@ -154,7 +154,7 @@ class KernelLowering {
   // Register tiles.
   void parts(const kernel::Stage& stage, const std::function<void()>& body);
   void tiled(const kernel::Stage& stage, const kernel::StageSchedule& how, Slots chosen = {});
-  void make_at(const kernel::Stage& consumer, const std::string& index, const Position& place);
+  void make_at(const kernel::Stage& consumer, const std::string& index, const Slots& chosen);
   void tiles(const kernel::Stage& stage, const std::vector<kernel::Index>& order, Slots& chosen);
   std::vector<Segment> segments_of(const Dim& extent, std::int64_t tile, int lanes);
   std::vector<Segment> vector_segments(const Dim& extent, std::int64_t tile, int lanes);

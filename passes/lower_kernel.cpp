@@ -54,7 +54,7 @@ loop::Func KernelLowering::run(std::string name) {
     add(stage->name, stage->type, kernel::buffer_shape(kernel_, schedule_, *stage), false);
     Tensor& tensor = tensors_.at(stage->name);
     tensor.shape = shape_of(*stage);
-    if (const auto axis = kernel::axis_at(kernel_, schedule_, *stage)) tensor.strides[*axis] = Dim(0);
+    for (const kernel::AxisAt& at : kernel::axes_at(kernel_, schedule_, *stage)) tensor.strides[at.axis] = Dim(0);
   }
   for (std::string& symbol : symbols_of(kernel_, layout_)) {
     scope_.insert(symbol);

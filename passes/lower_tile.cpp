@@ -150,15 +150,17 @@ void KernelLowering::tiled(const Stage& stage, const kernel::StageSchedule& how,
 }
 
 // The stages that are made for each value of an index of their consumer, whose loop has just begun.
-void KernelLowering::make_at(const Stage& consumer, const std::string& index, const Position& place) {
+void KernelLowering::make_at(const Stage& consumer, const std::string& index, const Slots& chosen) {
   for (const Stage& stage : kernel_.stages) {
     const kernel::StageSchedule* how = schedule_.of(stage.name);
     if (how == nullptr || how->consumer != consumer.name || how->at != index) continue;
-    const std::size_t axis = *kernel::axis_at(kernel_, schedule_, stage);
+    Slots places;
+    for (const kernel::AxisAt& at : kernel::axes_at(kernel_, schedule_, stage))
+      places[stage.indices[at.axis].name] = {{chosen.at(at.index)[0].position, 1, nullptr}};
     const kernel::StageSchedule* outer = how_;
     const std::vector<Point> points = points_;
     const auto depth = part_depth_;
-    tiled(stage, *how, {{stage.indices[axis].name, {{place, 1, nullptr}}}});
+    tiled(stage, *how, std::move(places));
     part_depth_ = depth;
     points_ = points;
     how_ = outer;
@@ -188,7 +190,7 @@ void KernelLowering::tiles(const Stage& stage, const std::vector<Index>& order, 
         if (segment.is_last) part.count = integer("sub", segment.high, turn);
         slots.push_back(part);
       }
-      if (slots.size() == 1 && lanes == 1) make_at(stage, index.name, slots[0].position);
+      if (slots.size() == 1 && lanes == 1) make_at(stage, index.name, chosen);
       tiles(stage, order, chosen);
       chosen.erase(index.name);
     };

@@ -20,6 +20,7 @@ using kernel::StageSchedule;
 // Terms for each element that is copied.
 constexpr std::int64_t kWorthLanes = 4;
 constexpr std::int64_t kWorthABorder = 4;
+constexpr std::int64_t kWorthBands = 64;
 constexpr std::int64_t kWorthAPanel = 16;
 constexpr std::int64_t kWorthRows = 4;  // tiles along the lanes
 constexpr std::int64_t kFewestRows = 4;
@@ -102,7 +103,6 @@ void read_through(Choice& choice, const std::string& tensor) {
 bool make_panels(Choice& choice, const std::string& root, const Contraction& contraction, const ReadOperand& operand,
                  std::int64_t width, const StageSchedule& reader) {
   const Before before(choice);
-  const Schedule planned = choice.schedule;
   const std::string source = operand.load->name;
   const bool constant = is_constant(choice, source);
   const std::vector<ExprRef> at = operand.load->operands;
@@ -140,7 +140,6 @@ bool make_panels(Choice& choice, const std::string& root, const Contraction& con
   lanes.tile = transposing_tile(*choice.kernel.stage(lanes.stage));
   if (try_with(lanes)) return true;
   before.restore(choice);
-  choice.schedule = planned;
   return false;
 }
 
@@ -182,7 +181,6 @@ void add_borders(Choice& choice, const std::string& root, const StageSchedule& r
     place_copy(choice, root, *copy, record);
     if (choice.is_legal_with(record)) continue;
     before.restore(choice);  // a form that is not foreseen: leave it as it was
-    std::erase_if(choice.schedule.stages, [&](const StageSchedule& other) { return other.stage == *copy; });
     return;
   }
 }
@@ -211,6 +209,31 @@ void pack_panels(Choice& choice, const std::string& root, const StageSchedule& r
     if (choice.bytes_of(load.name) <= static_cast<double>(choice.target.l1) || !shared) continue;
     if (!constant && (!far_apart || reuse(choice, *contraction, operand) < kWorthAPanel)) continue;
     make_panels(choice, root, *contraction, operand, width, record);
+  }
+}
+
+void cut_borders(Choice& choice, const std::string& root, const StageSchedule& record) {
+  if (!record.outer.index.empty()) return;
+  const std::optional<Contraction> contraction = contraction_at(choice, root);
+  const Stage& stage = *choice.kernel.stage(root);
+  for (const ReadOperand& operand : contraction->operands) {
+    const std::string name = operand.load->name;
+    const StageSchedule* made = choice.schedule.of(name);
+    if (made == nullptr || made->consumer != root || made->at != stage.indices.front().name) continue;
+    const double bytes = choice.bytes_of(name) / static_cast<double>(choice.counted(stage.indices.front().extent));
+    if (bytes <= static_cast<double>(choice.target.l2)) continue;
+    if (reuse(choice, *contraction, operand) < kWorthBands) continue;
+    for (std::size_t axis = 1; axis + 1 < operand.axes.size(); ++axis) {
+      const Before before(choice);
+      if (!cut_into_bands(choice, root, *contraction, operand, axis)) continue;
+      const auto row = std::ranges::find_if(choice.kernel.stage(root)->indices, [&](const Index& index) {
+        const auto inner = contraction->inner.find(index.name);
+        return inner != contraction->inner.end() && operand.axes[axis].contains(inner->second);
+      });
+      std::ranges::find(choice.schedule.stages, name, &StageSchedule::stage)->at = row->name;
+      if (choice.is_legal_with(record)) return;
+      before.restore(choice);
+    }
   }
 }
 

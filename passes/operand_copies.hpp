@@ -15,6 +15,10 @@ bool copy_for_lanes(Choice& choice, const std::string& root, const kernel::Stage
 /// Copies the operands that are read out of range with a border of what is read there.
 void add_borders(Choice& choice, const std::string& root, const kernel::StageSchedule& record);
 
+/// Borders of samples that are larger than a cache are made row by row, with the rows that a window covers, where loops
+/// over tiles take one row at a time.
+void cut_borders(Choice& choice, const std::string& root, const kernel::StageSchedule& record);
+
 /// Copies operands that the tiles of a wide result would read in short pieces, panel by panel: [k,o] as [o/32,k,o%32]
 /// where a tile has 32 lanes.
 void pack_panels(Choice& choice, const std::string& root, const kernel::StageSchedule& record);

@@ -23,7 +23,7 @@ void make_whole(Choice& choice, const std::string& root) {
   for (StageSchedule& record : choice.schedule.stages) {
     if (record.consumer != root) continue;
     const Stage& copy = *choice.kernel.stage(record.stage);
-    const std::size_t axis = *kernel::axis_at(choice.kernel, choice.schedule, copy);
+    const std::size_t axis = kernel::axes_at(choice.kernel, choice.schedule, copy)[0].axis;
     if (!record.order.empty()) record.order.insert(record.order.begin(), copy.indices[axis].name);
     record.consumer = record.at = "";
   }
@@ -78,6 +78,7 @@ void choose(Choice& choice, const std::string& root, bool is_blocks = false) {
                  record);
     const std::string outermost = choice.kernel.stage(root)->indices.front().name;
     if (record.order.empty() ? !record.outer.index.empty() : record.order[0] != outermost) make_whole(choice, root);
+    if (has_lanes) cut_borders(choice, root, record);
   }
   choice.schedule.stages.push_back(std::move(record));
 }

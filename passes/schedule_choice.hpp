@@ -38,15 +38,17 @@ struct Choice {
   bool is_legal_with(const kernel::StageSchedule& record) const;
 };
 
-/// What `added` has no more than so many of is as it was: the kernel in front of a copy that turns out not to be legal.
+/// The choice in front of a copy that turns out not to be legal.
 struct Before {
-  explicit Before(const Choice& choice) : kernel(choice.kernel), added(choice.added.size()) {}
+  explicit Before(const Choice& choice) : kernel(choice.kernel), schedule(choice.schedule), added(choice.added) {}
   void restore(Choice& choice) const {
     choice.kernel = kernel;
-    choice.added.resize(added);
+    choice.schedule = schedule;
+    choice.added = added;
   }
   kernel::Kernel kernel;
-  std::size_t added;
+  kernel::Schedule schedule;
+  std::vector<kernel::AddedStage> added;
 };
 
 /// The calls of each kernel.

@@ -40,6 +40,7 @@ TensorNames inverted(const TensorNames& names) {
 std::string suffix_of(AddedStage::Kind kind) {
   switch (kind) {
     case AddedStage::Kind::border:
+    case AddedStage::Kind::bands:
       return "_bordered";
     case AddedStage::Kind::last:
       return "_transposed";

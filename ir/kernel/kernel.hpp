@@ -159,10 +159,15 @@ Shape shape_of(const Stage& stage);
 std::vector<std::string> loop_order(const Stage& stage, const StageSchedule& record);
 /// The stages that stand at root and are no results: each needs a buffer of its own.
 std::vector<const Stage*> scratch_stages(const Kernel& kernel, const Schedule& schedule);
-/// The axis of a stage that is made at an index of its consumer, and is read there with that index alone; nothing where
-/// the stage is made whole, or where its reads are others.
-std::optional<std::size_t> axis_at(const Kernel& kernel, const Schedule& schedule, const Stage& stage);
-/// The shape of a stage's buffer: one element along the axis at which it is made.
+/// The axes of a stage that is made at an index of its consumer: that which is read there with that index alone, and
+/// those that are read with an index alone whose loop is outside of that one, one value at a time. Nothing where the
+/// stage is made whole, or where its reads are others.
+struct AxisAt {
+  std::size_t axis;
+  std::string index;  // of the consumer
+};
+std::vector<AxisAt> axes_at(const Kernel& kernel, const Schedule& schedule, const Stage& stage);
+/// The shape of a stage's buffer: one element along the axes at which it is made.
 Shape buffer_shape(const Kernel& kernel, const Schedule& schedule, const Stage& stage);
 
 /// N4: lanes and block of a reduction, from shapes only. The symbol `batch` counts as 1, every other symbol as 64.

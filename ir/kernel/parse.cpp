@@ -213,7 +213,7 @@ Status Parser::schedule(std::span<const Kernel> kernels, std::span<Schedule> sch
   return lines(&*kernel, schedules[static_cast<std::size_t>(kernel - kernels.begin())]);
 }
 
-// NAME ":" TENSOR "of" STAGE ("border" | "last" int | "panels" int), or NAME ":" STAGE.
+// NAME ":" TENSOR "of" STAGE ("border" | "bands" int | "last" int | "panels" int), or NAME ":" STAGE.
 Status Parser::added_stage(bool is_copy, std::vector<AddedStage>& added) {
   AddedStage out;
   const Token at = in_.peek();
@@ -232,9 +232,12 @@ Status Parser::added_stage(bool is_copy, std::vector<AddedStage>& added) {
   TRY(out.stage, in_.expect_word("a stage"));
   if (!in_.accept("border")) {
     const Token kind_at = in_.peek();
-    out.kind = in_.at("last") ? AddedStage::Kind::last : AddedStage::Kind::panels;
-    TRY(const std::string kind, in_.expect_word("border, last or panels"));
-    if (kind != "last" && kind != "panels") return in_.fail(kind_at, "expected border, last or panels");
+    TRY(const std::string kind, in_.expect_word("border, bands, last or panels"));
+    if (kind != "bands" && kind != "last" && kind != "panels")
+      return in_.fail(kind_at, "expected border, bands, last or panels");
+    out.kind = kind == "bands"  ? AddedStage::Kind::bands
+               : kind == "last" ? AddedStage::Kind::last
+                                : AddedStage::Kind::panels;
     TRY(out.number, in_.expect_integer("a number"));
   }
   added.push_back(std::move(out));

@@ -16,6 +16,8 @@ std::string line_of(const AddedStage& added) {
   switch (added.kind) {
     case AddedStage::Kind::border:
       return fmt::format("copy {} : {} of {} border", added.name, added.tensor, added.stage);
+    case AddedStage::Kind::bands:
+      return fmt::format("copy {} : {} of {} bands {}", added.name, added.tensor, added.stage, added.number);
     case AddedStage::Kind::last:
       return fmt::format("copy {} : {} of {} last {}", added.name, added.tensor, added.stage, added.number);
     case AddedStage::Kind::panels:

@@ -17,6 +17,8 @@ namespace tusk::kernel {
 struct AddedStage {
   enum class Kind : std::uint8_t {
     border,  // a copy of what is read out of range, with what is read there
+    bands,   // such a copy, anew for each value of the index of `stage` that axis `number` moves with: only the rows
+             // read
     last,    // a copy with axis `number` behind the others, and a border where one is needed
     panels,  // a copy in panels of `number` elements of the last axis: [k,o] as [o//32, k, o % 32]
     blocks,  // the blocks of the sum of `stage`

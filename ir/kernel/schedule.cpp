@@ -61,21 +61,39 @@ std::vector<const Stage*> scratch_stages(const Kernel& kernel, const Schedule& s
   return out;
 }
 
-std::optional<std::size_t> axis_at(const Kernel& kernel, const Schedule& schedule, const Stage& stage) {
+std::vector<AxisAt> axes_at(const Kernel& kernel, const Schedule& schedule, const Stage& stage) {
   const StageSchedule* record = schedule.of(stage.name);
-  if (record == nullptr || record->consumer.empty()) return std::nullopt;
+  if (record == nullptr || record->consumer.empty()) return {};
   const Stage* consumer = kernel.stage(record->consumer);
-  if (consumer == nullptr) return std::nullopt;
-  std::vector<bool> axes(stage.indices.size(), true);
-  keep_axes(kernel, schedule, *consumer, record->at, stage, axes);
-  const auto it = std::ranges::find(axes, true);
-  if (it == axes.end()) return std::nullopt;
-  return static_cast<std::size_t>(it - axes.begin());
+  if (consumer == nullptr) return {};
+  std::vector<AxisAt> out;
+  const auto add = [&](const std::string& index) {
+    std::vector<bool> axes(stage.indices.size(), true);
+    keep_axes(kernel, schedule, *consumer, index, stage, axes);
+    const auto it = std::ranges::find(axes, true);
+    if (it != axes.end()) out.push_back({static_cast<std::size_t>(it - axes.begin()), index});
+  };
+  add(record->at);
+  const StageSchedule* how = schedule.of(consumer->name);
+  if (out.empty() || how == nullptr) return out;
+  for (const std::string& outer : loop_order(*consumer, *how)) {
+    if (outer == record->at) break;
+    const auto is_of = [&](const IndexCount& count) { return count.index == outer && count.count > 1; };
+    if (how->vector.index == outer || std::ranges::any_of(how->tile, is_of) || std::ranges::any_of(how->split, is_of))
+      continue;
+    add(outer);
+    const auto same_extent = [&] {
+      const auto index = std::ranges::find(consumer->indices, outer, &Index::name);
+      return out.back().index != outer || index->extent == stage.indices[out.back().axis].extent;
+    };
+    if (!same_extent()) out.pop_back();
+  }
+  return out;
 }
 
 Shape buffer_shape(const Kernel& kernel, const Schedule& schedule, const Stage& stage) {
   Shape shape = shape_of(stage);
-  if (const std::optional<std::size_t> axis = axis_at(kernel, schedule, stage)) shape[*axis] = Dim(1);
+  for (const AxisAt& at : axes_at(kernel, schedule, stage)) shape[at.axis] = Dim(1);
   return shape;
 }
 

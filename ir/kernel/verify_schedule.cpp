@@ -36,16 +36,18 @@ Status verify_place(const Kernel& kernel, const Schedule& schedule, const StageS
   };
   if (counts(how->tile) || counts(how->split) || how->vector.index == record.at)
     return fail("the consumer takes several of that index at a time");
-  const std::optional<std::size_t> axis = axis_at(kernel, schedule, stage);
-  if (!axis) return fail("a read takes other parts");
-  const std::string& own = stage.indices[*axis].name;
+  const std::vector<AxisAt> axes = axes_at(kernel, schedule, stage);
+  if (axes.empty()) return fail("a read takes other parts");
   const Index& given = *std::ranges::find(consumer->indices, record.at, &Index::name);
-  if (given.extent != stage.indices[*axis].extent) return fail("the extents differ");
-  if (record.vector.index == own || std::ranges::find(record.order, own) != record.order.end() ||
-      std::ranges::find(record.parallel, own) != record.parallel.end() ||
-      std::ranges::find(record.tile, own, &IndexCount::index) != record.tile.end() ||
-      std::ranges::find(record.split, own, &IndexCount::index) != record.split.end())
-    return fail(fmt::format("its index `{}` has no loop", own));
+  if (given.extent != stage.indices[axes[0].axis].extent) return fail("the extents differ");
+  for (const AxisAt& at : axes) {
+    const std::string& own = stage.indices[at.axis].name;
+    if (record.vector.index == own || std::ranges::find(record.order, own) != record.order.end() ||
+        std::ranges::find(record.parallel, own) != record.parallel.end() ||
+        std::ranges::find(record.tile, own, &IndexCount::index) != record.tile.end() ||
+        std::ranges::find(record.split, own, &IndexCount::index) != record.split.end())
+      return fail(fmt::format("its index `{}` has no loop", own));
+  }
   // All that reads it is the consumer, or inline in the consumer alone.
   const std::function<Status(const std::string&)> check_readers = [&](const std::string& name) -> Status {
     for (const Stage& other : kernel.stages) {

@@ -66,8 +66,10 @@ Formula image_formula(Rng& rng, const std::string& batch) {
   const std::int64_t width = std::max(reach, large ? rng.range(17, 19) * stride : rng.range(3, 15));
   const std::int64_t p = (height + 2 * pad - reach) / stride + 1;
   const std::int64_t q = (width + 2 * pad - reach) / stride + 1;
-  const std::int64_t c = large ? rng.range(1, 6) : rng.range(1, 20);
-  const std::int64_t o = depthwise ? c : large ? rng.range(1, 18) : rng.range(1, 40);
+  // Rows lie in panels where tiles cut them without a rest and pass over many lanes.
+  const bool panels = role == 2 && rng.chance(30);
+  const std::int64_t c = panels ? 4 * rng.range(1, 3) : large ? rng.range(1, 6) : rng.range(1, 20);
+  const std::int64_t o = depthwise ? c : panels ? 16 * rng.range(4, 6) : large ? rng.range(1, 18) : rng.range(1, 40);
   const std::string where = " where " + equality_of("h", "p", "i", stride, dilation, pad) + ", " +
                             equality_of("w", "q", "j", stride, dilation, pad);
   const Factor image{"[n,h,w,c]", fmt::format("[{},{},{},{}]", batch, height, width, c)};

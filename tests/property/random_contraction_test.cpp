@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "ir/kernel/affine.hpp"
 #include "ir/loop/print.hpp"
 #include "tests/property/random_laws.hpp"
 #include "tests/property/random_records.hpp"
@@ -41,9 +42,23 @@ bool has_name(const kernel::Program& program, std::string_view end) {
   });
 }
 
+// Borders by bands, and sums of which both operands lie in panels.
+std::map<std::string, int> copies_in(const kernel::Kernel& kernel) {
+  std::map<std::string, int> seen;
+  for (const kernel::Stage& stage : kernel.stages) {
+    seen["bands"] += std::ranges::count(stage.indices, "row", &kernel::Index::name) > 0;
+    int packed = 0;
+    kernel::for_each_load(stage.expr, [&](const kernel::ExprRef& load) {
+      packed += load->operands.back()->kind == kernel::Expr::Kind::row && load->operands.back()->row->name == "rem";
+    });
+    seen["both in panels"] += stage.reduce && packed == 2;
+  }
+  return seen;
+}
+
 TEST(RandomContractionCoverage, TakesEveryPartOfASchedule) {
   std::map<std::string, int> seen;
-  for (std::uint64_t seed = 1; seed <= 600; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 800; ++seed) {
     const GraphCase graph = generate_contraction(seed);
     for (const TargetMachine& target : small_targets()) {
       PassOptions options;
@@ -52,6 +67,9 @@ TEST(RandomContractionCoverage, TakesEveryPartOfASchedule) {
       ASSERT_TRUE(low) << low.problem().str() << text_of(graph);
       for (const char* part : {"_blocks", "_packed", "_bordered", "_transposed"})
         seen[part] += has_name(low->program, part) ? 1 : 0;
+      for (const kernel::Kernel& kernel : low->program.kernels) {
+        for (const auto& [what, count] : copies_in(kernel)) seen[what] += count;
+      }
       for (const kernel::Schedule& schedule : low->program.schedules) {
         for (const kernel::StageSchedule& stage : schedule.stages) {
           seen["split"] += stage.split.empty() ? 0 : 1;
@@ -69,7 +87,7 @@ TEST(RandomContractionCoverage, TakesEveryPartOfASchedule) {
     }
   }
   for (const char* part : {"_blocks", "_packed", "_bordered", "_transposed", "split", "outer", "outer within", "at",
-                           "two rows", "parallel", "joined", "rests between blocks"})
+                           "two rows", "parallel", "joined", "rests between blocks", "bands", "both in panels"})
     EXPECT_GE(seen[part], 10) << part;
   for (const auto& [part, count] : seen) RecordProperty(part, count);
 }

@@ -69,10 +69,10 @@ void change(const kernel::Kernel& kernel, ScheduleRecord& record, Rng& rng) {
   AddedStage added;
   added.name = fmt::format("added_{}", record.added.size());
   added.stage = stage.name;
-  added.kind = rng.pick(std::vector{AddedStage::Kind::border, AddedStage::Kind::last, AddedStage::Kind::panels,
-                                    AddedStage::Kind::blocks});
+  added.kind = rng.pick(std::vector{AddedStage::Kind::border, AddedStage::Kind::bands, AddedStage::Kind::last,
+                                    AddedStage::Kind::panels, AddedStage::Kind::blocks});
   if (added.kind != AddedStage::Kind::blocks && !kernel.params.empty()) added.tensor = rng.pick(kernel.params).name;
-  if (added.kind == AddedStage::Kind::last) added.number = rng.below(3);
+  if (added.kind == AddedStage::Kind::last || added.kind == AddedStage::Kind::bands) added.number = rng.below(3);
   if (added.kind == AddedStage::Kind::panels) added.number = 2 * count;
   record.added.push_back(std::move(added));
 }

@@ -120,7 +120,7 @@ TEST(Records, TextsThatDoNotParse) {
   EXPECT_EQ(problem_of("schedule {"), "1:10: expected the key of a kernel, found `{`");
   EXPECT_EQ(problem_of("schedule k for {"), "1:16: expected a target, found `{`");
   EXPECT_EQ(problem_of("schedule k {\n  copy a : x of s sideways 1 }"),
-            "2:19: expected border, last or panels, found `sideways`");
+            "2:19: expected border, bands, last or panels, found `sideways`");
   EXPECT_EQ(problem_of("schedule k {\n  copy a : x of s border\n  copy a : y of s border }"),
             "3:8: a second stage `a` is added");
   EXPECT_EQ(problem_of("schedule k {} schedule k {}"), "1:24: a second record of `k`");
