@@ -89,6 +89,7 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
     input.initial_states = options.initial_states;
     input.learning_rate = options.learning_rate;
     input.tolerance = tolerance_of(module);
+    if (targets.size() == 1) input.flags = targets[k]->flags;
     if (targets.size() > 1) {
       input.target = targets[k]->name;
       input.condition = targets[k]->condition;

@@ -258,8 +258,8 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   for (const std::string& each : weights) {
     if (embedded) sources.push_back(fs::path(folder) / fmt::format("{}_{}.cpp", name, each));
   }
-  const std::string command =
-      fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC", compiler != nullptr ? compiler : "c++", flags);
+  const std::string command = fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC",
+                                          compiler != nullptr && *compiler != 0 ? compiler : "c++", flags);
   fs::path library = loaded.folder.path() / "model.so";
   if (const fs::path cache = cached ? cache_folder() : fs::path(); !cache.empty())
     library = cache / key_of(command, sources);

@@ -98,27 +98,31 @@ Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module
                                                              bool threads, const cpp::SelfTest& test,
                                                              const std::vector<Array>& inputs, double work,
                                                              const std::function<void(const std::string&)>& note) {
-  TRY(const TemporaryFolder folder, TemporaryFolder::make());
+  const auto interpreted_for = [&](const Diagnostic& problem) {
+    const auto says_why = [](const std::string& line) { return line.find("error") != std::string::npos; };
+    const auto why = std::ranges::find_if(problem.notes, says_why);
+    if (note)
+      note(fmt::format("the self-test of {} is interpreted, which takes a while: {}{}", test.function, problem.message,
+                       why != problem.notes.end() ? ": " + *why : ""));
+    return std::optional<std::vector<Array>>();
+  };
+  const Expected<TemporaryFolder> folder = TemporaryFolder::make();
+  if (!folder) return interpreted_for(folder.problem());
+  const std::string path = folder->path().string();
   {
     cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
     input.embed_weights = false;
     input.threads = threads;
     TRY(const auto files, cpp::print_package(input));
-    CHECK(write_files(folder.path().string(), files));
+    CHECK(write_files(path, files));
   }
   // Interpreted while the compiler runs.
   auto interpreted =
       std::async(std::launch::async, [&] { return graph::interpret(module, test.function, inputs, test.symbols); });
-  Expected<CompiledModel> model = CompiledModel::load(
-      folder.path().string(), fmt::format("{} -march=native", work < kMostUnoptimized ? "-Og" : "-O1"));
-  if (!model) model = CompiledModel::load(folder.path().string(), "-O2");
-  if (!model) {
-    const std::vector<std::string>& why = model.problem().notes;
-    if (note)
-      note(fmt::format("the self-test of {} is interpreted, which takes a while: {}{}", test.function,
-                       model.problem().message, why.size() > 1 ? ": " + why[1] : ""));
-    return std::optional<std::vector<Array>>();
-  }
+  Expected<CompiledModel> model =
+      CompiledModel::load(path, fmt::format("{} -march=native", work < kMostUnoptimized ? "-Og" : "-O1"));
+  if (!model) model = CompiledModel::load(path, "-O2");
+  if (!model) return interpreted_for(model.problem());
   TRY(std::vector<Array> outputs, model->predict(inputs));
   TRY(const std::vector<Array> truth, interpreted.get());
   for (std::size_t k = 0; k < outputs.size(); ++k) {

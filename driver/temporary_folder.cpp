@@ -1,7 +1,9 @@
 #include "driver/temporary_folder.hpp"
 
+#include <fmt/format.h>
 #include <stdlib.h>
 
+#include <cerrno>
 #include <system_error>
 #include <utility>
 
@@ -12,7 +14,9 @@ namespace fs = std::filesystem;
 Expected<TemporaryFolder> TemporaryFolder::make() {
   std::error_code problem;
   std::string pattern = (fs::temp_directory_path(problem) / "tusk-XXXXXX").string();
-  if (problem || mkdtemp(pattern.data()) == nullptr) return error("build", "cannot make a temporary folder");
+  if (problem || mkdtemp(pattern.data()) == nullptr)
+    return error("build", fmt::format("cannot make a temporary folder like {}: {}", pattern,
+                                      problem ? problem.message() : std::system_category().message(errno)));
   TemporaryFolder out;
   out.path_ = pattern;
   return out;

@@ -104,8 +104,8 @@ std::optional<Band> band_of(const Choice& choice, const std::string& root, const
   return out;
 }
 
-// A number that divides all terms of an index expression, those of indices with one value aside.
-std::int64_t stride_of(const ExprRef& index, const Stage& reader) {
+// A number that divides all terms of an index expression over an axis, those of indices with one value aside.
+std::int64_t stride_of(const ExprRef& index, const Stage& reader, std::int64_t extent) {
   const std::optional<kernel::Affine> affine = kernel::affine_of(index);
   if (!affine || affine->offset != Dim(0)) return 1;
   std::int64_t stride = 0;
@@ -118,7 +118,7 @@ std::int64_t stride_of(const ExprRef& index, const Stage& reader) {
     const bool is_zero = has_one_value(reader.indices) || (reader.reduce && has_one_value(reader.reduce->indices));
     if (!is_zero) stride = std::gcd(stride, coefficient.constant());
   }
-  return std::max<std::int64_t>(1, stride);
+  return std::max<std::int64_t>(1, stride == 0 ? extent : stride);
 }
 
 // The expression over a number that divides it.
@@ -241,8 +241,8 @@ std::string copy_in_panels(Choice& choice, const std::string& root, const Contra
   std::vector<ExprRef> at;
   std::vector<std::int64_t> strides;  // only what is read is copied
   for (std::size_t k = 0; k + 1 < shape.size(); ++k) {
-    strides.push_back(shape[k].is_constant() ? stride_of(load.operands[k], *choice.kernel.stage(contraction.stage))
-                                             : 1);
+    const Stage& reader = *choice.kernel.stage(contraction.stage);
+    strides.push_back(shape[k].is_constant() ? stride_of(load.operands[k], reader, shape[k].constant()) : 1);
     const Dim rows = strides[k] == 1 ? shape[k] : Dim((shape[k].constant() + strides[k] - 1) / strides[k]);
     copy.indices.push_back({fmt::format("t{}", k), rows});
     at.push_back(kernel::expr_of({{{copy.indices.back().name, Dim(strides[k])}}, Dim(0)}));

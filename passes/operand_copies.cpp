@@ -212,6 +212,22 @@ void pack_panels(Choice& choice, const std::string& root, const StageSchedule& r
   }
 }
 
+namespace {
+
+// Whether a loop stands outside of that over `at` in which an operand stays what it is.
+bool is_made_again(const Choice& choice, const Contraction& contraction, const ReadOperand& operand,
+                   const StageSchedule& record, const std::string& at) {
+  const Stage& root = *choice.kernel.stage(record.stage);
+  for (const std::string& outer : kernel::loop_order(root, record)) {
+    if (outer == at) return false;
+    const Index& index = *std::ranges::find(root.indices, outer, &Index::name);
+    if (index.extent != Dim(1) && !contraction.depends(operand, outer)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 void cut_borders(Choice& choice, const std::string& root, const StageSchedule& record) {
   if (!record.outer.index.empty()) return;
   const std::optional<Contraction> contraction = contraction_at(choice, root);
@@ -231,7 +247,7 @@ void cut_borders(Choice& choice, const std::string& root, const StageSchedule& r
         return inner != contraction->inner.end() && operand.axes[axis].contains(inner->second);
       });
       std::ranges::find(choice.schedule.stages, name, &StageSchedule::stage)->at = row->name;
-      if (choice.is_legal_with(record)) return;
+      if (!is_made_again(choice, *contraction, operand, record, row->name) && choice.is_legal_with(record)) return;
       before.restore(choice);
     }
   }

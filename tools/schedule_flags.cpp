@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -19,7 +20,9 @@ void add_schedule_options(CLI::App& command, ScheduleFlags& flags) {
       ->allow_extra_args(false);
   command.add_option("--schedules", flags.records,
                      "a file of records, as `tusk explain --records` prints them: kernels with one run as it says");
-  command.add_option("--schedule", flags.schedule, "empty: every stage at root, in loops as they are written")
+  command
+      .add_option("--schedule", flags.schedule,
+                  "empty: every stage at root, in loops as they are written, whatever --schedules says")
       ->check(CLI::IsMember({"empty"}));
 }
 
@@ -37,13 +40,21 @@ Status read_schedule_flags(const ScheduleFlags& flags, PassOptions& options,
   if (!flags.records) return done();
   TRY(const std::string text, read_text(*flags.records));
   TRY(options.records, kernel::parse_records(text, *flags.records));
+  bool is_used = options.records.empty();
   for (const kernel::ScheduleRecord& record : options.records) {
+    const auto is_for = [&](const TargetMachine* target) { return target->name == record.target; };
+    is_used = is_used || record.target.empty() || is_for(options.target) ||
+              (more_targets != nullptr && std::ranges::any_of(*more_targets, is_for));
     if (record.target.empty()) continue;
-    if (auto target = target_named(record.target); !target) {
-      target.problem().spot = record.spot;
-      return target.problem();
-    }
+    auto target = target_named(record.target);
+    if (target && record.target == "native")
+      target = error("target-name", "a record is for a machine by its name, `native` is another one elsewhere");
+    if (target) continue;
+    target.problem().spot = record.spot;
+    return target.problem();
   }
+  if (!is_used && !options.empty_schedule)
+    options.note(fmt::format("{} has no record for {}", *flags.records, options.target->name));
   return done();
 }
 

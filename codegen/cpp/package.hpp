@@ -43,6 +43,7 @@ struct PackageInput {
   bool threads = false;                                              // functions take a `const tusk::Threads*`
   std::string target = {};                                           // the machine, where a file holds code for several
   std::string condition = {};  // of the preprocessor, under which it is this one; empty: no other
+  std::string flags = {};      // of GCC and Clang on x86-64 for the only target, separated by spaces
 };
 
 /// The bytes of each file by its name; the same input gives the same bytes. With NAME for the name:

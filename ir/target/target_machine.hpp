@@ -18,6 +18,7 @@ struct Bandwidth {
 struct TargetMachine {
   std::string_view name;
   std::string_view condition;   // of C++'s preprocessor, under which compilers make code for it; empty: always
+  std::string_view flags;       // of GCC and Clang on x86-64, with which they use its instructions
   int lanes = 1;                // of 32 bits in a register; 1: no vectors
   int registers = 0;            // of that kind; 0: loops stay as they are
   double fmas = 1;              // multiply-adds
