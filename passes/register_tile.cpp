@@ -241,6 +241,19 @@ bool panels_go_outside(const Choice& choice, const Contraction& contraction, con
          weights + samples * panels < 0.7 * (weights * count + samples);
 }
 
+// Neither a sample nor all panels stay in the cache: whichever is less is read again and again. Rows of a sample are
+// slower to read than panels are.
+bool rows_are_read_again(const Choice& choice, const Contraction& contraction, const Stage& root, std::int64_t sample,
+                         const StageSchedule& record) {
+  double weights = 0;
+  for (const ReadOperand& operand : contraction.operands) {
+    const bool of_sample = contraction.depends(operand, root.indices[0].name);
+    if (contraction.depends(operand, record.vector.index) && !of_sample) weights += choice.bytes_of(operand.load->name);
+  }
+  const auto cache = static_cast<double>(choice.target.l2);
+  return root.indices.size() > 2 && weights > 4 * cache && static_cast<double>(sample) < 2 * cache;
+}
+
 // Panels of the operand that lies along the lanes stay in the cache while rows pass: their loop is outside of the
 // rows', and outside of all that the panel does not depend on where the rows' operand is small enough to be read
 // again. Rows go innermost; those that will lie in panels, too, have what slides over them inside.
@@ -267,7 +280,8 @@ void order(const Choice& choice, const Contraction& contraction, const Stage& ro
     bytes = std::max(bytes, own);
   }
   const bool panels_outside = panels_go_outside(choice, contraction, root, record);
-  const bool fits = bytes <= choice.target.l2 / 2 || panels_outside;
+  const bool fits =
+      bytes <= choice.target.l2 / 2 || panels_outside || rows_are_read_again(choice, contraction, root, bytes, record);
   std::vector<std::string> out;
   bool placed = false;
   for (std::size_t k = 0; k < root.indices.size(); ++k) {
