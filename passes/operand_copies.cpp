@@ -1,6 +1,7 @@
 #include "passes/operand_copies.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 
 #include "passes/added_stages.hpp"
@@ -109,7 +110,9 @@ bool make_panels(Choice& choice, const std::string& root, const Contraction& con
   read_through(choice, source);
   StageSchedule lanes;
   lanes.stage = copy_in_panels(choice, root, contraction, operand, width);
-  lanes.vector = {"lane", std::min<std::int64_t>(width, reader.vector.count)};
+  lanes.vector = {"lane",
+                  std::min<std::int64_t>(reader.vector.count,
+                                         static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(width))))};
   const auto try_with = [&](const StageSchedule& record) {
     const Schedule plain = choice.schedule;
     choice.schedule.stages.push_back(record);
