@@ -60,21 +60,15 @@ struct Band {
 std::optional<kernel::Affine> without_removed(const ExprRef& index, const Stage& reader) {
   std::map<std::string, ExprRef> values;
   for (const kernel::Equality& equality : reader.reduce->where) {
-    const auto is_declared = [&](const std::string& name) {
-      return std::ranges::find(reader.indices, name, &Index::name) != reader.indices.end() ||
-             std::ranges::find(reader.reduce->indices, name, &Index::name) != reader.reduce->indices.end();
-    };
-    if (!is_declared(equality.index)) {
-      values[equality.index] = equality.value;
+    const std::optional<Removed> removed = removed_by(reader, equality);
+    if (!removed || removed->stride != 1) continue;
+    if (removed->name == equality.index) {
+      values[removed->name] = equality.value;
       continue;
     }
-    std::optional<kernel::Affine> affine = kernel::affine_of(equality.value);
-    if (!affine) continue;
-    const auto gone = std::ranges::find_if(affine->terms, [&](const auto& term) { return !is_declared(term.first); });
-    if (gone == affine->terms.end() || gone->second != Dim(1)) continue;
-    const std::string name = gone->first;
-    affine->terms.erase(gone);
-    values[name] = kernel::apply("sub", {kernel::index(equality.index), kernel::expr_of(*affine)});
+    kernel::Affine others = *kernel::affine_of(equality.value);
+    std::erase_if(others.terms, [&](const auto& term) { return term.first == removed->name; });
+    values[removed->name] = kernel::apply("sub", {kernel::index(equality.index), kernel::expr_of(others)});
   }
   return kernel::affine_of(kernel::substitute(index, values));
 }

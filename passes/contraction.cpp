@@ -14,25 +14,6 @@ bool is_index_of(const std::vector<Index>& indices, const std::string& name) {
   return std::ranges::find(indices, name, &Index::name) != indices.end();
 }
 
-// The index that an equality removes, with its coefficient in the value (1 where it stands alone on the left).
-struct Removed {
-  std::string name;
-  std::int64_t stride = 1;
-};
-
-std::optional<Removed> removed_by(const Stage& stage, const kernel::Equality& equality) {
-  const auto known = [&](const std::string& name) {
-    return is_index_of(stage.indices, name) || is_index_of(stage.reduce->indices, name);
-  };
-  if (!known(equality.index)) return Removed{equality.index, 1};
-  const std::optional<kernel::Affine> affine = kernel::affine_of(equality.value);
-  if (!affine) return std::nullopt;
-  for (const auto& [name, coefficient] : affine->terms) {
-    if (!known(name) && coefficient.is_constant()) return Removed{name, coefficient.constant()};
-  }
-  return std::nullopt;
-}
-
 // The stage at root, or one that is inline in it and read at the same element, which sums.
 const Stage* summing(const kernel::Kernel& kernel, const kernel::Schedule& schedule, const Stage& stage,
                      std::map<std::string, std::string>& root) {
@@ -57,6 +38,19 @@ const Stage* summing(const kernel::Kernel& kernel, const kernel::Schedule& sched
 }
 
 }  // namespace
+
+std::optional<Removed> removed_by(const Stage& stage, const kernel::Equality& equality) {
+  const auto known = [&](const std::string& name) {
+    return is_index_of(stage.indices, name) || is_index_of(stage.reduce->indices, name);
+  };
+  if (!known(equality.index)) return Removed{equality.index, 1};
+  const std::optional<kernel::Affine> affine = kernel::affine_of(equality.value);
+  if (!affine) return std::nullopt;
+  for (const auto& [name, coefficient] : affine->terms) {
+    if (!known(name) && coefficient.is_constant()) return Removed{name, coefficient.constant()};
+  }
+  return std::nullopt;
+}
 
 std::set<std::string> indices_in(const ExprRef& expr) {
   std::set<std::string> out;

@@ -45,6 +45,14 @@ struct Contraction {
 std::optional<Contraction> contraction_of(const kernel::Kernel& kernel, const kernel::Schedule& schedule,
                                           const kernel::Stage& root);
 
+/// The index that an equality removes, with its coefficient in the value (1 where it stands alone on the left); nothing
+/// where it is solved by data.
+struct Removed {
+  std::string name;
+  std::int64_t stride = 1;
+};
+std::optional<Removed> removed_by(const kernel::Stage& stage, const kernel::Equality& equality);
+
 /// The indices that an expression names.
 std::set<std::string> indices_in(const kernel::ExprRef& expr);
 

@@ -146,6 +146,18 @@ bool make_panels(Choice& choice, const std::string& root, const Contraction& con
   return false;
 }
 
+// Whether a loop stands outside of that over `at` in which an operand stays what it is.
+bool is_made_again(const Choice& choice, const Contraction& contraction, const ReadOperand& operand,
+                   const StageSchedule& record, const std::string& at) {
+  const Stage& root = *choice.kernel.stage(record.stage);
+  for (const std::string& outer : kernel::loop_order(root, record)) {
+    if (outer == at) return false;
+    const Index& index = *std::ranges::find(root.indices, outer, &Index::name);
+    if (index.extent != Dim(1) && !contraction.depends(operand, outer)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 bool copy_for_lanes(Choice& choice, const std::string& root, const StageSchedule& record) {
@@ -215,22 +227,6 @@ void pack_panels(Choice& choice, const std::string& root, const StageSchedule& r
   }
 }
 
-namespace {
-
-// Whether a loop stands outside of that over `at` in which an operand stays what it is.
-bool is_made_again(const Choice& choice, const Contraction& contraction, const ReadOperand& operand,
-                   const StageSchedule& record, const std::string& at) {
-  const Stage& root = *choice.kernel.stage(record.stage);
-  for (const std::string& outer : kernel::loop_order(root, record)) {
-    if (outer == at) return false;
-    const Index& index = *std::ranges::find(root.indices, outer, &Index::name);
-    if (index.extent != Dim(1) && !contraction.depends(operand, outer)) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
 void cut_borders(Choice& choice, const std::string& root, const StageSchedule& record) {
   if (!record.outer.index.empty()) return;
   const std::optional<Contraction> contraction = contraction_at(choice, root);
@@ -256,13 +252,13 @@ void cut_borders(Choice& choice, const std::string& root, const StageSchedule& r
   }
 }
 
-bool pack_rows(Choice& choice, const std::string& root, const StageSchedule& untiled, StageSchedule& record) {
+void pack_rows(Choice& choice, const std::string& root, const StageSchedule& untiled, StageSchedule& record) {
   const std::optional<Contraction> contraction = contraction_at(choice, root);
   const std::string& vector = record.vector.index;
-  if (!contraction || !contraction->inner.contains(vector)) return false;
+  if (!contraction || !contraction->inner.contains(vector)) return;
   const Stage& stage = *choice.kernel.stage(root);
   const Index& along = *std::ranges::find(stage.indices, vector, &Index::name);
-  if (choice.counted(along.extent) < kWorthRows * tile_width(record)) return false;
+  if (choice.counted(along.extent) < kWorthRows * tile_width(record)) return;
   for (const ReadOperand& operand : contraction->operands) {
     const Expr& load = *operand.load;
     if (contraction->depends(operand, vector) || !has_panels(choice, operand) ||
@@ -279,9 +275,8 @@ bool pack_rows(Choice& choice, const std::string& root, const StageSchedule& unt
     if (tile == packed.tile.end() || tile->count < kFewestRows) continue;
     if (!make_panels(choice, root, *contraction, operand, tile->count, packed)) continue;
     record = std::move(packed);
-    return true;
+    return;
   }
-  return false;
 }
 
 }  // namespace tusk::scheduling

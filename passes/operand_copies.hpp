@@ -25,8 +25,8 @@ void pack_panels(Choice& choice, const std::string& root, const kernel::StageSch
 
 /// The same for an operand that is read row by row where its rows lie apart in memory, as gradients by weights read
 /// their input: tiles then have as many rows as a panel has elements. `record` has its tile; `untiled` is the same
-/// record before that, from which another tile is chosen. False, and nothing is changed, where this is not worth it.
-bool pack_rows(Choice& choice, const std::string& root, const kernel::StageSchedule& untiled,
+/// record before that, from which another tile is chosen where this is worth it.
+void pack_rows(Choice& choice, const std::string& root, const kernel::StageSchedule& untiled,
                kernel::StageSchedule& record);
 
 }  // namespace tusk::scheduling
