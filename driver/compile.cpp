@@ -9,6 +9,9 @@
 #include <utility>
 
 #include "codegen/cpp/package.hpp"
+#include "codegen/mlir/interface.hpp"
+#include "codegen/mlir/load.hpp"
+#include "codegen/mlir/processor.hpp"
 #include "driver/self_tests.hpp"
 #include "driver/tolerance.hpp"
 #include "passes/plan_memory.hpp"
@@ -98,6 +101,21 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
       for (const int param : function.params)
         input.input_names[function.name].push_back(function.values[static_cast<std::size_t>(param)].name);
     }
+  }
+  if (options.backend == Backend::mlir) {
+    if (targets.size() > 1)
+      return error("several-targets", "an object file is for one target")
+          .note("leave out the others, or use --backend cpp");
+    TRY(const mlir::Program program, mlir::print_program(inputs.front(), *targets.front()));
+    if (options.emit == "mlir") return std::map<std::string, std::string>{{options.name + ".mlir", program.text}};
+    TRY(const mlir::Backend* backend, mlir::find_backend());
+    const mlir::Job job{program.text, mlir::processor_of(*targets.front()), program.exported, program.data};
+    if (!options.emit.empty()) {
+      const bool is_llvm = options.emit == "llvm";
+      TRY(std::string text, mlir::emit(*backend, job, is_llvm ? mlir::Output::llvm : mlir::Output::assembly));
+      return std::map<std::string, std::string>{{options.name + (is_llvm ? ".ll" : ".s"), std::move(text)}};
+    }
+    TRY(inputs.front().object, mlir::emit(*backend, job, mlir::Output::object));
   }
   TRY(auto files, cpp::print_package(inputs));
   const kernel::Program& program = all.front().program;

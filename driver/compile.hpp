@@ -1,6 +1,7 @@
 // Joins passes and printers: a graph module in, files out.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -13,7 +14,12 @@
 
 namespace tusk {
 
+/// What makes the code: C++ that a compiler builds, or an object file by way of MLIR and LLVM.
+enum class Backend : std::uint8_t { cpp, mlir };
+
 struct EmitOptions {
+  Backend backend = Backend::cpp;
+  std::string emit = {};        // with Backend::mlir: mlir, llvm or asm, a text in the place of the package
   std::string name = "model";   // of the emitted files
   std::string source = {};      // the model's file, without a path
   std::string sha256 = {};      // of the model's file

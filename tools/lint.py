@@ -21,7 +21,7 @@ MAY_INCLUDE = {
     "ir": ["ir"],
     "passes": ["passes", "ir"],
     "codegen/cpp": ["codegen/cpp", "ir"],
-    "codegen/mlir": ["codegen/mlir", "ir"],
+    "codegen/mlir": ["codegen/mlir", "codegen/cpp", "ir"],
     "driver": ["driver", "passes", "codegen", "ir", "runtime"],
     "runtime": ["runtime"],
     "tools": ["tools", "driver", "frontend", "passes", "codegen", "ir"],

@@ -107,6 +107,7 @@ Expected<LoadedModel> load(const std::vector<std::string>& files, const Training
 }
 
 struct CompileFlags {
+  std::string backend = "cpp", emit;
   std::vector<std::string> files;
   std::optional<std::string> name, max_arena, stop_after;
   std::string folder, weights = "embed", profile = "fma";
@@ -119,6 +120,10 @@ struct CompileFlags {
 Status run_compile(const CompileFlags& flags) {
   EmitOptions options;
   options.profile = flags.profile;
+  if (flags.backend == "mlir") options.backend = Backend::mlir;
+  if (!flags.emit.empty() && flags.backend != "mlir")
+    return error("emit", "--emit is for --backend mlir; C++ is what --backend cpp emits");
+  if (flags.emit != "obj") options.emit = flags.emit;
   options.embed_weights = flags.weights == "embed";
   options.stop_after = flags.stop_after.value_or("");
   options.passes.fold_batch_norm = !flags.keep_batch_norm;
@@ -320,6 +325,11 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"embed", "file"}));
   compile_command->add_option("--profile", flags.profile, "numerics: fma, or muladd for machines without one")
       ->check(CLI::IsMember({"fma", "muladd"}));
+  compile_command->add_option("--backend", flags.backend, "cpp: C++ sources; mlir: an object file, through LLVM")
+      ->check(CLI::IsMember({"cpp", "mlir"}));
+  compile_command
+      ->add_option("--emit", flags.emit, "with --backend mlir: obj (the package), or one file of mlir, llvm or asm")
+      ->check(CLI::IsMember({"mlir", "llvm", "asm", "obj"}));
   add_schedule_options(*compile_command, flags.schedule);
   compile_command->add_option("--max-arena", flags.max_arena, "refuse models that need more: 4096, 256K, 1M");
   compile_command->add_option("--print-after", flags.print_after, "print the module after these passes")

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "codegen/mlir/load.hpp"
+#include "codegen/mlir/print.hpp"
+#include "codegen/mlir/processor.hpp"
 #include "ir/graph/op.hpp"
 #include "ir/graph/parse.hpp"
 #include "ir/graph/verify.hpp"
@@ -98,6 +101,20 @@ Status check_passes(const std::vector<std::string>& run, const std::vector<std::
   return done();
 }
 
+// Loops as MLIR text, or what the plug-in makes of it.
+Expected<std::string> emitted(const Ir& ir, std::string_view kind, const TargetMachine& target) {
+  const auto* lowered = std::get_if<Lowered>(&ir);
+  if (lowered == nullptr) return error("emit", "--emit needs loops; --pipeline or --passes lower-loops makes them");
+  std::vector<std::string> entries;
+  for (const loop::Func& func : lowered->loops.funcs) entries.push_back(func.name);
+  TRY(const std::string text,
+      mlir::print_module(lowered->loops, entries, mlir::options_for(target, lowered->program.profile)));
+  if (kind == "mlir") return text;
+  TRY(const mlir::Backend* backend, mlir::find_backend());
+  const mlir::Job job{text, mlir::processor_of(target), entries};
+  return mlir::emit(*backend, job, kind == "llvm" ? mlir::Output::llvm : mlir::Output::assembly);
+}
+
 // docs/ops.md, from the ops' own records.
 void print_ops() {
   std::cout << "# Ops\n\nMade by `tusk-opt --ops` from the records in `ir/ops/`. Grammar and meaning of the forms: "
@@ -145,6 +162,9 @@ int main(int argc, char** argv) {
   add_schedule_options(app, schedule);
   app.add_flag("--keep-batch-norm", keep_batch_norm, "leave out fold-batch-norm");
   app.add_flag("--list", list, "list the passes");
+  std::string emit;
+  app.add_option("--emit", emit, "loops in another form: mlir, llvm, asm")
+      ->check(CLI::IsMember({"mlir", "llvm", "asm"}));
   bool ops = false;
   app.add_flag("--ops", ops, "print docs/ops.md");
   if (const std::optional<int> code = read_options(app, argc, argv)) return *code;
@@ -178,7 +198,12 @@ int main(int argc, char** argv) {
         std::cout << "# after " << name << "\n" << print(ir);
       if (name == stop_after) break;
     }
-    std::cout << print(ir);
+    if (emit.empty()) {
+      std::cout << print(ir);
+    } else {
+      TRY(const std::string printed, emitted(ir, emit, *options.target));
+      std::cout << printed;
+    }
     return done();
   });
 }

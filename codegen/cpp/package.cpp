@@ -41,11 +41,9 @@ std::string camel_case(std::string_view text) {
   return out;
 }
 
-// The C++ text of a requirement: "a == b", "a >= b" or "(a) % b == 0" over dims.
-Expected<std::string> condition_text(const std::string& condition, const std::vector<PackedSymbol>& symbols) {
+// A requirement as a value: "a == b", "a >= b" or "(a) % b == 0" over dims.
+Expected<loop::ValueRef> condition_of(const std::string& condition, const std::vector<PackedSymbol>& symbols) {
   text::Lexer lexer("requirement", condition);
-  std::map<std::string, std::string> names;
-  for (const PackedSymbol& s : symbols) names[s.symbol->name] = s.identifier;
   const auto step_of = [&](std::string_view name) -> std::int64_t {
     for (const PackedSymbol& s : symbols) {
       if (s.symbol->name == name) return s.symbol->step;
@@ -61,7 +59,7 @@ Expected<std::string> condition_text(const std::string& condition, const std::ve
   const bool equal = lexer.accept("==");
   if (!equal) CHECK(lexer.expect(">="));
   TRY(const Dim right, lexer.expect_dim(step_of));
-  return print_index(loop::apply(equal ? "eq" : "ge", {left, loop::dim_value(right)}), names);
+  return loop::apply(equal ? "eq" : "ge", {left, loop::dim_value(right)});
 }
 
 Expected<PackedFunction> packed(const PackageInput& input, const kernel::Function& function, Names& scope,
@@ -89,9 +87,13 @@ Expected<PackedFunction> packed(const PackageInput& input, const kernel::Functio
       out.inputs.size() + out.outputs.size() + global_tensors(function, kernel::Tensor::Place::constant).size();
   for (std::size_t i = before_states; i + 1 < out.entry->buffers.size(); ++i)
     out.changes_state = out.changes_state || !out.entry->buffers[i].constant;
+  std::map<std::string, std::string> names;
+  for (const PackedSymbol& s : symbols) names[s.symbol->name] = s.identifier;
   for (const std::string& requirement : function.requirements) {
-    TRY(std::string condition, condition_text(requirement, symbols));
-    out.requirements.push_back(std::move(condition));
+    TRY(const loop::ValueRef condition, condition_of(requirement, symbols));
+    TRY(std::string text, print_index(condition, names));
+    out.conditions.push_back(condition);
+    out.requirements.push_back(std::move(text));
   }
   return out;
 }
@@ -301,9 +303,15 @@ Expected<std::map<std::string, std::string>> print_package(const std::vector<Pac
   std::map<std::string, std::string> files;
   files[first.name + ".hpp"] = print_header(first);
   files[first.name + ".h"] = print_c_header(first);
-  TRY(files[first.name + ".cpp"], print_source(targets));
+  const std::string& object = first.input->object;
+  if (object.empty()) {
+    TRY(files[first.name + ".cpp"], print_source(targets));
+  } else {
+    files[first.name + ".o"] = object;
+  }
   for (const Parts& parts : targets) {
     if (parts.embedded) {
+      if (!object.empty()) continue;
       files[fmt::format("{}_{}.cpp", parts.name, weights_name(parts))] = print_embedded_weights(parts);
     } else {
       files[parts.name + ".weights"] = weights_file(parts);
@@ -313,7 +321,9 @@ Expected<std::map<std::string, std::string>> print_package(const std::vector<Pac
   files[first.name + "_self_test_main.cpp"] = print_self_test_main(first);
   files["CMakeLists.txt"] = print_cmake(targets);
   files["manifest.json"] = print_manifest(targets);
-  for (const auto& [name, text] : runtime_files(first.input->threads)) files[std::string(name)] = text;
+  for (const auto& [name, text] : runtime_files(first.input->threads)) {
+    if (object.empty() || name != "tusk_runtime.hpp") files[std::string(name)] = text;
+  }
   files[".clang-format"] = kClangFormat;
   return files;
 }

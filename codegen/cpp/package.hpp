@@ -43,6 +43,7 @@ struct PackageInput {
   bool threads = false;                                              // functions take a `const tusk::Threads*`
   std::string target = {};                                           // the machine, where a file holds code for several
   std::string condition = {};  // of the preprocessor, under which it is this one; empty: no other
+  std::string object = {};     // the bytes of NAME.o, which then stands for NAME.cpp and NAME_weights.cpp
   std::string flags = {};      // of GCC and Clang on x86-64 for the only target, separated by spaces
 };
 

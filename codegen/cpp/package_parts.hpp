@@ -31,8 +31,9 @@ struct PackedFunction {
   std::string io;            // Predict, the struct of pointers
   std::string c_identifier;  // mnist_predict
   std::vector<Field> inputs, outputs;
-  std::vector<PackedSymbol> symbols;      // that its sizes depend on
-  std::vector<std::string> requirements;  // C++ conditions
+  std::vector<PackedSymbol> symbols;       // that its sizes depend on
+  std::vector<std::string> requirements;   // C++ conditions
+  std::vector<loop::ValueRef> conditions;  // the same, over the names of symbols
   bool changes_state = false;
 };
 
@@ -103,6 +104,10 @@ std::string c_seeded_init(const Parts& parts);
 std::string c_seeded_init_declaration(const Parts& parts);
 /// Of the states after the header, as `state_sum` of the emitted self-test computes it.
 std::uint64_t state_checksum(const Parts& parts, const std::map<std::string, Array>& states);
+/// init(arena, state, seed) is there: there is a function `initialize` of a seed.
+bool has_initialize(const Parts& parts);
+/// The bytes that are embedded: constants, then first values of states, each at its offset.
+std::string embedded_bytes(const Parts& parts);
 std::string print_embedded_weights(const Parts& parts);
 std::string weights_file(const Parts& parts);
 Expected<std::string> print_self_test(const Parts& parts);

@@ -50,13 +50,16 @@ std::string print_cmake(const std::vector<Parts>& targets) {
   const Parts& parts = targets.front();
   const std::string& name = parts.name;
   const bool embedded = parts.embedded;
+  const bool has_object = !parts.input->object.empty();
   std::string weights;
-  for (const Parts& each : targets) weights += embedded ? fmt::format(" {}_{}.cpp", name, weights_name(each)) : "";
+  for (const Parts& each : targets)
+    weights += embedded && !has_object ? fmt::format(" {}_{}.cpp", name, weights_name(each)) : "";
   std::string out = fmt::format(
       "# The library {0} ({0}::{0}), and its self test where tests are built. Works wherever this folder lies, alone\n"
       "# and by add_subdirectory.\n",
       name);
-  out += fmt::format(R"(cmake_minimum_required(VERSION 3.16)
+  out += fmt::format(
+      R"(cmake_minimum_required(VERSION 3.16)
 project({0} LANGUAGES CXX)
 
 if(CMAKE_SOURCE_DIR STREQUAL CMAKE_CURRENT_SOURCE_DIR)
@@ -68,19 +71,20 @@ else()
   set({0}_testing ${{BUILD_TESTING}})
 endif()
 
-add_library({0} STATIC {0}.cpp{1} {0}_self_test.cpp)
+add_library({0} STATIC {0}.{2}{1} {0}_self_test.cpp){3}
 add_library({0}::{0} ALIAS {0})
 target_include_directories({0} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
 target_compile_features({0} PUBLIC cxx_std_17)
 )",
-                     name, weights);
+      name, weights, has_object ? "o" : "cpp",
+      has_object ? fmt::format("\nset_source_files_properties({}.o PROPERTIES EXTERNAL_OBJECT ON)", name) : "");
   // Without tables of exceptions a C or Fortran program links it, whatever the level of optimisation.
   std::string options = " -fno-exceptions -fno-rtti";
   for (const std::string& option : parts.input->compile_options) options += " " + argument(option);
   out +=
       fmt::format("if(CMAKE_CXX_COMPILER_ID MATCHES \"GNU|Clang\")\n  target_compile_options({} PRIVATE{})\nendif()\n",
                   name, options);
-  if (std::string flags = parts.input->flags; !flags.empty()) {
+  if (std::string flags = parts.input->flags; !flags.empty() && !has_object) {
     std::ranges::replace(flags, ' ', ';');
     out += fmt::format(R"(
 # The instructions of the machine that loops are made for. Without them ({0}_FLAGS empty) all runs on any machine, with
@@ -116,6 +120,7 @@ std::string print_manifest(const std::vector<Parts>& targets) {
     out += fmt::format("  \"targets\": {},\n",
                        json_list(targets, [](const Parts& each) { return quoted(each.input->target); }));
   }
+  if (!input.object.empty()) out += "  \"backend\": \"mlir\",\n";
   out += fmt::format("  \"numerics\": 1,\n  \"profile\": {},\n", quoted(input.program.profile));
   out += fmt::format("  \"tolerance\": {},\n", input.tolerance);
   out += fmt::format("  \"passes_that_change_bits\": {},\n", json_list(input.bit_changing_passes, quoted));

@@ -6,17 +6,21 @@
 #include <set>
 #include <utility>
 
-#include "codegen/cpp/loop_names.hpp"
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/print_value.hpp"
 #include "codegen/cpp/rereads.hpp"
-#include "ir/loop/rows.hpp"
+#include "ir/loop/names.hpp"
 
 namespace tusk::cpp {
 namespace {
 
 using loop::Block;
+using loop::count_names;
+using loop::count_of;
+using loop::Counts;
+using loop::for_each_stmt;
 using loop::Func;
+using loop::names_in;
 using loop::Stmt;
 using loop::Value;
 using loop::ValueRef;
@@ -303,7 +307,7 @@ class FuncPrinter {
     const DType element = bindings_[stmt.base].element;
     if (stmt.value->type.lanes > 1) {
       const std::string_view tag = storage_tag(element);
-      const ValueRef count = stmt.mask ? ValuePrinter::first_lanes(stmt.mask) : nullptr;
+      const ValueRef count = stmt.mask ? loop::first_lanes(stmt.mask) : nullptr;
       std::string types(tag.empty() ? "" : fmt::format("tusk::{}", tag));
       std::string last = stmt.mask && !count ? ", " + values_.top(stmt.mask) : "";
       if (count && count->kind == Value::Kind::literal) {
@@ -491,28 +495,9 @@ Expected<std::string> print_index(const ValueRef& value, const std::map<std::str
 }
 
 Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std::string>& entries, bool muladd) {
+  TRY(const loop::Reached reached, loop::reached(module, entries));
   // Callees before callers; then stably rows, kernels, entries.
-  const std::vector<Func> rows = loop::row_functions(module);
-  const auto find = [&](const std::string& name) -> const Func* {
-    const auto it = std::find_if(rows.begin(), rows.end(), [&](const Func& row) { return row.name == name; });
-    return it == rows.end() ? module.func(name) : &*it;
-  };
-  std::vector<const Func*> order;
-  std::set<std::string> seen;
-  std::optional<Diagnostic> problem;
-  const auto visit = [&](const auto& self, const std::string& name) -> void {
-    if (!seen.insert(name).second || problem) return;
-    const Func* func = find(name);
-    if (func == nullptr) {
-      problem = error("codegen-cpp", fmt::format("the loop module has no function `{}`", name));
-      return;
-    }
-    for (const std::string& callee : callees(*func)) self(self, callee);
-    order.push_back(func);
-  };
-  for (const std::string& entry : entries) visit(visit, entry);
-  if (problem) return *problem;
-
+  std::vector<const Func*> order = reached.order;
   const auto role_of = [&](const Func* func) {
     if (func->result) return Role::row;
     return std::find(entries.begin(), entries.end(), func->name) == entries.end() ? Role::kernel : Role::entry;

@@ -33,9 +33,6 @@ struct LoopText {
 Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std::string>& entries,
                                bool muladd = false);
 
-/// "exp_f32", "exp_f32x16": the name of the loop function of a row that has a body.
-std::string row_function_name(const Row& row, const loop::Type& operand);
-
 /// An index expression (of dim_value or simplified) in which each name is spelled as `names` says.
 Expected<std::string> print_index(const loop::ValueRef& value, const std::map<std::string, std::string>& names);
 

@@ -25,6 +25,13 @@ std::string variable_rows(const Parts& parts) {
   return out;
 }
 
+std::int64_t first_value(const Parts& parts, int index) {
+  const auto found = parts.initial.find(index);
+  return found == parts.initial.end() ? -1 : found->second.offset;
+}
+
+}  // namespace
+
 bool has_initialize(const Parts& parts) {
   return std::ranges::any_of(parts.functions, [](const PackedFunction& f) {
     return f.identifier == "initialize" && f.changes_state && f.symbols.empty() && f.outputs.empty() &&
@@ -32,13 +39,6 @@ bool has_initialize(const Parts& parts) {
            f.inputs[0].tensor->shape == Shape{Dim(2)};
   });
 }
-
-std::int64_t first_value(const Parts& parts, int index) {
-  const auto found = parts.initial.find(index);
-  return found == parts.initial.end() ? -1 : found->second.offset;
-}
-
-}  // namespace
 
 std::string state_declarations(const Parts& parts) {
   return fmt::format(

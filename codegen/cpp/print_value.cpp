@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "codegen/cpp/print_loop.hpp"
+#include "ir/loop/names.hpp"
+#include "ir/loop/rows.hpp"
 
 namespace tusk::cpp {
 namespace {
@@ -31,11 +33,6 @@ std::string scalar_name(DType type) {
     default:
       return "void";  // storage types are never computed in
   }
-}
-
-bool is_bool_splat(const ValueRef& value, bool wanted) {
-  return value->kind == Value::Kind::splat && value->operands[0]->kind == Value::Kind::literal &&
-         value->operands[0]->literal.as_double() == (wanted ? 1 : 0);
 }
 
 bool is_literal(const ValueRef& value) { return value->kind == Value::Kind::literal; }
@@ -100,10 +97,6 @@ std::string float_literal(double value, DType type) {
   return single ? out + "F" : out;
 }
 
-std::string row_function_name(const Row& row, const loop::Type& operand) {
-  return fmt::format("{}_{}", row.name, loop::str(operand));
-}
-
 Text ValuePrinter::fail(std::string message) {
   if (!problem_) problem_ = error("codegen-cpp", std::move(message));
   return {"0", Level::primary};
@@ -120,41 +113,11 @@ std::string ValuePrinter::address(const std::string& buffer, const ValueRef& ind
   return fmt::format("{}[{}]", it->second.identifier, top(index));
 }
 
-ValueRef ValuePrinter::first_lanes(const ValueRef& mask) {
-  const bool first = mask->kind == Value::Kind::first && is_bool_splat(mask->operands[1], true) &&
-                     is_bool_splat(mask->operands[2], false);
-  return first ? mask->operands[0] : nullptr;
-}
-
 bool ValuePrinter::non_negative(const ValueRef& value) const {
-  if (value->kind == Value::Kind::literal) return value->literal.is_integer && value->literal.integer >= 0;
-  if (value->kind == Value::Kind::name) {
-    const auto it = bindings_.find(value->name);
+  return loop::is_non_negative(value, [this](const std::string& name) {
+    const auto it = bindings_.find(name);
     return it != bindings_.end() && it->second.non_negative;
-  }
-  if (value->kind != Value::Kind::row || value->type.element != DType::index || value->operands.size() < 2)
-    return false;
-  const ValueRef& a = value->operands[0];
-  const ValueRef& b = value->operands[1];
-  switch (value->row->basic) {
-    case Basic::add:
-    case Basic::mul:
-    case Basic::min:
-    case Basic::div:
-      return non_negative(a) && non_negative(b);
-    case Basic::max:
-      return non_negative(a) || non_negative(b);
-    case Basic::rem:
-      return non_negative(b);
-    case Basic::select:
-      return non_negative(b) && non_negative(value->operands[2]);
-    case Basic::sub:  // a - a % b, the whole tiles of a range
-      return b->kind == Value::Kind::row && b->row->basic == Basic::rem && non_negative(a) && non_negative(b) &&
-             a->kind == Value::Kind::name && b->operands[0]->kind == Value::Kind::name &&
-             a->name == b->operands[0]->name;
-    default:
-      return false;
-  }
+  });
 }
 
 Text ValuePrinter::print(const ValueRef& value) {
@@ -225,7 +188,7 @@ Text ValuePrinter::binary(const Value& value, std::string_view symbol, Level own
 Text ValuePrinter::row(const Value& value) {
   const Row& row = *value.row;
   if (row.basic == Basic::none) {
-    const std::string name = row_function_name(row, value.operands.back()->type);
+    const std::string name = loop::row_function_name(row, value.operands.back()->type);
     const std::string* function = function_of_(name);
     return function == nullptr ? fail(fmt::format("the module has no function `{}`", name)) : call(*function, value);
   }
@@ -409,7 +372,7 @@ Text ValuePrinter::load(const Value& value) {
   const std::string_view tag = storage_tag(element);
   const std::string types = type_name(value.type) + (tag.empty() ? "" : fmt::format(", tusk::{}", tag));
   if (!value.has_mask) return {fmt::format("tusk::load<{}>(&{})", types, place)};
-  const ValueRef count = first_lanes(value.operands[1]);
+  const ValueRef count = loop::first_lanes(value.operands[1]);
   return {fmt::format("tusk::{}<{}>(&{}, {}, {})", count ? "load_first" : "load_masked", types, place,
                       top(count ? count : value.operands[1]), literal(scalar, value.literal).str)};
 }

@@ -42,8 +42,6 @@ class ValuePrinter {
   /// The value as an operand, in parentheses if its top operator binds less tightly than `least`.
   std::string operand(const loop::ValueRef& value, Level least);
   std::string address(const std::string& buffer, const loop::ValueRef& index);  // "x[n * 8 + c]"
-  /// For masks that are "the first n lanes": n, else null.
-  static loop::ValueRef first_lanes(const loop::ValueRef& mask);
   bool non_negative(const loop::ValueRef& value) const;
   /// Whether what is printed next is read under a condition that a loop's every turn meets anew. Compilers make such
   /// reads vectors under masks, and GCC 12 takes the mask of other elements where one mask serves several vectors

@@ -100,6 +100,14 @@ std::uint64_t weights_checksum(std::string_view data) {
   return sum;
 }
 
+std::string embedded_bytes(const Parts& parts) {
+  std::string out;
+  for (const auto* list : {&parts.constants, &parts.initial}) {
+    for (const auto& [index, c] : *list) out += bytes_of(c);
+  }
+  return out;
+}
+
 std::string weights_file(const Parts& parts) {
   std::string data;
   for (const auto& [index, c] : parts.constants) data += bytes_of(c);

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "codegen/cpp/loop_names.hpp"
+#include "ir/loop/names.hpp"
 #include "ir/loop/print.hpp"
 
 namespace tusk::cpp {

@@ -76,6 +76,19 @@ void each_row(const Func& func, const std::function<void(const Row&, Type)>& vis
 
 }  // namespace
 
+Func widened(Func func, int lanes) {
+  if (lanes == 1) return func;
+  for (Scalar& scalar : func.scalars) scalar.type.lanes = lanes;
+  for (Stmt& stmt : func.body) {
+    assert(stmt.kind == Stmt::Kind::let);
+    stmt.value = widened(stmt.value, lanes);
+    stmt.type = stmt.value->type;
+  }
+  func.result = widened(func.result, lanes);
+  func.result_type.lanes = lanes;
+  return func;
+}
+
 const Func* row_body(const Row& row, DType type) {
   static const std::map<Key, Func> bodies = parsed_bodies();
   if (row.basic != Basic::none) return nullptr;
@@ -83,20 +96,15 @@ const Func* row_body(const Row& row, DType type) {
   return it == bodies.end() ? nullptr : &it->second;
 }
 
+std::string row_function_name(const Row& row, const Type& operand) {
+  return std::string(row.name) + "_" + str(operand);
+}
+
 Func row_function(const Row& row, Type type) {
   const Func* body = row_body(row, type.element);
   assert(body != nullptr);
-  Func out = *body;
-  out.name = std::string(row.name) + "_" + str(type);
-  if (type.lanes == 1) return out;
-  for (Scalar& scalar : out.scalars) scalar.type.lanes = type.lanes;
-  for (Stmt& stmt : out.body) {
-    assert(stmt.kind == Stmt::Kind::let);
-    stmt.value = widened(stmt.value, type.lanes);
-    stmt.type = stmt.value->type;
-  }
-  out.result = widened(out.result, type.lanes);
-  out.result_type.lanes = type.lanes;
+  Func out = widened(*body, type.lanes);
+  out.name = row_function_name(row, type);
   return out;
 }
 

@@ -36,6 +36,7 @@ constexpr std::array kTargets = {
     with_threads({"haswell", "TUSK_LANES >= 8", "-mavx2 -mfma", 8, 16, 2, 2, 5,
                   256 << 10}),  // AVX2 and FMA: Intel since 2013, AMD since 2017
     with_threads({"armv8-a", "defined(TUSK_NEON)", "", 4, 32, 2, 2, 4, 512 << 10}),     // 64-bit Arm with NEON
+    TargetMachine{"riscv64", "defined(__riscv)", "", 1, 28, 1, 1, 5, 0},                // 64-bit RISC-V, no vectors
     TargetMachine{"wasm", "defined(__wasm_simd128__)", "", 4, 16, 1, 1, 4, 256 << 10},  // WebAssembly with simd128
     TargetMachine{"cortex-m7", "defined(__ARM_ARCH_7EM__)", "", 1, 28, 1, 1, 3, 0},     // single precision, no vectors
     TargetMachine{"cortex-m4", "defined(__ARM_ARCH_7EM__)", "", 1, 28, 1, 0.5, 3, 0},   // single precision, no vectors

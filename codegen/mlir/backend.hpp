@@ -1,0 +1,51 @@
+// What the plug-in does that alone sees LLVM: MLIR text becomes an object file, assembly, LLVM IR, or code in this
+// process. The compiler finds it when it is asked for (find_backend in load.hpp); nothing else depends on LLVM.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tusk::mlir {
+
+/// What LLVM has to know of a processor.
+struct Processor {
+  std::string triple;    // of four parts: "x86_64-unknown-linux-gnu"; empty: this machine's
+  std::string cpu;       // "znver4"
+  std::string features;  // "+avx2,+fma"
+  std::string abi;       // where a kind of processors has several: "lp64d"
+  int vector_bits = 0;   // of the widest vectors to use; 0: LLVM's choice
+};
+
+struct Job {
+  std::string_view text;  // an MLIR module
+  Processor processor;
+  std::vector<std::string> exported;  // functions that others may call; all others are private
+  std::string_view data = {};         // the bytes of the constant `tusk.data`, which the text declares
+  bool debug = false;                 // places of the text become lines for debuggers
+};
+
+enum class Output { llvm, assembly, object };
+
+/// Code in this process; it stays as long as this lives.
+class Loaded {
+ public:
+  virtual ~Loaded() = default;
+  /// The address of an exported function; null where there is none.
+  virtual void* find(const std::string& name) const = 0;
+};
+
+/// The functions of the plug-in. Where they fail, `problem` says why.
+struct Backend {
+  /// The bytes of the output; the same job gives the same bytes.
+  std::string (*emit)(const Job& job, Output output, std::string& problem);
+  /// Compiles the jobs side by side and links them together; null if that fails.
+  std::shared_ptr<Loaded> (*load)(const std::vector<Job>& jobs, std::string& problem);
+};
+
+/// The name and the version of the plug-in's only symbol, `const Backend* tusk_mlir_backend_1()`.
+inline constexpr const char* kBackendSymbol = "tusk_mlir_backend_1";
+
+}  // namespace tusk::mlir

@@ -1,0 +1,73 @@
+#include "codegen/mlir/load.hpp"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <vector>
+
+namespace tusk::mlir {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPlugin = "libtusk_mlir.so";
+
+std::vector<fs::path> places() {
+  if (const char* given = std::getenv("TUSK_MLIR"); given != nullptr) return {fs::path(given)};
+  std::vector<fs::path> out;
+  std::error_code problem;
+  const fs::path program = fs::canonical("/proc/self/exe", problem);
+  if (!problem) {
+    const fs::path folder = program.parent_path();
+    out = {folder / kPlugin, folder / "../lib/tusk" / kPlugin, folder / ".." / kPlugin};
+  }
+  out.push_back(fs::path(TUSK_PLUGIN_FOLDER) / kPlugin);
+  return out;
+}
+
+Expected<const Backend*> loaded() {
+  std::string why;
+  std::error_code problem;
+  for (const fs::path& place : places()) {
+    if (!fs::exists(place, problem)) continue;
+    void* library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) {
+      why = dlerror();
+      continue;
+    }
+    using Entry = const Backend* (*)();
+    if (const auto entry = reinterpret_cast<Entry>(dlsym(library, kBackendSymbol)); entry != nullptr) return entry();
+    why = fmt::format("{} is of another version of Tusk", place.string());
+  }
+  Diagnostic missing = error("mlir-missing", "the MLIR back end is not here");
+  if (!why.empty()) missing.note(why);
+  missing.note(
+      "it is built where LLVM 22 is: install llvm-22-dev, libmlir-22-dev and mlir-22-tools, and build Tusk again");
+  missing.note("--backend cpp needs neither");
+  return missing;
+}
+
+}  // namespace
+
+Expected<const Backend*> find_backend() {
+  static const Expected<const Backend*> backend = loaded();
+  return backend;
+}
+
+Expected<std::string> emit(const Backend& backend, const Job& job, Output output) {
+  std::string problem;
+  std::string bytes = backend.emit(job, output, problem);
+  if (!problem.empty()) return error("codegen-mlir", "LLVM refuses the code: " + problem);
+  return bytes;
+}
+
+Expected<std::shared_ptr<Loaded>> load(const Backend& backend, const std::vector<Job>& jobs) {
+  std::string problem;
+  std::shared_ptr<Loaded> loaded = backend.load(jobs, problem);
+  if (loaded == nullptr) return error("codegen-mlir", "LLVM refuses the code: " + problem);
+  return loaded;
+}
+
+}  // namespace tusk::mlir

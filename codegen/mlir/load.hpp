@@ -1,0 +1,21 @@
+// Where the plug-in is.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codegen/mlir/backend.hpp"
+#include "ir/base/expected.hpp"
+
+namespace tusk::mlir {
+
+/// The plug-in, loaded at the first call: the file that TUSK_MLIR names; else libtusk_mlir.so beside this program, in
+/// ../lib/tusk, or where it was built or installed. Errors: mlir-missing, which says what to install.
+Expected<const Backend*> find_backend();
+
+/// Errors: codegen-mlir, with what LLVM says.
+Expected<std::string> emit(const Backend& backend, const Job& job, Output output);
+Expected<std::shared_ptr<Loaded>> load(const Backend& backend, const std::vector<Job>& jobs);
+
+}  // namespace tusk::mlir

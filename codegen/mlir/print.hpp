@@ -1,0 +1,37 @@
+// Loop IR as MLIR text, in the dialects func, scf, arith, math, vector and llvm: the second printer of the loop IR.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "codegen/mlir/options.hpp"
+#include "ir/base/expected.hpp"
+#include "ir/loop/loop.hpp"
+
+namespace tusk::mlir {
+
+struct LoopText {
+  std::string text;                  // functions, to stand in a module
+  std::set<std::string> threaded;    // those that take `threads: !llvm.ptr` before all else
+  std::map<int, std::string> lines;  // places, by their number: what `loc(#line3)` means
+};
+
+/// What the functions named in `entries` reach: rows with a body, functions of support.hpp, kernels, entries. All of
+/// them are private. Buffers are pointers, indices i64, and vectors have one dimension. Every operation has one result,
+/// whatever compiles it: neither vector.fma nor fast-math flags nor sums in an open order.
+///
+/// Bodies of parallel loops are functions of a range of turns, which `tusk.parallel` shares among the threads that the
+/// caller lends.
+Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std::string>& entries,
+                               const Options& options);
+
+/// A whole module: print_loops and the meanings of its places.
+Expected<std::string> print_module(const loop::Module& module, const std::vector<std::string>& entries,
+                                   const Options& options);
+
+/// The lines at the end of a module that say what places mean.
+std::string place_text(const std::map<int, std::string>& lines);
+
+}  // namespace tusk::mlir
