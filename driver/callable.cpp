@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
+#include "codegen/cpp/package.hpp"
+#include "codegen/mlir/load.hpp"
 #include "driver/cache.hpp"
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
@@ -113,6 +116,33 @@ Expected<fs::path> emitted(Module module, const EmitOptions& options, TemporaryF
   return temporary.path();
 }
 
+// $TUSK_JIT: cpp or mlir; else mlir where it is.
+Expected<bool> wants_mlir() {
+  const char* given = std::getenv("TUSK_JIT");
+  const std::string_view wish = given == nullptr ? "" : given;
+  if (wish == "cpp") return false;
+  if (wish == "mlir") return true;
+  if (!wish.empty()) return error("jit", fmt::format("TUSK_JIT is `{}`; there are cpp and mlir", wish));
+  return static_cast<bool>(mlir::find_backend());
+}
+
+Expected<CompiledModel> compiled_by_mlir(Module module, const EmitOptions& options) {
+  PassOptions passes = options.passes;
+  TRY(Ir ir, run_pipeline(std::move(module), passes, {}, {}));
+  const Lowered& lowered = std::get<Lowered>(ir);
+  cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
+  input.embed_weights = false;
+  input.initial_states = false;
+  input.threads = passes.target->fork > 0;
+  return CompiledModel::jit(input, *passes.target);
+}
+
+Expected<CompiledModel> compiled_by_cpp(Module module, const EmitOptions& options) {
+  TemporaryFolder temporary;
+  TRY(const fs::path folder, emitted(std::move(module), options, temporary));
+  return CompiledModel::load_cached(folder.string(), "-O2 -march=native");
+}
+
 }  // namespace
 
 Expected<std::shared_ptr<Callable>> make_callable(Module module) {
@@ -123,9 +153,9 @@ Expected<std::shared_ptr<Callable>> make_callable(Module module) {
   options.initial_states = false;
   TRY(options.passes.target, target_named("native"));
   const std::vector<Global> globals = module.globals;
-  TemporaryFolder temporary;
-  TRY(const fs::path folder, emitted(std::move(module), options, temporary));
-  TRY(CompiledModel model, CompiledModel::load_cached(folder.string(), "-O2 -march=native"));
+  TRY(const bool by_mlir, wants_mlir());
+  TRY(CompiledModel model,
+      by_mlir ? compiled_by_mlir(std::move(module), options) : compiled_by_cpp(std::move(module), options));
   auto compiled = std::make_shared<Compiled>(std::move(model));
   for (const Global& global : globals) {
     if (compiled->has_state(global.path)) CHECK(compiled->set_state(global.path, global.value));

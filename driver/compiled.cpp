@@ -14,9 +14,13 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <sstream>
+#include <thread>
 
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/package.hpp"
+#include "codegen/mlir/interface.hpp"
+#include "codegen/mlir/load.hpp"
+#include "codegen/mlir/processor.hpp"
 #include "driver/cache.hpp"
 #include "driver/shared_threads.hpp"
 #include "driver/temporary_folder.hpp"
@@ -136,6 +140,10 @@ struct CompiledModel::Loaded {
     void* entry = nullptr;
     bool takes_threads = false;
   };
+  std::string name;
+  bool embedded = true;                                    // the weights
+  bool is_object = false;                                  // of the MLIR back end
+  std::vector<std::string> weights_sources = {"weights"};  // names behind the model's
   std::vector<Function> functions;
   std::vector<Variable> variables;
   std::size_t state_bytes = 0;
@@ -144,6 +152,7 @@ struct CompiledModel::Loaded {
   std::int64_t arena_bytes = 0;
   double tolerance = 0;
   void* library = nullptr;
+  std::shared_ptr<mlir::Loaded> code;  // in the place of a library
   std::unique_ptr<void, decltype(&std::free)> weights_file{nullptr, &std::free};
   std::array<const void*, 4> weights = {};  // NAME_weights of the C header; all null: those that are embedded
   TemporaryFolder folder;
@@ -166,32 +175,101 @@ struct CompiledModel::Loaded {
     if (library != nullptr) dlclose(library);
   }
 
-  // The weights of a file of their own, by NAME_open of the C header.
-  Status open_weights(const fs::path& file, const std::string& name) {
+  void* find(const std::string& symbol) const {
+    return code != nullptr ? code->find(symbol) : dlsym(library, symbol.c_str());
+  }
+
+  // The functions of the C header.
+  Status bind() {
+    for (Function& function : functions) {
+      const std::string entry = cpp::identifier(name + "_" + function.name);
+      function.entry = find(entry + "_with");
+      function.takes_threads = function.entry != nullptr;
+      if (!function.takes_threads) function.entry = find(entry);
+      if (function.entry == nullptr) return error("build", fmt::format("{} has no function {}", name, function.name));
+    }
+    if (state_bytes > 0) {
+      init = reinterpret_cast<int (*)(void*)>(find(name + "_init"));
+      if (init == nullptr) return error("build", fmt::format("{} has no function init", name));
+    }
+    return done();
+  }
+
+  void* room_for_weights(std::size_t size) {
+    weights_file.reset(std::aligned_alloc(kAlign, (size + kAlign) / kAlign * kAlign));
+    return weights_file.get();
+  }
+
+  Expected<std::size_t> read_weights(const fs::path& file) {
     std::error_code problem;
     if (!fs::is_regular_file(file, problem))
       return error("weights-file", fmt::format("cannot read {}: not a regular file", file.string()));
     const std::size_t size = fs::file_size(file, problem);
     std::ifstream in(file, std::ios::binary);
     if (problem || !in) return error("weights-file", fmt::format("cannot read {}", file.string()));
-    weights_file.reset(std::aligned_alloc(kAlign, (size + kAlign) / kAlign * kAlign));
-    in.read(static_cast<char*>(weights_file.get()), static_cast<std::streamsize>(size));
+    in.read(static_cast<char*>(room_for_weights(size)), static_cast<std::streamsize>(size));
     if (!in) return error("weights-file", fmt::format("cannot read {}", file.string()));
+    return size;
+  }
+
+  // The weights that do not lie in the code, by NAME_open of the C header.
+  Status open_weights(std::size_t size) {
     using Open = int (*)(const void*, std::size_t, void*);
-    const auto open = reinterpret_cast<Open>(dlsym(library, (name + "_open").c_str()));
+    const auto open = reinterpret_cast<Open>(find(name + "_open"));
     if (open == nullptr || open(weights_file.get(), size, weights.data()) != 0)
-      return error("weights-file", fmt::format("{} does not hold the weights of this model", file.string()));
+      return error("weights-file", fmt::format("{}.weights does not hold the weights of this model", name));
     return done();
   }
+
+  Status read_manifest(const std::string& text, const std::string& where);
 
   // A dim's text as a dim over the model's symbols.
   Expected<Dim> dim(const std::string& text) const {
     text::Lexer lexer("manifest.json", text);
-    return lexer.expect_dim([&](std::string_view name) -> std::int64_t {
-      return std::any_of(symbols.begin(), symbols.end(), [&](const Symbol& s) { return s.name == name; }) ? 1 : 0;
+    return lexer.expect_dim([&](std::string_view symbol) -> std::int64_t {
+      return std::any_of(symbols.begin(), symbols.end(), [&](const Symbol& s) { return s.name == symbol; }) ? 1 : 0;
     });
   }
 };
+
+Status CompiledModel::Loaded::read_manifest(const std::string& text, const std::string& where) {
+  const nlohmann::json manifest = nlohmann::json::parse(text, nullptr, false);
+  if (manifest.is_discarded()) return error("manifest", fmt::format("{}/manifest.json is not JSON", where));
+  try {
+    name = manifest.at("identifier").get<std::string>();
+    embedded = manifest.at("weights").at("embedded").get<bool>();
+    is_object = manifest.value("backend", "cpp") == "mlir";
+    if (const auto targets = manifest.find("targets"); targets != manifest.end()) {
+      weights_sources.clear();
+      for (const nlohmann::json& target : *targets)
+        weights_sources.push_back(cpp::identifier("weights_" + target.get<std::string>()));
+    }
+    for (const nlohmann::json& symbol : manifest.at("symbols")) {
+      symbols.push_back({symbol.at("name").get<std::string>(), symbol.at("low").get<std::int64_t>(),
+                         symbol.at("high").get<std::int64_t>()});
+    }
+    for (const nlohmann::json& function : manifest.at("functions")) {
+      Function next;
+      next.name = function.at("name").get<std::string>();
+      TRY(next.inputs, tensors_of(function.at("inputs")));
+      TRY(next.outputs, tensors_of(function.at("outputs")));
+      next.symbols = function.at("symbols").get<std::vector<std::string>>();
+      functions.push_back(std::move(next));
+    }
+    if (functions.empty()) return error("manifest", fmt::format("{} has no function", where));
+    if (const auto given = manifest.find("state"); given != manifest.end()) {
+      state_bytes = given->at("bytes").get<std::size_t>();
+      TRY(variables, variables_of(given->at("variables")));
+    }
+    arena_bytes = manifest.at("arena_bytes").get<std::int64_t>();
+    tolerance = manifest.at("tolerance").get<double>();
+  } catch (const nlohmann::json::exception& problem) {
+    return error("manifest", fmt::format("{}/manifest.json: {}", where, problem.what()));
+  }
+  if (symbols.size() > kMostSymbols) return error("manifest", fmt::format("more than {} symbols", kMostSymbols));
+  if (!embedded || is_object) weights_sources.clear();
+  return done();
+}
 
 bool CompiledModel::has_function(std::string_view name) const {
   return std::ranges::find(loaded_->functions, name, &Loaded::Function::name) != loaded_->functions.end();
@@ -215,49 +293,12 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   std::ifstream in(fs::path(folder) / "manifest.json");
   if (!in)
     return error("manifest", fmt::format("{} has no manifest.json: is it a folder that tusk compile wrote?", folder));
-  const nlohmann::json manifest = nlohmann::json::parse(in, nullptr, false);
-  if (manifest.is_discarded()) return error("manifest", fmt::format("{}/manifest.json is not JSON", folder));
-  std::string name;
-  bool embedded = true;
-  std::vector<std::string> weights = {"weights"};  // names of the sources
-  try {
-    name = manifest.at("identifier").get<std::string>();
-    embedded = manifest.at("weights").at("embedded").get<bool>();
-    if (const auto targets = manifest.find("targets"); targets != manifest.end()) {
-      weights.clear();
-      for (const nlohmann::json& target : *targets)
-        weights.push_back(cpp::identifier("weights_" + target.get<std::string>()));
-    }
-    for (const nlohmann::json& symbol : manifest.at("symbols")) {
-      loaded.symbols.push_back({symbol.at("name").get<std::string>(), symbol.at("low").get<std::int64_t>(),
-                                symbol.at("high").get<std::int64_t>()});
-    }
-    for (const nlohmann::json& function : manifest.at("functions")) {
-      Loaded::Function next;
-      next.name = function.at("name").get<std::string>();
-      TRY(next.inputs, tensors_of(function.at("inputs")));
-      TRY(next.outputs, tensors_of(function.at("outputs")));
-      next.symbols = function.at("symbols").get<std::vector<std::string>>();
-      loaded.functions.push_back(std::move(next));
-    }
-    if (loaded.functions.empty()) return error("manifest", fmt::format("{} has no function", folder));
-    if (const auto given = manifest.find("state"); given != manifest.end()) {
-      loaded.state_bytes = given->at("bytes").get<std::size_t>();
-      TRY(loaded.variables, variables_of(given->at("variables")));
-    }
-    loaded.arena_bytes = manifest.at("arena_bytes").get<std::int64_t>();
-    loaded.tolerance = manifest.at("tolerance").get<double>();
-  } catch (const nlohmann::json::exception& problem) {
-    return error("manifest", fmt::format("{}/manifest.json: {}", folder, problem.what()));
-  }
-  if (loaded.symbols.size() > kMostSymbols) return error("manifest", fmt::format("more than {} symbols", kMostSymbols));
-
+  CHECK(loaded.read_manifest(std::string(std::istreambuf_iterator<char>(in), {}), folder));
   TRY(loaded.folder, TemporaryFolder::make());
   const char* compiler = std::getenv("CXX");
-  std::vector<fs::path> sources{fs::path(folder) / (name + ".cpp")};
-  for (const std::string& each : weights) {
-    if (embedded) sources.push_back(fs::path(folder) / fmt::format("{}_{}.cpp", name, each));
-  }
+  std::vector<fs::path> sources{fs::path(folder) / (loaded.name + (loaded.is_object ? ".o" : ".cpp"))};
+  for (const std::string& each : loaded.weights_sources)
+    sources.push_back(fs::path(folder) / fmt::format("{}_{}.cpp", loaded.name, each));
   const std::string command = fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC",
                                           compiler != nullptr && *compiler != 0 ? compiler : "c++", flags);
   fs::path library = loaded.folder.path() / "model.so";
@@ -267,18 +308,33 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   if (!fs::exists(library, ignored)) CHECK(build(command, sources, library, loaded.folder.path()));
   loaded.library = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (loaded.library == nullptr) return error("build", fmt::format("cannot load what was built: {}", dlerror()));
-  for (Loaded::Function& function : loaded.functions) {
-    const std::string entry = cpp::identifier(name + "_" + function.name);
-    function.entry = dlsym(loaded.library, (entry + "_with").c_str());
-    function.takes_threads = function.entry != nullptr;
-    if (!function.takes_threads) function.entry = dlsym(loaded.library, entry.c_str());
-    if (function.entry == nullptr) return error("build", fmt::format("{} has no function {}", folder, function.name));
+  CHECK(loaded.bind());
+  if (!loaded.embedded) {
+    TRY(const std::size_t size, loaded.read_weights(fs::path(folder) / (loaded.name + ".weights")));
+    CHECK(loaded.open_weights(size));
   }
-  if (loaded.state_bytes > 0) {
-    loaded.init = reinterpret_cast<int (*)(void*)>(dlsym(loaded.library, (name + "_init").c_str()));
-    if (loaded.init == nullptr) return error("build", fmt::format("{} has no function init", folder));
+  return model;
+}
+
+Expected<CompiledModel> CompiledModel::jit(const cpp::PackageInput& input, const TargetMachine& target) {
+  CompiledModel model;
+  model.loaded_ = std::make_shared<Loaded>();
+  Loaded& loaded = *model.loaded_;
+  TRY(const mlir::Backend* backend, mlir::find_backend());
+  TRY(const std::vector<mlir::Program> programs,
+      mlir::print_programs(input, target, static_cast<int>(std::thread::hardware_concurrency())));
+  std::vector<mlir::Job> jobs;
+  for (const mlir::Program& program : programs)
+    jobs.push_back({program.text, mlir::processor_of(target), program.exported, program.data});
+  TRY(const cpp::Described described, cpp::describe(input));
+  CHECK(loaded.read_manifest(described.manifest, "the code in memory"));
+  TRY(loaded.code, mlir::load(*backend, jobs));
+  CHECK(loaded.bind());
+  if (!loaded.embedded) {
+    const std::string& bytes = described.weights;
+    std::memcpy(loaded.room_for_weights(bytes.size()), bytes.data(), bytes.size());
+    CHECK(loaded.open_weights(bytes.size()));
   }
-  if (!embedded) CHECK(loaded.open_weights(fs::path(folder) / (name + ".weights"), name));
   return model;
 }
 

@@ -8,8 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "codegen/cpp/package.hpp"
 #include "ir/base/array.hpp"
 #include "ir/base/expected.hpp"
+#include "ir/target/target_machine.hpp"
 
 namespace tusk {
 
@@ -32,6 +34,9 @@ class CompiledModel {
   static Expected<CompiledModel> load_cached(const std::string& folder, const std::string& flags) {
     return load(folder, flags, true);
   }
+
+  /// Compiles in this process, by the MLIR back end, without a folder. Errors: mlir-missing, codegen-mlir.
+  static Expected<CompiledModel> jit(const cpp::PackageInput& input, const TargetMachine& target);
 
   /// A state's place in the bytes of a state (NAME_state_bytes of the C header).
   struct Variable {

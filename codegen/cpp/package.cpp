@@ -273,6 +273,11 @@ std::string weights_name(const Parts& parts) {
   return parts.input->target.empty() ? "weights" : identifier("weights_" + parts.input->target);
 }
 
+Expected<Described> describe(const PackageInput& input) {
+  TRY(const Parts parts, parts_of(input));
+  return Described{print_manifest({parts}), parts.embedded ? std::string() : weights_file(parts)};
+}
+
 Expected<std::map<std::string, std::string>> print_package(const PackageInput& input) {
   return print_package(std::vector<PackageInput>{input});
 }

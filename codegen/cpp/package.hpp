@@ -56,6 +56,13 @@ struct PackageInput {
 ///   tusk_runtime.hpp, CMakeLists.txt, manifest.json, .clang-format
 ///   tusk_threads.hpp, tusk_thread_pool.hpp (threads = true)
 Expected<std::map<std::string, std::string>> print_package(const PackageInput& input);
+/// What a program that calls the code needs to know of it: the text of manifest.json, and, where the weights lie in a
+/// file of their own, its bytes.
+struct Described {
+  std::string manifest, weights;
+};
+Expected<Described> describe(const PackageInput& input);
+
 /// The same functions for several targets in one NAME.cpp: macros of the compiler choose the first whose condition
 /// holds. What differs are program, loops, target and condition; each has weights of its own, in
 /// NAME_weights_TARGET.cpp.

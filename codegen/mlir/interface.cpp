@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 #include <map>
+#include <set>
 
 #include "codegen/cpp/package_parts.hpp"
 #include "codegen/mlir/body.hpp"
@@ -123,7 +125,7 @@ class Printer {
         has_state_(!parts.states.empty()),
         has_threads_(parts.input->threads) {}
 
-  Expected<Program> print(const LoopText& loops) {
+  Expected<Program> print(const LoopText& loops, const std::function<bool(const Function&)>& here) {
     for (const PackedFunction& f : parts_.functions) CHECK(function(f, loops));
     if (has_state_) {
       state_functions();
@@ -143,7 +145,7 @@ class Printer {
           parts_.weight_bytes);
       out.data = cpp::embedded_bytes(parts_);
     }
-    out.text = "module {\n" + globals + tables_ + loops.text + text_ + "}\n" + place_text(loops.lines);
+    out.text = "module {\n" + globals + tables_ + functions_text(loops, here) + text_ + "}\n" + place_text(loops.lines);
     return out;
   }
 
@@ -535,14 +537,67 @@ class Printer {
   std::vector<std::string> exported_;
 };
 
-}  // namespace
-
-Expected<Program> print_program(const cpp::PackageInput& input, const TargetMachine& target, bool for_cpp) {
-  TRY(const Parts parts, cpp::parts_of(input));
+Expected<LoopText> loops_of(const Parts& parts, const TargetMachine& target) {
   std::vector<std::string> entries;
   for (const PackedFunction& f : parts.functions) entries.push_back(f.function->name);
-  TRY(const LoopText loops, print_loops(input.loops, entries, options_for(target, input.program.profile)));
-  return Printer(parts, target, for_cpp).print(loops);
+  return print_loops(parts.input->loops, entries, options_for(target, parts.input->program.profile));
+}
+
+}  // namespace
+
+Expected<Program> print_program(const cpp::PackageInput& input, const TargetMachine& target) {
+  TRY(const Parts parts, cpp::parts_of(input));
+  TRY(const LoopText loops, loops_of(parts, target));
+  const auto all = [](const Function& function) { return !function.is_small; };
+  return Printer(parts, target, true).print(loops, all);
+}
+
+Expected<std::vector<Program>> print_programs(const cpp::PackageInput& input, const TargetMachine& target, int count) {
+  constexpr std::size_t kLeast = 60'000;  // characters that are worth a module
+  TRY(const Parts parts, cpp::parts_of(input));
+  TRY(const LoopText loops, loops_of(parts, target));
+  std::set<std::string, std::less<>> entries;
+  for (const PackedFunction& f : parts.functions) entries.insert(f.function->name);
+  std::size_t all = 0;
+  for (const Function& function : loops.functions) all += function.is_small ? 0 : function.text.size();
+  const auto modules = std::clamp<std::size_t>(all / kLeast, 1, static_cast<std::size_t>(std::max(count, 1)));
+  // The longest first, each to the shortest module. Entries stay in the first, with the functions around them.
+  std::vector<const Function*> kernels;
+  std::map<std::string, std::size_t, std::less<>> module_of;
+  std::vector<std::size_t> length(modules);
+  for (const Function& function : loops.functions) {
+    if (function.is_small) continue;
+    if (!entries.contains(function.name)) {
+      kernels.push_back(&function);
+      continue;
+    }
+    module_of[function.name] = 0;
+    length[0] += function.text.size();
+  }
+  std::ranges::stable_sort(kernels, std::greater<>(), [](const Function* f) { return f->text.size(); });
+  for (const Function* kernel : kernels) {
+    const auto shortest = std::ranges::min_element(length);
+    *shortest += kernel->text.size();
+    module_of[kernel->name] = static_cast<std::size_t>(shortest - length.begin());
+  }
+  std::vector<Program> out;
+  for (std::size_t k = 0; k < modules; ++k) {
+    const auto here = [&](const Function& function) {
+      const auto it = module_of.find(function.name);
+      return it != module_of.end() && it->second == k;
+    };
+    if (k == 0) {
+      TRY(Program program, Printer(parts, target, false).print(loops, here));
+      out.push_back(std::move(program));
+    } else {
+      out.push_back({"module {\n" + functions_text(loops, here) + "}\n" + place_text(loops.lines), {}, {}});
+    }
+    if (modules == 1) break;
+    for (const auto& [name, module] : module_of) {
+      if (module == k && !entries.contains(name)) out.back().exported.push_back(name);
+    }
+  }
+  return out;
 }
 
 }  // namespace tusk::mlir

@@ -17,7 +17,9 @@ struct Program {
   std::string data = {};              // the weights that are embedded; the constant `tusk.data`
 };
 
-/// `for_cpp`: with the functions of NAME.hpp, beside those of NAME.h. Errors: codegen-mlir.
-Expected<Program> print_program(const cpp::PackageInput& input, const TargetMachine& target, bool for_cpp = true);
+/// With the functions of NAME.hpp and NAME.h. Errors: codegen-mlir.
+Expected<Program> print_program(const cpp::PackageInput& input, const TargetMachine& target);
+/// With those of NAME.h alone, as up to `count` modules of about equal length that are to be linked together.
+Expected<std::vector<Program>> print_programs(const cpp::PackageInput& input, const TargetMachine& target, int count);
 
 }  // namespace tusk::mlir

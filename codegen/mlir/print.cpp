@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <algorithm>
+#include <iterator>
+#include <ranges>
 #include <utility>
 
 #include "codegen/mlir/body.hpp"
@@ -84,9 +86,13 @@ std::string parallel_function(const Options& options) {
 class FuncPrinter {
  public:
   FuncPrinter(const Func& func, const Options& options, LoopText& printed, std::set<std::string>& support)
-      : func_(func), options_(options), printed_(printed), values_(body_, bindings_, options, support) {}
+      : func_(func),
+        options_(options),
+        printed_(printed),
+        support_(support),
+        values_(body_, bindings_, options, own_) {}
 
-  Expected<std::string> print() {
+  Expected<Function> print() {
     std::vector<std::string> parameters;
     takes_threads_ = false;
     loop::for_each_stmt(func_.body, [&](const Stmt& stmt) {
@@ -116,12 +122,24 @@ class FuncPrinter {
     } else {
       body_.line("func.return");
     }
+    support_.insert(own_.begin(), own_.end());
+    callees_.assign(own_.begin(), own_.end());
+    if (!parts_.empty()) callees_.emplace_back("tusk.parallel");
     if (values_.problem()) return Diagnostic(*values_.problem()).note("in loop function `" + func_.name + "`");
-    std::string out;
-    for (const std::string& comment : func_.comments) out += "  // " + comment + "\n";
-    out += fmt::format("  func.func private @{}({}){}{} {{\n", func_.name, fmt::join(parameters, ", "), result,
-                       attributes);
-    return parts_ + out + body_.take() + "  }\n\n";
+    Function out;
+    out.name = func_.name;
+    out.is_small = func_.result != nullptr;
+    out.callees = callees_;
+    for (const std::string& callee : loop::callees(func_)) out.callees.push_back(callee);
+    std::vector<std::string> types;
+    for (const std::string& parameter : parameters) types.push_back(parameter.substr(parameter.find(": ") + 2));
+    out.declaration = fmt::format("  func.func private @{}({}){}\n", func_.name, fmt::join(types, ", "), result);
+    out.text = parts_;
+    for (const std::string& comment : func_.comments) out.text += "  // " + comment + "\n";
+    out.text += fmt::format("  func.func private @{}({}){}{} {{\n", func_.name, fmt::join(parameters, ", "), result,
+                            attributes);
+    out.text += body_.take() + "  }\n\n";
+    return out;
   }
 
  private:
@@ -334,6 +352,9 @@ class FuncPrinter {
   const Func& func_;
   const Options& options_;
   LoopText& printed_;
+  std::set<std::string>& support_;
+  std::set<std::string> own_;  // of support_, those that this one calls
+  std::vector<std::string> callees_;
   bool takes_threads_ = false;
   Body body_;
   Bindings bindings_;
@@ -354,26 +375,41 @@ Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std
   TRY(const loop::Reached reached, loop::reached(module, entries));
   LoopText out;
   std::set<std::string> support;
-  std::string functions;
+  std::vector<Function> functions;
   for (const Func* func : reached.order) {
-    TRY(const std::string text, FuncPrinter(*func, options, out, support).print());
-    functions += text;
+    TRY(Function function, FuncPrinter(*func, options, out, support).print());
+    functions.push_back(std::move(function));
   }
   for (const std::string& name : support) {
     std::set<std::string> none;
     TRY(const Func func, support_function(name));
-    TRY(const std::string text, FuncPrinter(func, options, out, none).print());
-    out.text += text;
+    TRY(Function function, FuncPrinter(func, options, out, none).print());
+    out.functions.push_back(std::move(function));
   }
-  if (functions.find("@tusk.parallel(") != std::string::npos) out.text += parallel_function(options);
-  out.text += functions;
+  out.functions.push_back({"tusk.parallel", parallel_function(options), "", true, {}});
+  std::ranges::move(functions, std::back_inserter(out.functions));
+  return out;
+}
+
+std::string functions_text(const LoopText& loops, const std::function<bool(const Function&)>& here) {
+  std::set<std::string> called;
+  std::vector<std::string_view> texts;
+  for (const Function& function : loops.functions | std::views::reverse) {
+    const bool stands_here = here(function) || (function.is_small && called.contains(function.name));
+    if (stands_here) called.insert(function.callees.begin(), function.callees.end());
+    if (stands_here || called.contains(function.name))
+      texts.push_back(stands_here ? function.text : function.declaration);
+  }
+  std::string out;
+  for (const std::string_view text : texts | std::views::reverse) out += text;
   return out;
 }
 
 Expected<std::string> print_module(const loop::Module& module, const std::vector<std::string>& entries,
                                    const Options& options) {
   TRY(const LoopText loops, print_loops(module, entries, options));
-  return "module {\n" + loops.text + "}\n" + place_text(loops.lines);
+  const std::string text = functions_text(loops, [](const Function& function) { return !function.is_small; });
+  return "module {\n" + text + "}\n" + place_text(loops.lines);
 }
 
 }  // namespace tusk::mlir

@@ -1,6 +1,7 @@
 // Loop IR as MLIR text, in the dialects func, scf, arith, math, vector and llvm: the second printer of the loop IR.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -12,8 +13,15 @@
 
 namespace tusk::mlir {
 
+struct Function {
+  std::string name, text;
+  std::string declaration;           // for a module that only calls it
+  bool is_small = false;             // rows and the like, which every module has for itself
+  std::vector<std::string> callees;  // in the order of the first calls
+};
+
 struct LoopText {
-  std::string text;                  // functions, to stand in a module
+  std::vector<Function> functions;   // callees before callers
   std::set<std::string> threaded;    // those that take `threads: !llvm.ptr` before all else
   std::map<int, std::string> lines;  // places, by their number: what `loc(#line3)` means
 };
@@ -26,6 +34,10 @@ struct LoopText {
 /// caller lends.
 Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std::string>& entries,
                                const Options& options);
+
+/// The functions as a module has them that holds those `here` says: what is small and called, and declarations of the
+/// others that are called.
+std::string functions_text(const LoopText& loops, const std::function<bool(const Function&)>& here);
 
 /// A whole module: print_loops and the meanings of its places.
 Expected<std::string> print_module(const loop::Module& module, const std::vector<std::string>& entries,

@@ -20,6 +20,9 @@
 #include <vector>
 
 #include "codegen/cpp/package.hpp"
+#include "codegen/mlir/interface.hpp"
+#include "codegen/mlir/load.hpp"
+#include "codegen/mlir/processor.hpp"
 #include "driver/compile.hpp"
 #include "ir/graph/op.hpp"
 #include "ir/graph/parse.hpp"
@@ -47,6 +50,7 @@ struct Case {
   Lowered lowered;
   Symbols symbols;
   bool threads = false;
+  const TargetMachine* object_for = nullptr;  // an object file instead of C++
 };
 
 template <class T>
@@ -58,11 +62,15 @@ T must(Expected<T> value, const std::string& title) {
 
 // What cases are made for: a profile of the numerics, and a machine, "fma" or "fma@haswell".
 struct Engine {
-  explicit Engine(const std::string& text)
-      : profile(text.substr(0, text.find('@'))),
-        target(must(target_named(profile.size() == text.size() ? "generic" : text.substr(profile.size() + 1)), text)) {}
+  explicit Engine(std::string text) {
+    is_object = text.ends_with("+mlir");
+    if (is_object) text.resize(text.size() - 5);
+    profile = text.substr(0, text.find('@'));
+    target = must(target_named(profile.size() == text.size() ? "generic" : text.substr(profile.size() + 1)), text);
+  }
   std::string profile;
-  const TargetMachine* target;
+  bool is_object = false;  // made by the MLIR back end
+  const TargetMachine* target = nullptr;
 };
 
 // How many cases of each random kind, and the first seed.
@@ -203,6 +211,11 @@ Files files_of(const Case& c) {
   cpp::PackageInput input{c.name, c.lowered.program, c.lowered.loops, "", "", std::string(version())};
   input.self_tests = self_tests(c);
   input.threads = c.threads;
+  if (c.object_for != nullptr) {
+    const mlir::Program program = must(mlir::print_program(input, *c.object_for), c.title);
+    const mlir::Job job{program.text, mlir::processor_of(*c.object_for), program.exported, program.data};
+    input.object = must(mlir::emit(*must(mlir::find_backend(), c.title), job, mlir::Output::object), c.title);
+  }
   Files files;
   for (auto& [file, text] : must(cpp::print_package(input), c.title)) files.emplace_back(file, text);
   return files;
@@ -230,7 +243,10 @@ std::vector<Case> all_cases(const Engine& engine, const Counts& counts) {
   Engine on_small = engine;
   on_small.target = &small;
   add_graphs(cases, "contraction", random_tests::generate_contraction, on_small, counts.seed, counts.contractions);
-  for (Case& c : cases) c.threads = engine.target->fork > 0;
+  for (Case& c : cases) {
+    c.threads = engine.target->fork > 0;
+    if (engine.is_object) c.object_for = engine.target;
+  }
   return cases;
 }
 
@@ -249,7 +265,8 @@ std::string without_comments(std::string_view text) {
 
 bool has_all(const std::filesystem::path& folder, const Files& files) {
   return std::ranges::all_of(files, [&](const auto& file) {
-    const bool is_source = file.first.ends_with(".cpp") || file.first.ends_with(".hpp") || file.first.ends_with(".h");
+    const bool is_source = file.first.ends_with(".o") || file.first.ends_with(".cpp") || file.first.ends_with(".hpp") ||
+                           file.first.ends_with(".h");
     if (!is_source || file.first.ends_with("_self_test_main.cpp")) return true;
     std::ifstream in(folder / file.first, std::ios::binary);
     return in && without_comments(std::string(std::istreambuf_iterator<char>(in), {})) == without_comments(file.second);
@@ -316,6 +333,7 @@ int main(int argc, char** argv) {
   for (std::size_t first = 0; first < cases.size(); first += kBatch) {
     std::string includes;
     std::string calls;
+    std::string objects;  // a file to a line
     for (std::size_t i = first; i < std::min(cases.size(), first + kBatch); ++i) {
       const Case& c = cases[i];
       std::string name;
@@ -326,7 +344,10 @@ int main(int argc, char** argv) {
         if (main) name = file.substr(0, file.size() - std::string_view("_self_test_main.cpp").size());
         const bool source = file.ends_with(".cpp") && !main;
         if (source) includes += fmt::format("#include \"{}\"\n", file);
-        if (source || file.ends_with(".h") || file.ends_with(".hpp")) write(std::filesystem::path(folder) / file, text);
+        const bool object = file.ends_with(".o");
+        if (object) objects += file + "\n";
+        if (source || object || file.ends_with(".h") || file.ends_with(".hpp"))
+          write(std::filesystem::path(folder) / file, text);
       }
       includes += "#undef check\n#undef weights_of\n";
       const bool has_states = std::ranges::any_of(c.lowered.program.globals, &kernel::Global::is_state);
@@ -341,6 +362,7 @@ int main(int argc, char** argv) {
       if (threads) call(has_states ? ", state, &pool" : fmt::format(", {}::weights(), &pool", name), " in threads");
     }
     if (threads) includes += "#include \"tusk_thread_pool.hpp\"\nstatic tusk::ThreadPool pool(3);\n";
+    write(std::filesystem::path(folder) / fmt::format("all_{}.objects", first / kBatch), objects);
     write(std::filesystem::path(folder) / fmt::format("all_{}.cpp", first / kBatch), fmt::format(R"({0}
 #include <cstdio>
 

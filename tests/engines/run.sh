@@ -24,6 +24,7 @@ mkdir -p "$work"
 strict="-std=c++17 -Wall -Wextra -Wconversion -Werror -fno-exceptions -fno-rtti"
 failed=0
 skipped=()
+plugin=$(dirname "$emit")/../libtusk_mlir.so
 
 has_flag() { grep -qw "$1" /proc/cpuinfo; }
 wanted() { [[ $1 =~ ${TUSK_ENGINES:-.} ]]; }
@@ -46,7 +47,7 @@ cases() {
   fi
 }
 
-sum_of() { (cd "$1" && cat *.cpp *.hpp *.h | sha256sum | cut -c 1-12); }
+sum_of() { (cd "$1" && cat *.cpp *.hpp *.h $(ls | grep "[.]o$") | sha256sum | cut -c 1-12); }
 
 # report NAME PROFILE RESULT SECONDS COMPILER: a line of report.md, instead of the engine's former one. The sum is of
 # all sources of the profile: equal sums, equal programs.
@@ -81,7 +82,7 @@ build_all() {
   printf '%s\n' "$batches"/all_*.cpp | xargs -P "$jobs" -n 1 sh -c '
     out=$0; runner=$1; compiler=$2; flags=$3; batch=$4
     program=$out/$(basename "$batch" .cpp)
-    $compiler $flags "$batch" -o "$program" 2> "$out.err.$$" || { echo "$batch does not build"; head -20 "$out.err.$$"; exit 1; }
+    $compiler $flags "$batch" $(sed "s|^|${batch%/*}/|" "${batch%.cpp}.objects") -o "$program" 2> "$out.err.$$" || { echo "$batch does not build"; head -20 "$out.err.$$"; exit 1; }
     rm -f "$out.err.$$"
     [ "$runner" = none ] && exit 0
     $runner "$program" > "$program.log" 2>&1 || { echo "$batch fails"; cat "$program.log"; exit 1; }
@@ -130,6 +131,22 @@ if [[ $size == ci ]]; then
   fi
 else
   count=${TUSK_CASES:-2000}
+  # Objects of the MLIR back end; the compiler builds what calls them.
+  for profile in fma muladd; do
+    for target in haswell znver4 skylake-avx512 armv8-a; do
+      if [[ ! -e $plugin ]]; then
+        skipped+=("$profile@$target+mlir")
+      elif [[ $target == armv8-a ]]; then
+        engine mlir $profile@$target+mlir qemu-aarch64 aarch64-linux-gnu-g++ -O1 -static
+      elif [[ $target == haswell ]] && has_flag avx2; then
+        engine mlir $profile@$target+mlir "" g++ -O1
+      elif has_flag avx512f; then
+        engine mlir $profile@$target+mlir "" g++ -O1
+      else
+        skipped+=("$profile@$target+mlir")
+      fi
+    done
+  done
   for profile in fma muladd; do
     for compiler in gcc clang; do
       command=$([[ $compiler == gcc ]] && echo g++ || echo clang++)

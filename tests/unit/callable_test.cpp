@@ -14,9 +14,13 @@ namespace {
 
 class CallableCache : public testing::Test {
  protected:
-  void SetUp() override { setenv("TUSK_CACHE", cache_.c_str(), 1); }
+  void SetUp() override {
+    setenv("TUSK_CACHE", cache_.c_str(), 1);
+    setenv("TUSK_JIT", "cpp", 1);  // which keeps what it builds
+  }
   void TearDown() override {
     unsetenv("TUSK_CACHE");
+    unsetenv("TUSK_JIT");
     std::filesystem::remove_all(cache_);
   }
 
