@@ -1,5 +1,5 @@
 # tusk_add_model(NAME SOURCE FILE [DIMS ...] [WEIGHTS embed|file] [MAX_ARENA SIZE] [PROFILE fma|muladd]
-#   [TARGET haswell|znver4|... ...] [KEEP_BATCH_NORM]
+#   [TARGET haswell|znver4|... ...] [BACKEND cpp|mlir] [KEEP_BATCH_NORM]
 #   [FUNCTIONS predict train_step ...] [OPTIMIZER O] [LEARNING_RATE R] [LOSS ...] [LOSS_WEIGHTS ...] [METRICS ...]
 #   [WEIGHTED_METRICS ...] [LABELS i32[] ...] [SAMPLE_WEIGHT])
 #
@@ -13,7 +13,7 @@
 include_guard(GLOBAL)
 
 function(tusk_add_model name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "KEEP_BATCH_NORM;SAMPLE_WEIGHT" "SOURCE;WEIGHTS;MAX_ARENA;PROFILE;OPTIMIZER;LEARNING_RATE"
+  cmake_parse_arguments(PARSE_ARGV 1 arg "KEEP_BATCH_NORM;SAMPLE_WEIGHT" "SOURCE;WEIGHTS;MAX_ARENA;PROFILE;BACKEND;OPTIMIZER;LEARNING_RATE"
     "TARGET;DIMS;FUNCTIONS;LOSS;LOSS_WEIGHTS;METRICS;WEIGHTED_METRICS;LABELS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "tusk_add_model(${name}): unknown argument ${arg_UNPARSED_ARGUMENTS}")
@@ -50,7 +50,7 @@ function(tusk_add_model name)
       list(APPEND options --${option})
     endif()
   endforeach()
-  foreach(keyword WEIGHTS MAX_ARENA PROFILE TARGET FUNCTIONS OPTIMIZER LEARNING_RATE LOSS LOSS_WEIGHTS METRICS WEIGHTED_METRICS)
+  foreach(keyword WEIGHTS MAX_ARENA PROFILE TARGET BACKEND FUNCTIONS OPTIMIZER LEARNING_RATE LOSS LOSS_WEIGHTS METRICS WEIGHTED_METRICS)
     if(DEFINED arg_${keyword})
       string(TOLOWER ${keyword} option)
       string(REPLACE "_" "-" option ${option})
@@ -59,13 +59,18 @@ function(tusk_add_model name)
     endif()
   endforeach()
 
-  set(sources ${folder}/${name}.hpp ${folder}/${name}.h ${folder}/${name}.cpp ${folder}/${name}_self_test.cpp
-    ${folder}/tusk_runtime.hpp)
+  set(sources ${folder}/${name}.hpp ${folder}/${name}.h ${folder}/${name}_self_test.cpp)
+  if(arg_BACKEND STREQUAL "mlir")
+    list(APPEND sources ${folder}/${name}.o)
+    set_source_files_properties(${folder}/${name}.o PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+  else()
+    list(APPEND sources ${folder}/${name}.cpp ${folder}/tusk_runtime.hpp)
+  endif()
   set(self_test ${folder}/${name}_self_test_main.cpp)
   set(weights)
   if(arg_WEIGHTS STREQUAL "file")
     set(weights ${folder}/${name}.weights)
-  else()
+  elseif(NOT arg_BACKEND STREQUAL "mlir")
     list(LENGTH arg_TARGET targets)
     if(targets LESS 2)
       list(APPEND sources ${folder}/${name}_weights.cpp)

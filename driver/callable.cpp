@@ -31,6 +31,8 @@ class Compiled final : public Callable {
     return model_.call(function, inputs, states_.get());
   }
 
+  void prepare(std::string_view function) override { model_.prepare(function); }
+
   bool has_state(std::string_view path) const { return static_cast<bool>(named(path)); }
 
   Expected<Array> state(std::string_view path) const override {
@@ -144,6 +146,11 @@ Expected<CompiledModel> compiled_by_cpp(Module module, const EmitOptions& option
 }
 
 }  // namespace
+
+void prepare_compiler() {
+  const char* given = std::getenv("TUSK_JIT");
+  if (given == nullptr || std::string_view(given) != "cpp") mlir::prepare_backend();
+}
 
 Expected<std::shared_ptr<Callable>> make_callable(Module module) {
   EmitOptions options;

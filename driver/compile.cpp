@@ -109,13 +109,15 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
     TRY(const mlir::Program program, mlir::print_program(inputs.front(), *targets.front()));
     if (options.emit == "mlir") return std::map<std::string, std::string>{{options.name + ".mlir", program.text}};
     TRY(const mlir::Backend* backend, mlir::find_backend());
-    const mlir::Job job{program.text, mlir::processor_of(*targets.front()), program.exported, program.data};
+    mlir::Job job{program.text, mlir::processor_of(*targets.front()), program.exported, program.data};
+    job.debug_file = program.file;
     if (!options.emit.empty()) {
       const bool is_llvm = options.emit == "llvm";
       TRY(std::string text, mlir::emit(*backend, job, is_llvm ? mlir::Output::llvm : mlir::Output::assembly));
       return std::map<std::string, std::string>{{options.name + (is_llvm ? ".ll" : ".s"), std::move(text)}};
     }
     TRY(inputs.front().object, mlir::emit(*backend, job, mlir::Output::object));
+    inputs.front().loops_text = program.loops;
   }
   TRY(auto files, cpp::print_package(inputs));
   const kernel::Program& program = all.front().program;

@@ -137,7 +137,8 @@ struct CompiledModel::Loaded {
     std::string name;
     std::vector<Tensor> inputs, outputs;
     std::vector<std::string> symbols;
-    void* entry = nullptr;
+    std::string symbol;             // of the C header
+    mutable void* entry = nullptr;  // once it is known
     bool takes_threads = false;
   };
   std::string name;
@@ -148,6 +149,7 @@ struct CompiledModel::Loaded {
   std::vector<Variable> variables;
   std::size_t state_bytes = 0;
   int (*init)(void*) = nullptr;
+  std::string first_state;  // without `init`
   std::vector<Symbol> symbols;
   std::int64_t arena_bytes = 0;
   double tolerance = 0;
@@ -175,24 +177,34 @@ struct CompiledModel::Loaded {
     if (library != nullptr) dlclose(library);
   }
 
-  void* find(const std::string& symbol) const {
-    return code != nullptr ? code->find(symbol) : dlsym(library, symbol.c_str());
+  // Whether there is a function of the C header.
+  bool has(const std::string& symbol) const {
+    return code != nullptr ? code->has(symbol) : dlsym(library, symbol.c_str()) != nullptr;
   }
 
-  // The functions of the C header.
   Status bind() {
     for (Function& function : functions) {
-      const std::string entry = cpp::identifier(name + "_" + function.name);
-      function.entry = find(entry + "_with");
-      function.takes_threads = function.entry != nullptr;
-      if (!function.takes_threads) function.entry = find(entry);
-      if (function.entry == nullptr) return error("build", fmt::format("{} has no function {}", name, function.name));
+      function.symbol = cpp::identifier(name + "_" + function.name);
+      function.takes_threads = has(function.symbol + "_with");
+      if (function.takes_threads) function.symbol += "_with";
+      if (!has(function.symbol)) return error("build", fmt::format("{} has no function {}", name, function.name));
     }
-    if (state_bytes > 0) {
-      init = reinterpret_cast<int (*)(void*)>(find(name + "_init"));
+    if (state_bytes > 0 && library != nullptr) {
+      init = reinterpret_cast<int (*)(void*)>(dlsym(library, (name + "_init").c_str()));
       if (init == nullptr) return error("build", fmt::format("{} has no function init", name));
     }
     return done();
+  }
+
+  // Code in this process is compiled when it is called.
+  Expected<void*> entry_of(const Function& function) const {
+    const std::atomic_ref<void*> known(function.entry);
+    if (void* entry = known.load()) return entry;
+    std::string problem;
+    void* entry = code == nullptr ? dlsym(library, function.symbol.c_str()) : code->find(function.symbol, problem);
+    if (entry == nullptr) return error("codegen-mlir", "LLVM refuses the code: " + problem);
+    known.store(entry);
+    return entry;
   }
 
   void* room_for_weights(std::size_t size) {
@@ -215,7 +227,7 @@ struct CompiledModel::Loaded {
   // The weights that do not lie in the code, by NAME_open of the C header.
   Status open_weights(std::size_t size) {
     using Open = int (*)(const void*, std::size_t, void*);
-    const auto open = reinterpret_cast<Open>(find(name + "_open"));
+    const auto open = reinterpret_cast<Open>(dlsym(library, (name + "_open").c_str()));
     if (open == nullptr || open(weights_file.get(), size, weights.data()) != 0)
       return error("weights-file", fmt::format("{}.weights does not hold the weights of this model", name));
     return done();
@@ -281,7 +293,11 @@ std::size_t CompiledModel::state_bytes() const { return loaded_->state_bytes; }
 CompiledModel::State CompiledModel::make_state() const {
   const std::size_t bytes = loaded_->state_bytes;
   State state(bytes == 0 ? nullptr : std::aligned_alloc(kAlign, (bytes + kAlign - 1) / kAlign * kAlign), &std::free);
-  if (state != nullptr) loaded_->init(state.get());
+  if (state != nullptr && loaded_->init != nullptr) {
+    loaded_->init(state.get());
+  } else if (state != nullptr) {
+    std::memcpy(state.get(), loaded_->first_state.data(), bytes);
+  }
   return state;
 }
 double CompiledModel::tolerance() const { return loaded_->tolerance; }
@@ -321,21 +337,26 @@ Expected<CompiledModel> CompiledModel::jit(const cpp::PackageInput& input, const
   model.loaded_ = std::make_shared<Loaded>();
   Loaded& loaded = *model.loaded_;
   TRY(const mlir::Backend* backend, mlir::find_backend());
-  TRY(const std::vector<mlir::Program> programs,
-      mlir::print_programs(input, target, static_cast<int>(std::thread::hardware_concurrency())));
-  std::vector<mlir::Job> jobs;
-  for (const mlir::Program& program : programs)
-    jobs.push_back({program.text, mlir::processor_of(target), program.exported, program.data});
-  TRY(const cpp::Described described, cpp::describe(input));
+  TRY(std::vector<mlir::Group> groups,
+      mlir::print_groups(input, target, static_cast<int>(std::thread::hardware_concurrency())));
+  TRY(const std::string data, mlir::group_data(input));
+  TRY(cpp::Described described, cpp::describe(input));
   CHECK(loaded.read_manifest(described.manifest, "the code in memory"));
-  TRY(loaded.code, mlir::load(*backend, jobs));
+  TRY(loaded.code, mlir::load(*backend, std::move(groups), mlir::processor_of(target), data));
   CHECK(loaded.bind());
+  loaded.first_state = std::move(described.state);
   if (!loaded.embedded) {
     const std::string& bytes = described.weights;
-    std::memcpy(loaded.room_for_weights(bytes.size()), bytes.data(), bytes.size());
-    CHECK(loaded.open_weights(bytes.size()));
+    void* const room = loaded.room_for_weights(bytes.size());
+    std::memcpy(room, bytes.data(), bytes.size());
+    loaded.weights = {room, reinterpret_cast<const void*>(bytes.size())};
   }
   return model;
+}
+
+void CompiledModel::prepare(std::string_view function) const {
+  const auto it = std::ranges::find(loaded_->functions, function, &Loaded::Function::name);
+  if (loaded_->code != nullptr && it != loaded_->functions.end()) loaded_->code->prepare(it->symbol);
 }
 
 Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const std::vector<Array>& inputs,
@@ -382,6 +403,7 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
     }
     scalars.push_back(value);
   }
+  TRY(void* const entry, loaded.entry_of(*function));
   std::vector<Array> results;
   std::vector<void*> pointers;
   // It reads inputs only.
@@ -401,7 +423,6 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
   const void* const weights = state != nullptr ? state : loaded.weights[0] != nullptr ? loaded.weights.data() : nullptr;
   const auto call_with = [&](auto... first) {
     using I = std::int64_t;
-    void* const entry = function->entry;
     const std::vector<I>& n = scalars;
     if (pointers.empty())
       return reinterpret_cast<int (*)(decltype(first)..., void*, const void*)>(entry)(first..., arena.get(), weights);

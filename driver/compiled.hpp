@@ -63,6 +63,8 @@ class CompiledModel {
   /// Calls any function. Of a model with states, `state` are the bytes that it works on.
   Expected<std::vector<Array>> call(std::string_view function, const std::vector<Array>& inputs,
                                     void* state = nullptr) const;
+  /// Code in this process is compiled when it is called. This begins with it, beside what the caller does.
+  void prepare(std::string_view function) const;
   /// How many bytes a state has; 0 without states.
   std::size_t state_bytes() const;
   /// A state with its first values, aligned to 64; null without states.

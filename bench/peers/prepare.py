@@ -53,7 +53,7 @@ def kernels(names, options):
         products = [name for name in names if "litert" in known[name].peers]
         export("export_kernels.py", options.out / "exported", products, ".tflite", options)
     emitter = options.build / "bench/bench_emit"
-    return build_all(names, lambda name: tusk.emit_kernel(known[name], options.out, emitter), options)
+    return build_all(names, lambda name: tusk.emit_kernel(known[name], options.out, emitter, "mlir" in options.compilers), options)
 
 
 def models(names, options):
@@ -63,7 +63,7 @@ def models(names, options):
     folder, command = options.out / "models", options.build / "tools/tusk"
 
     def emit(name):
-        return tusk.emit_model(folder / name, cells.MODELS[name].batch, command, "--weights", "file")
+        return tusk.emit_model(folder / name, cells.MODELS[name].batch, command, "--weights", "file", objects="mlir" in options.compilers)
 
     return build_all(names, emit, options)
 
@@ -73,7 +73,7 @@ def training(names, options):
     export("export_training.py", folder, names, ".json", options)
 
     def emit(name):
-        return tusk.emit_model(folder / name, cells.TRAINING[name].batch, command, "--functions", "train_step")
+        return tusk.emit_model(folder / name, cells.TRAINING[name].batch, command, "--functions", "train_step", objects="mlir" in options.compilers)
 
     return build_all(names, emit, options)
 

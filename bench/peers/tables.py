@@ -22,22 +22,23 @@ def least(times):
 
 def ratio(row, ours):
     """Of the best peer's time to that of `ours`, the median over runs; above 1 Tusk is the faster one."""
-    peers = peers_of(row)
+    peers = peers_of(row, ours)
     if not peers or ours not in row["times"]:
         return None
     runs = range(len(row["times"][ours]))
     return statistics.median(min(row["times"][p][r][1] for p in peers) / row["times"][ours][r][1] for r in runs)
 
 
-def peers_of(row):
-    return [name for name in row["times"] if not name.startswith("tusk")]
+def peers_of(row, ours):
+    """Where Tusk is alone, what other compilers make of it."""
+    return [n for n in row["times"] if not n.startswith("tusk")] or [n for n in row["times"] if n != ours]
 
 
 def net_ratio(row, ours, call):
     """The same without the price of an empty call of each; None where that is most of a peer's time."""
     if call is None or call is row or ours not in row["times"]:
         return None
-    calls, peers = call["times"], peers_of(row)
+    calls, peers = call["times"], peers_of(row, ours)
     if not peers or any(name not in calls for name in row["times"]):
         return None
     nets = {name: middle(times) - middle(calls[name]) for name, times in row["times"].items()}
@@ -50,7 +51,7 @@ HEAD = "| cell | Tusk, median (min) | GFLOP/s | % of peak | best peer | its medi
 
 
 def line(name, row, ours, peak, call):
-    times, peers = row["times"], peers_of(row)
+    times, peers = row["times"], peers_of(row, ours)
     cells = [name, "", "", "", "", "", "", ""]
     if ours in times:
         rate = row["flops"] / middle(times[ours]) / 1e9

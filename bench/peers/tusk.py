@@ -19,7 +19,8 @@ import support
 import turns
 
 FLAGS = ["-std=c++17", "-O3", "-march=native", "-fno-exceptions", "-fno-rtti", "-fPIC", "-shared"]
-COMMANDS = {"gcc": "g++", "clang": "clang++"}
+COMMANDS = {"gcc": "g++", "clang": "clang++", "mlir": "g++"}  # of objects GCC makes a library
+OBJECT = "object"  # the folder of what the MLIR back end emits, in that of the C++
 # The formula of each role, for a product and for a convolution; m is the multiplier of a depthwise one.
 PRODUCT = "a[n,k] b[k,o] -> y[n,o]"
 FORMULAS = {
@@ -92,12 +93,12 @@ def is_made(folder, what, key):
     return mark.exists() and mark.read_text() == key
 
 
-def emit_kernel(kernel, out, emitter):
-    """The emitted folder of a kernel; made again if the text or the compiler has changed."""
+def emit_kernel(kernel, out, emitter, objects=False):
+    """The emitted folder of a kernel, with an object too; made again if the text or the compiler has changed."""
     folder = out / "kernels" / kernel.name
     folder.mkdir(parents=True, exist_ok=True)
     text = graph_text(kernel)
-    key = digest(text, emitter.stat().st_mtime_ns)
+    key = digest(text, emitter.stat().st_mtime_ns, objects)
     if not is_made(folder, "emitted", key):
         (folder / "text").write_text(text)
         library = support.Library(out)
@@ -108,31 +109,37 @@ def emit_kernel(kernel, out, emitter):
                     library.fill(memory.address, cells.elements(shape), name)
                     file.write(memory.map)
         try:
-            command = [emitter, folder / "text", folder / "constants", folder]
-            subprocess.run(command, check=True, capture_output=True, text=True)
+            for made in (folder, folder / OBJECT)[: 1 + objects]:
+                made.mkdir(exist_ok=True)
+                command = [emitter, folder / "text", folder / "constants", made, "native", *["mlir"] * (made != folder)]
+                subprocess.run(command, check=True, capture_output=True, text=True)
         finally:
             (folder / "constants").unlink()
         (folder / "emitted.made").write_text(key)
     return folder
 
 
-def emit_model(base, batch, tusk, *more):
-    """The emitted folder of a .keras file: BASE_tusk."""
+def emit_model(base, batch, tusk, *more, objects=False):
+    """The emitted folder of a .keras file: BASE_tusk, with an object too."""
     folder = base.with_name(f"{base.name}_tusk")
     folder.mkdir(exist_ok=True)
-    key = digest(pathlib.Path(f"{base}.keras").stat().st_mtime_ns, tusk.stat().st_mtime_ns, batch, more)
+    key = digest(pathlib.Path(f"{base}.keras").stat().st_mtime_ns, tusk.stat().st_mtime_ns, batch, more, objects)
     if not is_made(folder, "emitted", key):
         options = ["--target", "native", "--dim", f"batch={batch}..{batch}", "--name", base.name, *more]
-        subprocess.run([tusk, "compile", f"{base}.keras", "-o", folder, *options], check=True, capture_output=True, text=True)
+        for made in (folder, folder / OBJECT)[: 1 + objects]:
+            backend = ["--backend", "mlir"] if made != folder else []
+            command = [tusk, "compile", f"{base}.keras", "-o", made, *options, *backend]
+            subprocess.run(command, check=True, capture_output=True, text=True)
         (folder / "emitted.made").write_text(key)
     return folder
 
 
 def compile_folder(folder, compiler):
-    """NAME.so of an emitted folder by a compiler ("gcc" or "clang"); made again if the text has changed."""
+    """NAME.so of an emitted folder by a compiler ("gcc", "clang", "mlir"); made again if the text has changed."""
     manifest = json.loads((folder / "manifest.json").read_text())
     name = manifest["name"]
-    sources = [p for p in (folder / f"{name}.cpp", folder / f"{name}_weights.cpp") if p.exists()]
+    object = folder / OBJECT / f"{name}.o"
+    sources = [object] if compiler == "mlir" else [p for p in (folder / f"{name}.cpp", folder / f"{name}_weights.cpp") if p.exists()]
     texts = [p.read_bytes() for p in [*sources, folder / f"{name}.hpp", *sorted(folder.glob("tusk_*.hpp"))]]
     library = folder / f"{compiler}.so"
     key = digest(*texts, *FLAGS, COMMANDS[compiler])
@@ -257,6 +264,8 @@ OPENERS = {"kernels": opener(load_kernel), "models": opener(load_model), "traini
 
 
 def version_of(compiler):
+    if compiler == "mlir":
+        return "llvm 22"
     command = [COMMANDS[compiler], "-dumpfullversion" if compiler == "gcc" else "-dumpversion"]
     return f"{compiler} {subprocess.run(command, capture_output=True, text=True).stdout.strip()}"
 

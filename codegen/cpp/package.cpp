@@ -275,7 +275,11 @@ std::string weights_name(const Parts& parts) {
 
 Expected<Described> describe(const PackageInput& input) {
   TRY(const Parts parts, parts_of(input));
-  return Described{print_manifest({parts}), parts.embedded ? std::string() : weights_file(parts)};
+  Described out;
+  out.manifest = print_manifest({parts});
+  if (!parts.embedded) out.weights = weights_file(parts).substr(static_cast<std::size_t>(kWeightsHeader));
+  if (!parts.states.empty()) out.state = first_state(parts);
+  return out;
 }
 
 Expected<std::map<std::string, std::string>> print_package(const PackageInput& input) {
@@ -313,6 +317,7 @@ Expected<std::map<std::string, std::string>> print_package(const std::vector<Pac
     TRY(files[first.name + ".cpp"], print_source(targets));
   } else {
     files[first.name + ".o"] = object;
+    if (!first.input->loops_text.empty()) files[first.name + ".loop"] = first.input->loops_text;
   }
   for (const Parts& parts : targets) {
     if (parts.embedded) {

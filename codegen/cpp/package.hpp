@@ -42,9 +42,10 @@ struct PackageInput {
   std::map<std::string, std::vector<std::string>> input_names = {};  // in the model, by function
   bool threads = false;                                              // functions take a `const tusk::Threads*`
   std::string target = {};                                           // the machine, where a file holds code for several
-  std::string condition = {};  // of the preprocessor, under which it is this one; empty: no other
-  std::string object = {};     // the bytes of NAME.o, which then stands for NAME.cpp and NAME_weights.cpp
-  std::string flags = {};      // of GCC and Clang on x86-64 for the only target, separated by spaces
+  std::string condition = {};   // of the preprocessor, under which it is this one; empty: no other
+  std::string object = {};      // the bytes of NAME.o, which then stands for NAME.cpp and NAME_weights.cpp
+  std::string loops_text = {};  // beside an object: the loops whose lines its debug information names
+  std::string flags = {};       // of GCC and Clang on x86-64 for the only target, separated by spaces
 };
 
 /// The bytes of each file by its name; the same input gives the same bytes. With NAME for the name:
@@ -56,10 +57,10 @@ struct PackageInput {
 ///   tusk_runtime.hpp, CMakeLists.txt, manifest.json, .clang-format
 ///   tusk_threads.hpp, tusk_thread_pool.hpp (threads = true)
 Expected<std::map<std::string, std::string>> print_package(const PackageInput& input);
-/// What a program that calls the code needs to know of it: the text of manifest.json, and, where the weights lie in a
-/// file of their own, its bytes.
+/// What a program that calls the code needs to know of it: the text of manifest.json, where the weights do not lie in
+/// the code their bytes, and the bytes of a state that `init` makes.
 struct Described {
-  std::string manifest, weights;
+  std::string manifest, weights, state;
 };
 Expected<Described> describe(const PackageInput& input);
 

@@ -102,6 +102,8 @@ std::string c_state_definitions(const Parts& parts);
 std::string seeded_init(const Parts& parts);
 std::string c_seeded_init(const Parts& parts);
 std::string c_seeded_init_declaration(const Parts& parts);
+/// The bytes of a state that `init` makes.
+std::string first_state(const Parts& parts);
 /// Of the states after the header, as `state_sum` of the emitted self-test computes it.
 std::uint64_t state_checksum(const Parts& parts, const std::map<std::string, Array>& states);
 /// init(arena, state, seed) is there: there is a function `initialize` of a seed.

@@ -210,6 +210,18 @@ std::string c_seeded_init(const Parts& parts) {
                      parts.name);
 }
 
+std::string first_state(const Parts& parts) {
+  std::string out("TUSKST1\0", 8);
+  for (std::size_t i = 0; i < 64; i += 2)
+    out += static_cast<char>(std::stoi(parts.state_sha256.substr(i, 2), nullptr, 16));
+  out.resize(static_cast<std::size_t>(parts.state_bytes), '\0');
+  for (const auto& [index, c] : parts.initial) {
+    const std::span<const std::byte> bytes = c.constant->value.bytes();
+    std::copy_n(reinterpret_cast<const char*>(bytes.data()), bytes.size(), out.begin() + parts.states.at(index).offset);
+  }
+  return out;
+}
+
 std::uint64_t state_checksum(const Parts& parts, const std::map<std::string, Array>& states) {
   std::string data(static_cast<std::size_t>(parts.state_bytes - kStateHeader), '\0');
   for (const auto& [index, c] : parts.states) {

@@ -24,25 +24,36 @@ struct Job {
   Processor processor;
   std::vector<std::string> exported;  // functions that others may call; all others are private
   std::string_view data = {};         // the bytes of the constant `tusk.data`, which the text declares
-  bool debug = false;                 // places of the text become lines for debuggers
+  std::string debug_file = {};        // the file of the text's places, which become lines for debuggers; empty: none
 };
 
 enum class Output { llvm, assembly, object };
 
-/// Code in this process; it stays as long as this lives.
+/// Functions of this process that are compiled when they are first asked for.
+struct Group {
+  std::vector<std::string> texts;     // MLIR modules, compiled side by side
+  std::vector<std::string> exported;  // what `find` finds
+  std::vector<std::string> shared;    // functions that one of the texts calls in another
+};
+
+/// Code in this process; it stays as long as this lives. Threads may share it.
 class Loaded {
  public:
   virtual ~Loaded() = default;
-  /// The address of an exported function; null where there is none.
-  virtual void* find(const std::string& name) const = 0;
+  virtual bool has(const std::string& name) const = 0;
+  /// The address of an exported function, whose group is compiled now if it is not yet; null and why if that fails.
+  virtual void* find(const std::string& name, std::string& problem) = 0;
+  /// Begins to compile the group of a function, beside what the caller does.
+  virtual void prepare(const std::string& name) = 0;
 };
 
 /// The functions of the plug-in. Where they fail, `problem` says why.
 struct Backend {
   /// The bytes of the output; the same job gives the same bytes.
   std::string (*emit)(const Job& job, Output output, std::string& problem);
-  /// Compiles the jobs side by side and links them together; null if that fails.
-  std::shared_ptr<Loaded> (*load)(const std::vector<Job>& jobs, std::string& problem);
+  /// `data` are the bytes of the constant `tusk.data`.
+  std::shared_ptr<Loaded> (*load)(std::vector<Group> groups, const Processor& processor, const std::string& data,
+                                  std::string& problem);
 };
 
 /// The name and the version of the plug-in's only symbol, `const Backend* tusk_mlir_backend_1()`.

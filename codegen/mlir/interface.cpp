@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <ranges>
 #include <set>
 
 #include "codegen/cpp/package_parts.hpp"
@@ -125,6 +126,13 @@ class Printer {
         has_state_(!parts.states.empty()),
         has_threads_(parts.input->threads) {}
 
+  /// For code in this process: the C function of one function, and what it calls.
+  Expected<Program> print_one(const PackedFunction& packed, const LoopText& loops,
+                              const std::function<bool(const Function&)>& here) {
+    CHECK(function(packed, loops));
+    return finished(loops, here);
+  }
+
   Expected<Program> print(const LoopText& loops, const std::function<bool(const Function&)>& here) {
     for (const PackedFunction& f : parts_.functions) CHECK(function(f, loops));
     if (has_state_) {
@@ -135,22 +143,28 @@ class Printer {
       open_function();
     }
     sizes();
+    return finished(loops, here);
+  }
+
+ private:
+  inline static const std::string kPointer = "!llvm.ptr";
+
+  Program finished(const LoopText& loops, const std::function<bool(const Function&)>& here) {
     Program out;
     out.exported = std::move(exported_);
+    out.file = parts_.name + ".loop";
+    out.loops = loops.loops;
     std::string globals;
     if (parts_.embedded && parts_.weight_bytes > 0) {
       globals = fmt::format(
           "  llvm.mlir.global external constant @tusk.data() {{addr_space = 0 : i32, alignment = 64 : i64}} : "
           "!llvm.array<{} x i8>\n\n",
           parts_.weight_bytes);
-      out.data = cpp::embedded_bytes(parts_);
+      if (for_cpp_) out.data = cpp::embedded_bytes(parts_);
     }
     out.text = "module {\n" + globals + tables_ + functions_text(loops, here) + text_ + "}\n" + place_text(loops.lines);
     return out;
   }
-
- private:
-  inline static const std::string kPointer = "!llvm.ptr";
 
   void add(Checked& body, const std::string& symbol, const std::vector<Parameter>& parameters,
            std::string_view result = "i32") {
@@ -250,7 +264,7 @@ class Printer {
     text_ += f.take("tusk.checked." + packed.identifier, inner, true);
 
     if (for_cpp_) cpp_function(packed, inner, call);
-    c_function(packed, inner, call, false);
+    if (for_cpp_ || !has_threads_) c_function(packed, inner, call, false);
     if (has_threads_) c_function(packed, inner, call, true);
     return done();
   }
@@ -369,7 +383,7 @@ class Printer {
       f.body().line(fmt::format("llvm.return {} : {}", all, type));
       add(f, symbol, {}, type);
     };
-    if (for_cpp_) print(mangled(parts_.name, "weights", {}, triple_));
+    print(mangled(parts_.name, "weights", {}, triple_));
     print(parts_.name + "_embedded_weights");
   }
 
@@ -397,7 +411,7 @@ class Printer {
       f.body().line(fmt::format("llvm.return {} : i32", f.word(0, "i32")));
       add(f, symbol, {{"%file", kPointer, ""}, {"%bytes", size_, ""}, {"%out", kPointer, ""}});
     };
-    if (for_cpp_) print(mangled(parts_.name, "open", {"const void*", "size", "Weights&"}, triple_), false);
+    print(mangled(parts_.name, "open", {"const void*", "size", "Weights&"}, triple_), false);
     print(parts_.name + "_open", true);
   }
 
@@ -438,7 +452,6 @@ class Printer {
     const Parameter to{"%to", kPointer, "void*"};
     const Parameter from{"%from", kPointer, "const void*"};
     for (const bool is_c : {false, true}) {
-      if (!is_c && !for_cpp_) continue;
       Checked init{Options{}};
       initialize(init, is_c);
       add(init, is_c ? parts_.name + "_init" : cpp_name("init", {state}), {state}, is_c ? "i32" : "");
@@ -537,67 +550,71 @@ class Printer {
   std::vector<std::string> exported_;
 };
 
-Expected<LoopText> loops_of(const Parts& parts, const TargetMachine& target) {
+Expected<LoopText> loops_of(const Parts& parts, const TargetMachine& target, bool debug) {
   std::vector<std::string> entries;
   for (const PackedFunction& f : parts.functions) entries.push_back(f.function->name);
-  return print_loops(parts.input->loops, entries, options_for(target, parts.input->program.profile));
+  Options options = options_for(target, parts.input->program.profile);
+  if (debug) options.debug_file = parts.name + ".loop";
+  return print_loops(parts.input->loops, entries, options);
 }
 
 }  // namespace
 
 Expected<Program> print_program(const cpp::PackageInput& input, const TargetMachine& target) {
   TRY(const Parts parts, cpp::parts_of(input));
-  TRY(const LoopText loops, loops_of(parts, target));
+  TRY(const LoopText loops, loops_of(parts, target, true));
   const auto all = [](const Function& function) { return !function.is_small; };
   return Printer(parts, target, true).print(loops, all);
 }
 
-Expected<std::vector<Program>> print_programs(const cpp::PackageInput& input, const TargetMachine& target, int count) {
+Expected<std::vector<Group>> print_groups(const cpp::PackageInput& input, const TargetMachine& target, int count) {
   constexpr std::size_t kLeast = 60'000;  // characters that are worth a module
   TRY(const Parts parts, cpp::parts_of(input));
-  TRY(const LoopText loops, loops_of(parts, target));
-  std::set<std::string, std::less<>> entries;
-  for (const PackedFunction& f : parts.functions) entries.insert(f.function->name);
-  std::size_t all = 0;
-  for (const Function& function : loops.functions) all += function.is_small ? 0 : function.text.size();
-  const auto modules = std::clamp<std::size_t>(all / kLeast, 1, static_cast<std::size_t>(std::max(count, 1)));
-  // The longest first, each to the shortest module. Entries stay in the first, with the functions around them.
-  std::vector<const Function*> kernels;
-  std::map<std::string, std::size_t, std::less<>> module_of;
-  std::vector<std::size_t> length(modules);
-  for (const Function& function : loops.functions) {
-    if (function.is_small) continue;
-    if (!entries.contains(function.name)) {
-      kernels.push_back(&function);
-      continue;
+  TRY(const LoopText loops, loops_of(parts, target, false));
+  std::vector<Group> out;
+  for (const PackedFunction& packed : parts.functions) {
+    // What the function reaches, the longest first; each goes to the shortest module.
+    std::set<std::string, std::less<>> reached = {packed.function->name};
+    std::vector<const Function*> kernels;
+    std::size_t all = 0;
+    for (const Function& function : loops.functions | std::views::reverse) {
+      if (!reached.contains(function.name) || function.is_small) continue;
+      reached.insert(function.callees.begin(), function.callees.end());
+      all += function.text.size();
+      if (function.name != packed.function->name) kernels.push_back(&function);
     }
-    module_of[function.name] = 0;
-    length[0] += function.text.size();
-  }
-  std::ranges::stable_sort(kernels, std::greater<>(), [](const Function* f) { return f->text.size(); });
-  for (const Function* kernel : kernels) {
-    const auto shortest = std::ranges::min_element(length);
-    *shortest += kernel->text.size();
-    module_of[kernel->name] = static_cast<std::size_t>(shortest - length.begin());
-  }
-  std::vector<Program> out;
-  for (std::size_t k = 0; k < modules; ++k) {
-    const auto here = [&](const Function& function) {
-      const auto it = module_of.find(function.name);
-      return it != module_of.end() && it->second == k;
-    };
-    if (k == 0) {
-      TRY(Program program, Printer(parts, target, false).print(loops, here));
-      out.push_back(std::move(program));
-    } else {
-      out.push_back({"module {\n" + functions_text(loops, here) + "}\n" + place_text(loops.lines), {}, {}});
+    std::ranges::stable_sort(kernels, std::greater<>(), [](const Function* f) { return f->text.size(); });
+    std::vector<std::size_t> length(
+        std::clamp<std::size_t>(all / kLeast, 1, static_cast<std::size_t>(std::max(count, 1))));
+    std::map<std::string, std::size_t, std::less<>> module_of = {{packed.function->name, 0}};
+    Group group;
+    for (const Function* kernel : kernels) {
+      const auto shortest = std::ranges::min_element(length);
+      *shortest += kernel->text.size();
+      module_of[kernel->name] = static_cast<std::size_t>(shortest - length.begin());
+      if (length.size() > 1) group.shared.push_back(kernel->name);
     }
-    if (modules == 1) break;
-    for (const auto& [name, module] : module_of) {
-      if (module == k && !entries.contains(name)) out.back().exported.push_back(name);
+    for (std::size_t k = 0; k < length.size(); ++k) {
+      const auto here = [&](const Function& function) {
+        const auto it = module_of.find(function.name);
+        return it != module_of.end() && it->second == k;
+      };
+      if (k > 0) {
+        group.texts.push_back("module {\n" + functions_text(loops, here) + "}\n");
+        continue;
+      }
+      TRY(const Program program, Printer(parts, target, false).print_one(packed, loops, here));
+      group.texts.push_back(program.text);
+      group.exported = program.exported;
     }
+    out.push_back(std::move(group));
   }
   return out;
+}
+
+Expected<std::string> group_data(const cpp::PackageInput& input) {
+  TRY(const Parts parts, cpp::parts_of(input));
+  return parts.embedded ? cpp::embedded_bytes(parts) : std::string();
 }
 
 }  // namespace tusk::mlir

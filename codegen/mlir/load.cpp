@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <future>
+#include <utility>
 #include <vector>
 
 namespace tusk::mlir {
@@ -63,11 +65,16 @@ Expected<std::string> emit(const Backend& backend, const Job& job, Output output
   return bytes;
 }
 
-Expected<std::shared_ptr<Loaded>> load(const Backend& backend, const std::vector<Job>& jobs) {
+Expected<std::shared_ptr<Loaded>> load(const Backend& backend, std::vector<Group> groups, const Processor& processor,
+                                       const std::string& data) {
   std::string problem;
-  std::shared_ptr<Loaded> loaded = backend.load(jobs, problem);
+  std::shared_ptr<Loaded> loaded = backend.load(std::move(groups), processor, data, problem);
   if (loaded == nullptr) return error("codegen-mlir", "LLVM refuses the code: " + problem);
   return loaded;
+}
+
+void prepare_backend() {
+  static const std::future<void> loading = std::async(std::launch::async, [] { static_cast<void>(find_backend()); });
 }
 
 }  // namespace tusk::mlir

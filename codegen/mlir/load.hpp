@@ -16,6 +16,9 @@ Expected<const Backend*> find_backend();
 
 /// Errors: codegen-mlir, with what LLVM says.
 Expected<std::string> emit(const Backend& backend, const Job& job, Output output);
-Expected<std::shared_ptr<Loaded>> load(const Backend& backend, const std::vector<Job>& jobs);
+Expected<std::shared_ptr<Loaded>> load(const Backend& backend, std::vector<Group> groups, const Processor& processor,
+                                       const std::string& data);
+/// Begins to load the plug-in, beside what the caller does.
+void prepare_backend();
 
 }  // namespace tusk::mlir

@@ -11,6 +11,7 @@
 #include "codegen/mlir/support.hpp"
 #include "codegen/mlir/value.hpp"
 #include "ir/loop/names.hpp"
+#include "ir/loop/print.hpp"
 
 namespace tusk::mlir {
 namespace {
@@ -85,9 +86,11 @@ std::string parallel_function(const Options& options) {
 
 class FuncPrinter {
  public:
-  FuncPrinter(const Func& func, const Options& options, LoopText& printed, std::set<std::string>& support)
+  FuncPrinter(const Func& func, const Options& options, const loop::Lines& lines, LoopText& printed,
+              std::set<std::string>& support)
       : func_(func),
         options_(options),
+        lines_(lines),
         printed_(printed),
         support_(support),
         values_(body_, bindings_, options, own_) {}
@@ -138,7 +141,8 @@ class FuncPrinter {
     for (const std::string& comment : func_.comments) out.text += "  // " + comment + "\n";
     out.text += fmt::format("  func.func private @{}({}){}{} {{\n", func_.name, fmt::join(parameters, ", "), result,
                             attributes);
-    out.text += body_.take() + "  }\n\n";
+    const auto head = lines_.functions.find(&func_);
+    out.text += fmt::format("{}  }}{}\n\n", body_.take(), head == lines_.functions.end() ? "" : place(head->second));
     return out;
   }
 
@@ -154,7 +158,17 @@ class FuncPrinter {
     for (const Stmt& stmt : block) statement(stmt);
   }
 
+  // The place of a line of the loop text, which is written beside the object.
+  std::string place(int line) {
+    printed_.lines.try_emplace(line, fmt::format("\"{}\":{}:1", options_.debug_file, line));
+    return fmt::format(" loc(#line{})", line);
+  }
+
   void statement(const Stmt& stmt) {
+    if (const auto it = lines_.statements.find(&stmt); it != lines_.statements.end()) {
+      place(it->second);
+      body_.at_line(it->second);
+    }
     switch (stmt.kind) {
       case Stmt::Kind::let: {
         const bool non_negative = values_.non_negative(stmt.value);
@@ -294,12 +308,14 @@ class FuncPrinter {
     block(stmt.body);
     body_.close();
     body_.line("func.return");
-    parts_ += fmt::format("  func.func private @{}({}) attributes {{passthrough = [\"alwaysinline\"]}} {{\n{}  }}\n\n",
-                          range, fmt::join(parameters, ", "), body_.take());
+    const std::string at = body_.current_line() == 0 ? "" : place(body_.current_line());
+    parts_ +=
+        fmt::format("  func.func private @{}({}) attributes {{passthrough = [\"alwaysinline\"]}} {{\n{}  }}{}\n\n",
+                    range, fmt::join(parameters, ", "), body_.take(), at);
     std::swap(body, body_);
     bindings_ = std::move(outside);
 
-    part_function(range, context, names, types);
+    part_function(range, context, names, types, at);
 
     // Here: the context, and the call.
     const std::string turns = values_.print(stmt.high);
@@ -319,9 +335,10 @@ class FuncPrinter {
 
   // Part i of the parts: turns i / parts to (i + 1) / parts of all.
   void part_function(const std::string& range, const std::string& context, const std::vector<std::string>& names,
-                     const std::vector<std::string>& types) {
+                     const std::vector<std::string>& types, const std::string& at) {
     const std::string index = type_text(loop::kIndex, options_);
     Body body;
+    body.at_line(body_.current_line());
     const auto field = [&](std::size_t number, const std::string& type) {
       const std::string place =
           body.pure(fmt::format("llvm.getelementptr %.context[0, {}] : (!llvm.ptr) -> !llvm.ptr, {}", number, context));
@@ -345,12 +362,13 @@ class FuncPrinter {
     }
     body.line(fmt::format("func.call @{}({}) : ({}) -> ()", range, fmt::join(arguments, ", "), fmt::join(all, ", ")));
     body.line("llvm.return");
-    parts_ +=
-        fmt::format("  llvm.func internal @{}.part(%.context: !llvm.ptr, %.i: i64) {{\n{}  }}\n\n", range, body.take());
+    parts_ += fmt::format("  llvm.func internal @{}.part(%.context: !llvm.ptr, %.i: i64) {{\n{}  }}{}\n\n", range,
+                          body.take(), at);
   }
 
   const Func& func_;
   const Options& options_;
+  const loop::Lines& lines_;
   LoopText& printed_;
   std::set<std::string>& support_;
   std::set<std::string> own_;  // of support_, those that this one calls
@@ -374,16 +392,18 @@ Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std
                                const Options& options) {
   TRY(const loop::Reached reached, loop::reached(module, entries));
   LoopText out;
+  loop::Lines lines;
+  if (!options.debug_file.empty()) out.loops = loop::print(reached.order, lines);
   std::set<std::string> support;
   std::vector<Function> functions;
   for (const Func* func : reached.order) {
-    TRY(Function function, FuncPrinter(*func, options, out, support).print());
+    TRY(Function function, FuncPrinter(*func, options, lines, out, support).print());
     functions.push_back(std::move(function));
   }
   for (const std::string& name : support) {
     std::set<std::string> none;
     TRY(const Func func, support_function(name));
-    TRY(Function function, FuncPrinter(func, options, out, none).print());
+    TRY(Function function, FuncPrinter(func, options, lines, out, none).print());
     out.functions.push_back(std::move(function));
   }
   out.functions.push_back({"tusk.parallel", parallel_function(options), "", true, {}});

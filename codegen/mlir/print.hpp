@@ -22,6 +22,7 @@ struct Function {
 
 struct LoopText {
   std::vector<Function> functions;   // callees before callers
+  std::string loops;                 // with places: the loop IR that they are lines of
   std::set<std::string> threaded;    // those that take `threads: !llvm.ptr` before all else
   std::map<int, std::string> lines;  // places, by their number: what `loc(#line3)` means
 };

@@ -66,15 +66,6 @@ std::vector<Array> input_arrays(const Model& model, const Data& given) {
   return out;
 }
 
-Array rows(const Array& whole, std::int64_t begin, std::int64_t end) {
-  std::vector<std::int64_t> shape = whole.shape();
-  const std::size_t row = row_bytes(whole);
-  shape[0] = end - begin;
-  return Array::of_bytes(
-      whole.dtype(), shape,
-      whole.bytes().subspan(static_cast<std::size_t>(begin) * row, static_cast<std::size_t>(end - begin) * row));
-}
-
 void copy_rows(const Array& whole, std::span<const std::int64_t> which, Array& out) {
   std::vector<std::int64_t> shape = whole.shape();
   shape[0] = static_cast<std::int64_t>(which.size());

@@ -17,8 +17,6 @@ std::vector<Array> input_arrays(const Model& model, const Data& given);
 /// An axis of 1 more or less behind the others, if the array then has that rank.
 Array with_rank(const Array& array, std::size_t rank);
 
-/// Rows begin .. end-1 of axis 0.
-Array rows(const Array& whole, std::int64_t begin, std::int64_t end);
 /// Makes `out` these rows, in the memory that it has if that has room for just so many.
 void copy_rows(const Array& whole, std::span<const std::int64_t> which, Array& out);
 /// One behind the other.

@@ -44,7 +44,7 @@ std::vector<Array> in_batches(const Model& model, graph::Callable& compiled, con
   for (std::int64_t step = 0; step < steps; ++step) {
     for (const auto& callback : options.callbacks) callback->on_predict_batch_begin(step, none);
     std::vector<Array> batch;
-    for (const Array& input : inputs) batch.push_back(rows(input, step * size, std::min(count, (step + 1) * size)));
+    for (const Array& input : inputs) batch.push_back(input.rows(step * size, std::min(count, (step + 1) * size)));
     std::vector<Array> results = value_or_throw(compiled("predict", batch));
     for (std::size_t k = 0; k < results.size(); ++k) parts[k].push_back(std::move(results[k]));
     for (const auto& callback : options.callbacks) callback->on_predict_batch_end(step, none);

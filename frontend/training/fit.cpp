@@ -219,6 +219,7 @@ class Fit {
       call(options_.callbacks, &CallbackBase::on_train_batch_begin, step, none);
       copy_rows(train_, which, batch_);
       run(program, "train_step", batch_);
+      if (step == 0 && validation_) program.compiled->prepare("evaluate");
       logs = logs_of(program);
       call(options_.callbacks, &CallbackBase::on_train_batch_end, step, logs);
       progress.step(step, logs.entries());
@@ -287,6 +288,7 @@ double Scores::operator[](std::string_view name) const {
 }
 
 void Model::compile(const CompileOptions& options) const {
+  graph::prepare_compiler();
   auto trainer = std::make_shared<Trainer>();
   trainer->options = options;
   trainer->optimizer = optimizer_for(options, *this);

@@ -122,7 +122,7 @@ Samples samples_of(const Model& model, const Data& x, const Data& y, const Data&
 }
 
 Samples rows(const Samples& samples, std::int64_t begin, std::int64_t end) {
-  const auto cut = [&](const Array& array) { return rows(array, begin, end); };
+  const auto cut = [&](const Array& array) { return array.rows(begin, end); };
   Samples out;
   out.count = end - begin;
   for (const Array& array : samples.inputs) out.inputs.push_back(cut(array));

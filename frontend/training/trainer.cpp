@@ -157,6 +157,8 @@ Program& program_for(const Model& model, Samples& samples, std::int64_t batch, s
     if (function == "train_step" || !model.base().trainable_weights().empty())
       program.plan.functions.emplace_back("train_step");
     build(program, model, trainer.optimizer, samples.inputs, batch);
+    for (const std::string_view needed : {function, std::string_view("reset_metrics"), std::string_view("metrics")})
+      program.compiled->prepare(needed);
     trainer.program = std::move(program);
   }
   check_labels(model, trainer.program->plan, samples);

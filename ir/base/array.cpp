@@ -34,7 +34,11 @@ Array Array::splat(DType type, std::vector<std::int64_t> shape, double value) {
 }
 
 std::span<std::byte> Array::writable_bytes() {
-  if (bytes_.use_count() > 1) bytes_ = std::make_shared<std::vector<std::byte>>(*bytes_);
+  if (bytes_.use_count() > 1 || bytes_->size() != byte_count()) {
+    const std::span<const std::byte> own = bytes();
+    bytes_ = std::make_shared<std::vector<std::byte>>(own.begin(), own.end());
+    offset_ = 0;
+  }
   return {bytes_->data(), bytes_->size()};
 }
 
@@ -129,6 +133,15 @@ void Array::set_int(std::int64_t i, std::int64_t value) {
       set(i, static_cast<double>(value));
       break;
   }
+}
+
+Array Array::rows(std::int64_t begin, std::int64_t end) const {
+  Array out = *this;
+  const std::int64_t row = shape_[0] == 0 ? 0 : size_ / shape_[0];
+  out.shape_[0] = end - begin;
+  out.size_ = row * (end - begin);
+  out.offset_ += static_cast<std::size_t>(row * begin) * static_cast<std::size_t>(size_of(type_));
+  return out;
 }
 
 Array Array::reshaped(std::vector<std::int64_t> shape) const {

@@ -26,12 +26,12 @@ class Array {
   DType dtype() const { return type_; }
   const std::vector<std::int64_t>& shape() const { return shape_; }
   std::int64_t size() const { return size_; }
-  std::span<const std::byte> bytes() const { return {bytes_->data(), bytes_->size()}; }
+  std::span<const std::byte> bytes() const { return {bytes_->data() + offset_, byte_count()}; }
   std::span<std::byte> writable_bytes();
 
   template <class T>
   std::span<const T> as() const {
-    return {reinterpret_cast<const T*>(bytes_->data()), static_cast<std::size_t>(size_)};
+    return {reinterpret_cast<const T*>(bytes().data()), static_cast<std::size_t>(size_)};
   }
   template <class T>
   std::span<T> as_writable() {
@@ -45,15 +45,20 @@ class Array {
   std::int64_t int_at(std::int64_t i) const;
   void set_int(std::int64_t i, std::int64_t value);
 
+  /// Rows begin .. end-1 of axis 0, which share the bytes.
+  Array rows(std::int64_t begin, std::int64_t end) const;
   /// The same bytes with another shape of equal size.
   Array reshaped(std::vector<std::int64_t> shape) const;
   Array converted(DType type) const;
 
  private:
+  std::size_t byte_count() const { return static_cast<std::size_t>(size_) * static_cast<std::size_t>(size_of(type_)); }
+
   DType type_;
   std::vector<std::int64_t> shape_;
   std::int64_t size_ = 0;
   std::shared_ptr<std::vector<std::byte>> bytes_;
+  std::size_t offset_ = 0;  // of the first element in them
 };
 
 std::int64_t element_count(std::span<const std::int64_t> shape);

@@ -186,10 +186,14 @@ std::string text(const Value& value, std::optional<Type> expected, Strength stre
 
 class Printer {
  public:
+  explicit Printer(Lines* lines = nullptr, int first = 1) : lines_(lines), next_(first) {}
+
   std::string take() { return std::move(out_); }
+  int next_line() const { return next_; }
 
   void func(const Func& func) {
     for (const std::string& comment : func.comments) line("note " + text::quoted(comment));
+    if (lines_ != nullptr) lines_->functions[&func] = next_;
     std::vector<std::string> params;
     for (const Buffer& buffer : func.buffers) {
       std::string param = fmt::format("{}: {}*", buffer.name, name_of(buffer.type));
@@ -207,7 +211,10 @@ class Printer {
   }
 
  private:
-  void line(const std::string& text) { out_ += std::string(static_cast<std::size_t>(2 * depth_), ' ') + text + "\n"; }
+  void line(const std::string& text) {
+    out_ += std::string(static_cast<std::size_t>(2 * depth_), ' ') + text + "\n";
+    ++next_;
+  }
   void open(const std::string& text) {
     line(text);
     ++depth_;
@@ -266,6 +273,7 @@ class Printer {
   }
 
   void statement(const Stmt& stmt) {
+    if (lines_ != nullptr) lines_->statements[&stmt] = next_;
     switch (stmt.kind) {
       case Stmt::Kind::let:
         return line(fmt::format("{} = {}", stmt.name, text(*stmt.value)));
@@ -293,6 +301,8 @@ class Printer {
     }
   }
 
+  Lines* lines_;
+  int next_;  // the number of the next line
   std::string out_;
   int depth_ = 0;
 };
@@ -308,6 +318,18 @@ std::string print(const Func& func) {
 std::string print(const Module& module) {
   std::string out;
   for (const Func& func : module.funcs) out += (out.empty() ? "" : "\n") + print(func);
+  return out;
+}
+
+std::string print(const std::vector<const Func*>& funcs, Lines& lines) {
+  std::string out;
+  int next = 1;
+  for (const Func* func : funcs) {
+    Printer printer(&lines, out.empty() ? next : next + 1);
+    printer.func(*func);
+    next = printer.next_line();
+    out += (out.empty() ? "" : "\n") + printer.take();
+  }
   return out;
 }
 

@@ -9,6 +9,7 @@
 # Where the lines below `# Written by ./dev test --update` hold the whole output, `./dev test --update` rewrites them.
 import glob
 import os
+import shutil
 import sys
 
 import lit.formats
@@ -27,6 +28,11 @@ config.environment["PATH"] = os.pathsep.join(tools + [os.environ["PATH"]])
 for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TUSK_SHARED"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
+
+if shutil.which("mlir-opt-22"):
+    config.available_features.add("mlir-opt")
+if os.path.exists(os.path.join(build, "libtusk_mlir.so")):
+    config.available_features.add("mlir")  # the plug-in
 
 if "asan" not in os.path.basename(os.path.normpath(build)):
     config.available_features.add("limits")  # of address space, of which a sanitizer takes terabytes

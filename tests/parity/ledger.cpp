@@ -11,22 +11,27 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "codegen/mlir/load.hpp"
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
 #include "driver/temporary_folder.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
 #include "ir/base/compare.hpp"
+#include "passes/pipeline.hpp"
 #include "tools/recording.hpp"
 
 namespace {
@@ -87,22 +92,65 @@ ModuleOptions options_for(const std::vector<RecordedCall>& calls) {
   return options;
 }
 
-Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& recording) {
+// Every NaN is the same.
+bool same_bits(const Array& a, const Array& b) {
+  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
+  const auto size = static_cast<std::size_t>(size_of(a.dtype()));
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    const std::size_t at = static_cast<std::size_t>(i) * size;
+    const bool nans = is_float(a.dtype()) && std::isnan(a.at(i)) && std::isnan(b.at(i));
+    if (!nans && !std::ranges::equal(a.bytes().subspan(at, size), b.bytes().subspan(at, size))) return false;
+  }
+  return true;
+}
+
+// The same model by the other back end, scheduled for this machine; nothing where that is not here.
+Expected<std::optional<CompiledModel>> by_mlir(const graph::Module& module) {
+  if (!mlir::find_backend()) return std::optional<CompiledModel>();
+  PassOptions passes;
+  TRY(passes.target, target_named("native"));
+  TRY(const Ir ir, run_pipeline(module, passes));
+  const auto& lowered = std::get<Lowered>(ir);
+  cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
+  input.embed_weights = false;
+  input.threads = passes.target->fork > 0;
+  TRY(CompiledModel model, CompiledModel::jit(input, *passes.target));
+  return std::optional(std::move(model));
+}
+
+// Code of either back end gives the same bits. Where both are here, C++ is built for one model of eight, with TUSK_FULL
+// for all.
+bool wants_cpp(std::size_t number) {
+  const char* full = std::getenv("TUSK_FULL");
+  return number % 8 == 0 || (full != nullptr && std::string_view(full) == "1");
+}
+
+Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& recording, std::size_t number) {
   TRY(const std::vector<RecordedCall> calls,
       recorded_calls(recording.string(), loaded.model.input_names(), loaded.model.output_names()));
   if (calls.empty()) return Json{{"result", "read"}};  // the recording is of a training
   TRY(graph::Module module, to_module(loaded.model, options_for(calls)));
   EmitOptions options;
   options.self_test = false;  // the recording is the test
+  TRY(const std::optional<CompiledModel> other, by_mlir(module));
   TRY(const auto files, compile(std::move(module), options));
-  TRY(const TemporaryFolder work, TemporaryFolder::make());
-  CHECK(write_files(work.path().string(), files));
-  TRY(const CompiledModel model, CompiledModel::load(work.path().string(), "-O1"));
+  std::optional<CompiledModel> built;
+  if (!other || wants_cpp(number)) {
+    TRY(const TemporaryFolder work, TemporaryFolder::make());
+    CHECK(write_files(work.path().string(), files));
+    TRY(built, CompiledModel::load(work.path().string(), "-O1"));
+  }
   double worst = 0;
   for (const RecordedCall& call : calls) {
-    TRY(const std::vector<Array> results, model.predict(call.inputs));
+    TRY(const std::vector<Array> results, (built ? *built : *other).predict(call.inputs));
     for (std::size_t k = 0; k < results.size(); ++k)
       worst = std::max(worst, relative_difference(results[k], call.outputs[k]));
+    if (!built || !other) continue;
+    TRY(const std::vector<Array> others, other->predict(call.inputs));
+    for (std::size_t k = 0; k < results.size(); ++k) {
+      if (!same_bits(results[k], others[k]))
+        return error("ledger", fmt::format("output {}: the JIT has other bits than C++", k));
+    }
   }
   const Json manifest = Json::parse(files.at("manifest.json"));
   const auto arena = manifest.at("arena_bytes").get<std::int64_t>();
@@ -124,13 +172,13 @@ std::string text_of(const Diagnostic& problem, const fs::path& path) {
   return text;
 }
 
-Json result_of(const fs::path& root, const std::string& file) {
+Json result_of(const fs::path& root, const std::string& file, std::size_t number) {
   const fs::path path = root / file;
   const Expected<LoadedModel> loaded = read(path);
   if (!loaded) return Json{{"result", "refused"}, {"text", text_of(loaded.problem(), path)}};
   const std::optional<fs::path> recording = recording_of(path);
   if (!recording) return Json{{"result", "read"}};
-  Expected<Json> result = compiled_result(*loaded, *recording);
+  Expected<Json> result = compiled_result(*loaded, *recording, number);
   if (result) return *result;
   return Json{{"result", "FAILED"}, {"text", text_of(result.problem(), path)}};
 }
@@ -141,7 +189,7 @@ std::vector<Json> results_of(const fs::path& root, const std::vector<std::string
   const auto worker = [&] {
     for (std::size_t i = next++; i < files.size(); i = next++) {
       Json line{{"file", files[i]}};
-      line.update(result_of(root, files[i]));
+      line.update(result_of(root, files[i], i));
       results[i] = std::move(line);
     }
   };

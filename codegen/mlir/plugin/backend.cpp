@@ -3,6 +3,7 @@
 
 #include <llvm/Analysis/CGSCCPassManager.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
+#include <llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/LegacyPassManager.h>
@@ -14,7 +15,9 @@
 
 #include <algorithm>
 #include <future>
+#include <map>
 #include <mutex>
+#include <utility>
 
 #include "codegen/mlir/plugin/lower.hpp"
 
@@ -69,14 +72,14 @@ void set_attributes(llvm::Module& module, const Job& job) {
     function.addFnAttr("denormal-fp-math", "ieee,ieee");
     function.addFnAttr(llvm::Attribute::NoUnwind);
   }
-  if (llvm::GlobalVariable* data = module.getNamedGlobal("tusk.data")) {
-    const llvm::StringRef bytes(job.data.data(), job.data.size());
-    data->setInitializer(
-        llvm::ConstantDataArray::getRaw(bytes, bytes.size(), llvm::Type::getInt8Ty(module.getContext())));
-    data->setLinkage(llvm::GlobalValue::InternalLinkage);
-    data->setConstant(true);
-    data->setAlignment(llvm::Align(64));
-  }
+}
+
+void embed_data(llvm::Module& module, std::string_view bytes) {
+  llvm::GlobalVariable* data = module.getNamedGlobal("tusk.data");
+  if (data == nullptr) return;
+  data->setInitializer(llvm::ConstantDataArray::getRaw(llvm::StringRef(bytes.data(), bytes.size()), bytes.size(),
+                                                       llvm::Type::getInt8Ty(module.getContext())));
+  data->setLinkage(llvm::GlobalValue::InternalLinkage);
 }
 
 bool optimize(llvm::Module& module, llvm::TargetMachine& machine, std::string& problem) {
@@ -108,6 +111,7 @@ std::string compiled(const Job& job, Output output, bool resident, std::string& 
   module->setTargetTriple(machine->getTargetTriple());
   module->setDataLayout(machine->createDataLayout());
   set_attributes(*module, job);
+  if (!resident) embed_data(*module, job.data);
   if (!optimize(*module, *machine, problem)) return {};
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
@@ -130,52 +134,118 @@ std::string emit(const Job& job, Output output, std::string& problem) { return c
 
 class Resident final : public Loaded {
  public:
-  explicit Resident(std::unique_ptr<llvm::orc::LLJIT> jit) : jit_(std::move(jit)) {}
-  void* find(const std::string& name) const override {
-    llvm::Expected<llvm::orc::ExecutorAddr> address = jit_->lookup(name);
-    if (!address) {
-      llvm::consumeError(address.takeError());
+  Resident(std::unique_ptr<llvm::orc::LLJIT> jit, std::vector<Group> groups, Processor processor, std::string_view data)
+      : processor_(std::move(processor)), jit_(std::move(jit)), groups_(groups.size()) {
+    // Aligned as in an object, and where it stays.
+    data_.resize(data.size() + 64);
+    constants_ = data_.data() + (64 - reinterpret_cast<std::uintptr_t>(data_.data()) % 64) % 64;
+    std::copy(data.begin(), data.end(), constants_);
+    for (std::size_t k = 0; k < groups.size(); ++k) {
+      for (const std::string& name : groups[k].exported) group_of_[name] = k;
+      groups_[k].group = std::move(groups[k]);
+    }
+  }
+  ~Resident() override {
+    for (State& state : groups_) {
+      if (state.problem.valid()) state.problem.wait();
+    }
+  }
+
+  bool has(const std::string& name) const override { return group_of_.count(name) != 0; }
+
+  void* find(const std::string& name, std::string& problem) override {
+    const auto it = group_of_.find(name);
+    if (it == group_of_.end()) {
+      problem = "there is no function " + name;
       return nullptr;
     }
-    return address->toPtr<void*>();
+    problem = begin(it->second).get();
+    if (!problem.empty()) return nullptr;
+    llvm::Expected<llvm::orc::ExecutorAddr> address = jit_->lookup(*groups_[it->second].library, name);
+    if (address) return address->toPtr<void*>();
+    problem = llvm::toString(address.takeError());
+    return nullptr;
+  }
+
+  void prepare(const std::string& name) override {
+    if (const auto it = group_of_.find(name); it != group_of_.end()) static_cast<void>(begin(it->second));
   }
 
  private:
+  struct State {
+    Group group;
+    llvm::orc::JITDylib* library = nullptr;
+    std::shared_future<std::string> problem;  // empty: it is there
+  };
+
+  std::shared_future<std::string> begin(std::size_t k) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    State& state = groups_[k];
+    if (!state.problem.valid())
+      state.problem = std::async(std::launch::async, [this, k] { return compile(groups_[k], k); }).share();
+    return state.problem;
+  }
+
+  std::string compile(State& state, std::size_t number) {
+    struct Result {
+      std::string object, problem;
+    };
+    std::vector<std::string> exported = state.group.exported;
+    exported.insert(exported.end(), state.group.shared.begin(), state.group.shared.end());
+    const auto one = [&](const std::string& text) {
+      Result result;
+      const Job job{text, processor_, exported};
+      result.object = compiled(job, Output::object, true, result.problem);
+      return result;
+    };
+    std::vector<std::future<Result>> others;
+    for (std::size_t i = 1; i < state.group.texts.size(); ++i)
+      others.push_back(std::async(std::launch::async, [&, i] { return one(state.group.texts[i]); }));
+    std::vector<Result> results;
+    results.push_back(one(state.group.texts.front()));
+    for (std::future<Result>& other : others) results.push_back(other.get());
+    state.group.texts.clear();
+    return link(state, number, results);
+  }
+
+  template <class Results>
+  std::string link(State& state, std::size_t number, const Results& results) {
+    llvm::Expected<llvm::orc::JITDylib&> library = jit_->createJITDylib("group" + std::to_string(number));
+    if (!library) return llvm::toString(library.takeError());
+    state.library = &*library;
+    state.library->addToLinkOrder(*jit_->getProcessSymbolsJITDylib());
+    const llvm::orc::ExecutorSymbolDef constants(llvm::orc::ExecutorAddr::fromPtr(constants_),
+                                                 llvm::JITSymbolFlags::Exported);
+    if (llvm::Error failure =
+            state.library->define(llvm::orc::absoluteSymbols({{jit_->mangleAndIntern("tusk.data"), constants}})))
+      return llvm::toString(std::move(failure));
+    for (const auto& result : results) {
+      if (!result.problem.empty()) return result.problem;
+      if (llvm::Error failure =
+              jit_->addObjectFile(*state.library, llvm::MemoryBuffer::getMemBufferCopy(result.object, "tusk")))
+        return llvm::toString(std::move(failure));
+    }
+    return {};
+  }
+
+  Processor processor_;
+  std::string data_;
+  char* constants_ = nullptr;
   std::unique_ptr<llvm::orc::LLJIT> jit_;
+  std::mutex mutex_;
+  std::vector<State> groups_;
+  std::map<std::string, std::size_t> group_of_;
 };
 
-std::shared_ptr<Loaded> load(const std::vector<Job>& jobs, std::string& problem) {
+std::shared_ptr<Loaded> load(std::vector<Group> groups, const Processor& processor, const std::string& data,
+                             std::string& problem) {
   initialize();
-  struct Result {
-    std::string object, problem;
-  };
-  std::vector<std::future<Result>> others;
-  const auto one = [](const Job& job) {
-    Result result;
-    result.object = compiled(job, Output::object, true, result.problem);
-    return result;
-  };
-  for (std::size_t i = 1; i < jobs.size(); ++i)
-    others.push_back(std::async(std::launch::async, [&one, &job = jobs[i]] { return one(job); }));
-  std::vector<Result> results;
-  results.push_back(one(jobs.at(0)));
-  for (std::future<Result>& other : others) results.push_back(other.get());
-
   llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>> jit = llvm::orc::LLJITBuilder().create();
-  const auto failed = [&](llvm::Error failure) {
-    problem = llvm::toString(std::move(failure));
+  if (!jit) {
+    problem = llvm::toString(jit.takeError());
     return nullptr;
-  };
-  if (!jit) return failed(jit.takeError());
-  for (const Result& result : results) {
-    if (!result.problem.empty()) {
-      problem = result.problem;
-      return nullptr;
-    }
-    if (llvm::Error failure = (*jit)->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(result.object, "tusk")))
-      return failed(std::move(failure));
   }
-  return std::make_shared<Resident>(std::move(*jit));
+  return std::make_shared<Resident>(std::move(*jit), std::move(groups), processor, data);
 }
 
 constexpr Backend kBackend = {&emit, &load};

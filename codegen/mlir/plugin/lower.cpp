@@ -27,6 +27,8 @@
 namespace tusk::mlir {
 namespace {
 
+constexpr const char* kText = "text.mlir";
+
 ::mlir::DialectRegistry registry() {
   ::mlir::DialectRegistry out;
   out.insert<::mlir::arith::ArithDialect, ::mlir::cf::ControlFlowDialect, ::mlir::func::FuncDialect,
@@ -42,6 +44,15 @@ namespace {
   return out;
 }
 
+// What the text gives no place is at no line of the file; by default an operation's place is its own in the text.
+void move_unplaced(::mlir::ModuleOp module, const std::string& file) {
+  const auto nowhere = ::mlir::FileLineColLoc::get(module.getContext(), file, 0, 0);
+  module->walk([&](::mlir::Operation* op) {
+    const auto place = ::llvm::dyn_cast<::mlir::FileLineColLoc>(op->getLoc());
+    if (place && place.getFilename() == kText) op->setLoc(nowhere);
+  });
+}
+
 }  // namespace
 
 std::unique_ptr<llvm::Module> lower(const Job& job, llvm::LLVMContext& context, std::string& problem) {
@@ -51,14 +62,15 @@ std::unique_ptr<llvm::Module> lower(const Job& job, llvm::LLVMContext& context, 
     return ::mlir::success();
   });
   ::mlir::OwningOpRef<::mlir::ModuleOp> module = ::mlir::parseSourceString<::mlir::ModuleOp>(
-      llvm::StringRef(job.text.data(), job.text.size()), ::mlir::ParserConfig(&mlir, /*verifyAfterParse=*/true));
+      llvm::StringRef(job.text.data(), job.text.size()), ::mlir::ParserConfig(&mlir, /*verifyAfterParse=*/true), kText);
   if (!module) return nullptr;
+  if (!job.debug_file.empty()) move_unplaced(*module, job.debug_file);
   ::mlir::PassManager passes(&mlir);
   passes.enableVerifier(false);
   passes.addPass(::mlir::createSCFToControlFlowPass());
   passes.addPass(::mlir::createConvertToLLVMPass());
   passes.addPass(::mlir::createReconcileUnrealizedCastsPass());
-  if (job.debug) passes.addPass(::mlir::LLVM::createDIScopeForLLVMFuncOpPass());
+  if (!job.debug_file.empty()) passes.addPass(::mlir::LLVM::createDIScopeForLLVMFuncOpPass());
   if (::mlir::failed(passes.run(*module))) return nullptr;
   return ::mlir::translateModuleToLLVMIR(*module, context, "tusk");
 }

@@ -1,0 +1,94 @@
+// Law 4 for code that is compiled in this process: the bits of the loop interpreter, with one thread and with several.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "codegen/mlir/load.hpp"
+#include "driver/compile.hpp"
+#include "driver/compiled.hpp"
+#include "tests/property/engine_cases.hpp"
+
+namespace tusk::engine_cases {
+namespace {
+
+// Every NaN is the same.
+bool same_bits(const Array& a, const Array& b) {
+  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
+  const auto size = static_cast<std::size_t>(size_of(a.dtype()));
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    const std::size_t at = static_cast<std::size_t>(i) * size;
+    const bool nans = is_float(a.dtype()) && std::isnan(a.at(i)) && std::isnan(b.at(i));
+    if (!nans && !std::ranges::equal(a.bytes().subspan(at, size), b.bytes().subspan(at, size))) return false;
+  }
+  return true;
+}
+
+// Whether all sizes stand in the shapes of inputs, as a call finds them.
+bool follows_from_inputs(const kernel::Function& function, const Symbols& symbols) {
+  return std::ranges::all_of(symbols, [&](const auto& symbol) {
+    const auto is_it = [&](const Dim& dim) { return dim.as_symbol() == symbol.first; };
+    const auto has = [&](const kernel::Tensor& tensor) { return std::ranges::any_of(tensor.shape, is_it); };
+    return std::ranges::none_of(function.tensors, has) || std::ranges::any_of(function.inputs, [&](int id) {
+             return has(function.tensors[static_cast<std::size_t>(id)]);
+           });
+  });
+}
+
+void check(const Case& c, const TargetMachine& target) {
+  SCOPED_TRACE(c.title);
+  cpp::PackageInput input{c.name, c.lowered.program, c.lowered.loops, "", "", std::string(version())};
+  input.threads = c.threads;
+  const Expected<CompiledModel> model = CompiledModel::jit(input, target);
+  ASSERT_TRUE(model) << model.problem().str();
+  for (const cpp::SelfTest& test : self_tests(c)) {
+    const auto function = std::ranges::find(c.lowered.program.functions, test.function, &kernel::Function::name);
+    if (!follows_from_inputs(*function, test.symbols)) continue;
+    std::vector<Array> inputs;
+    for (const int id : function->inputs)
+      inputs.push_back(test.inputs.at(function->tensors[static_cast<std::size_t>(id)].name));
+    const CompiledModel::State state = model->make_state();
+    const auto outputs = model->call(test.function, inputs, state.get());
+    ASSERT_TRUE(outputs) << outputs.problem().str();
+    for (std::size_t k = 0; k < outputs->size(); ++k) {
+      const std::string& name = function->tensors[static_cast<std::size_t>(function->outputs[k])].name;
+      EXPECT_TRUE(same_bits((*outputs)[k], test.outputs.at(name))) << name << " of " << test.function;
+    }
+    for (const CompiledModel::Variable& variable : model->variables()) {
+      const auto wanted = test.states.find(variable.path);
+      if (wanted == test.states.end()) continue;
+      Array found(variable.type, variable.shape);
+      std::copy_n(static_cast<const std::byte*>(state.get()) + variable.offset, found.bytes().size(),
+                  found.writable_bytes().begin());
+      EXPECT_TRUE(same_bits(found, wanted->second)) << variable.path << " behind " << test.function;
+    }
+  }
+}
+
+std::uint64_t count() {
+  const char* given = std::getenv("TUSK_FULL");
+  return given != nullptr && std::string_view(given) == "1" ? 1000 : 50;
+}
+
+class Jit : public testing::TestWithParam<const char*> {};
+
+TEST_P(Jit, GivesTheBitsOfTheLoops) {
+  if (!mlir::find_backend()) GTEST_SKIP() << "left out: the MLIR back end is not here";
+  const Engine engine(GetParam());
+  Counts counts;
+  counts.graphs = counts.kernels = counts.masks = counts.contractions = count();
+  const std::vector<Case> cases = all_cases(engine, counts);
+  EXPECT_GE(cases.size(), 250);
+  for (const Case& c : cases) {
+    check(c, *engine.target);
+    if (HasFailure()) return;
+  }
+  fmt::print("{} cases, {} for {}\n", cases.size(), engine.profile, engine.target->name);
+}
+
+INSTANTIATE_TEST_SUITE_P(Profiles, Jit, testing::Values("fma@native", "muladd@native"));
+
+}  // namespace
+}  // namespace tusk::engine_cases
