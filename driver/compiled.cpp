@@ -406,8 +406,10 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
   TRY(void* const entry, loaded.entry_of(*function));
   std::vector<Array> results;
   std::vector<void*> pointers;
-  // It reads inputs only.
-  for (const Array& array : in) pointers.push_back(const_cast<std::byte*>(array.bytes().data()));
+  // Code reads inputs only. What has no elements has no address, and needs one.
+  static std::byte nothing{};
+  for (const Array& array : in)
+    pointers.push_back(array.size() == 0 ? &nothing : const_cast<std::byte*>(array.bytes().data()));
   for (const Tensor& tensor : function->outputs) {
     std::vector<std::int64_t> shape;
     for (const std::string& text : tensor.shape) {
@@ -416,7 +418,7 @@ Expected<std::vector<Array>> CompiledModel::call(std::string_view name, const st
     }
     results.emplace_back(tensor.type, std::move(shape));
   }
-  for (Array& array : results) pointers.push_back(array.writable_bytes().data());
+  for (Array& array : results) pointers.push_back(array.size() == 0 ? &nothing : array.writable_bytes().data());
   Arena arena = loaded.take_arena();
   void* const io = pointers.data();
   // In the place of weights, which such a model has inside, those with states take them.
