@@ -11,7 +11,7 @@
 #include <set>
 
 #include "codegen/cpp/package_parts.hpp"
-#include "codegen/mlir/body.hpp"
+#include "codegen/mlir/checked.hpp"
 #include "codegen/mlir/mangle.hpp"
 #include "codegen/mlir/print.hpp"
 #include "codegen/mlir/processor.hpp"
@@ -23,13 +23,6 @@ namespace {
 using cpp::PackedFunction;
 using cpp::Parts;
 
-// The values of `enum class Status` in NAME.hpp.
-enum Code { kOk, kBadBatch, kBadDimension, kNullPointer, kBadIndex, kBadWeights, kBadArena, kBadState };
-
-struct Parameter {
-  std::string name, type, cpp;  // "%arena", "!llvm.ptr", "Arena&"
-};
-
 // The first bytes of a state or a file of weights: a magic word, and the SHA-256 of the layout.
 std::array<std::int64_t, 5> header_words(std::string_view magic, const std::string& sha256) {
   unsigned char bytes[40] = {};
@@ -40,80 +33,6 @@ std::array<std::int64_t, 5> header_words(std::string_view magic, const std::stri
   std::memcpy(out.data(), bytes, sizeof bytes);
   return out;
 }
-
-// A function of checks, each of which may end it with a code.
-class Checked {
- public:
-  explicit Checked(const Options& options) : options_(options), values_(body_, bindings_, options_, support_) {}
-
-  Body& body() { return body_; }
-  ValuePrinter& values() { return values_; }
-  Bindings& bindings() { return bindings_; }
-
-  std::string word(std::int64_t value, std::string_view type = "i64") {
-    return body_.in_front(fmt::format("arith.constant {} : {}", value, type));
-  }
-  std::string compare(std::string_view predicate, const std::string& a, const std::string& b,
-                      std::string_view type = "i64") {
-    return body_.pure(fmt::format("arith.cmpi {}, {}, {} : {}", predicate, a, b, type));
-  }
-  std::string op(std::string_view name, const std::string& a, const std::string& b, std::string_view type = "i64") {
-    return body_.pure(fmt::format("arith.{} {}, {} : {}", name, a, b, type));
-  }
-  std::string is_null(const std::string& pointer) {
-    return body_.pure(
-        fmt::format("llvm.icmp \"eq\" {}, {} : !llvm.ptr", pointer, body_.in_front("llvm.mlir.zero : !llvm.ptr")));
-  }
-  /// A pointer as a number of 64 bits.
-  std::string number_of(const std::string& pointer) {
-    return body_.pure(fmt::format("llvm.ptrtoint {} : !llvm.ptr to i64", pointer));
-  }
-  std::string is_unaligned(const std::string& pointer) {
-    return compare("ne", op("andi", number_of(pointer), word(63)), word(0));
-  }
-  std::string at(const std::string& pointer, std::int64_t bytes) {
-    if (bytes == 0) return pointer;
-    return body_.pure(fmt::format("llvm.getelementptr {}[{}] : (!llvm.ptr) -> !llvm.ptr, i8", pointer, bytes));
-  }
-  std::string field(const std::string& pointer, std::size_t number) {  // of a struct of pointers
-    return body_.pure(fmt::format("llvm.getelementptr {}[{}] : (!llvm.ptr) -> !llvm.ptr, !llvm.ptr", pointer, number));
-  }
-  std::string read(const std::string& place, std::string_view type) {
-    return body_.read(fmt::format("llvm.load {} : !llvm.ptr -> {}", place, type));
-  }
-  void write(const std::string& value, const std::string& place, std::string_view type) {
-    body_.line(fmt::format("llvm.store {}, {} : {}, !llvm.ptr", value, place, type));
-  }
-  void refuse_if(const std::string& condition, Code code) {
-    const int next = static_cast<int>(refused_.size());
-    refused_.push_back(code);
-    body_.line(fmt::format("llvm.cond_br {}, ^bad{}, ^next{}", condition, static_cast<int>(code), next));
-    body_.line(fmt::format("^next{}:", next));
-  }
-
-  std::string take(std::string_view symbol, const std::vector<Parameter>& parameters, bool is_private,
-                   std::string_view result = "i32") {
-    std::string out = fmt::format("  llvm.func {}@{}(", is_private ? "internal " : "", symbol);
-    for (const Parameter& p : parameters)
-      out += fmt::format("{}{}: {}", &p == parameters.data() ? "" : ", ", p.name, p.type);
-    out += result.empty() ? ") {\n" : fmt::format(") -> {} {{\n", result);
-    std::string ends;
-    for (int code = 0; code <= kBadState; ++code) {
-      if (std::ranges::find(refused_, code) == refused_.end()) continue;
-      ends += fmt::format(
-          "    ^bad{0}:\n    %.bad{0} = llvm.mlir.constant({0} : i32) : i32\n    llvm.return %.bad{0} : i32\n", code);
-    }
-    return out + body_.take() + ends + "  }\n\n";
-  }
-
- private:
-  Body body_;
-  Bindings bindings_;
-  Options options_;  // of sizes: 64 bits on every machine
-  std::set<std::string> support_;
-  ValuePrinter values_;
-  std::vector<int> refused_;
-};
 
 class Printer {
  public:
@@ -198,7 +117,7 @@ class Printer {
 
   // What all interfaces of a function share: everything is checked but what a reference of C++ promises.
   Status function(const PackedFunction& packed, const LoopText& loops) {
-    Checked f{Options{}};
+    Checked f;
     for (const cpp::PackedSymbol& symbol : packed.symbols) {
       const std::string value = "%" + symbol.identifier;
       const Code code = symbol.symbol->name == "batch" ? kBadBatch : kBadDimension;
@@ -297,7 +216,7 @@ class Printer {
 
   void cpp_function(const PackedFunction& packed, const std::vector<Parameter>& inner,
                     const std::vector<Parameter>& call) {
-    Checked f{Options{}};
+    Checked f;
     std::vector<Parameter> parameters = {{"%arena", kPointer, "Arena&"}};
     if (has_state_) {
       parameters.push_back({"%state", kPointer, packed.changes_state ? "State&" : "const State&"});
@@ -333,7 +252,7 @@ class Printer {
 
   void c_function(const PackedFunction& packed, const std::vector<Parameter>& inner, const std::vector<Parameter>& call,
                   bool with_threads) {
-    Checked f{Options{}};
+    Checked f;
     std::vector<Parameter> parameters;
     if (with_threads) parameters.push_back({"%threads", kPointer, ""});
     parameters.push_back({"%arena", kPointer, ""});
@@ -367,7 +286,7 @@ class Printer {
   // A struct of a pointer and a size: two registers, or, on machines of 32 bits, memory that the caller gives.
   void embedded_weights() {
     const auto print = [&](const std::string& symbol) {
-      Checked f{Options{}};
+      Checked f;
       const std::string size = f.word(parts_.weight_bytes, size_);
       const std::string pointer = data(f);
       if (!is_64_bit_) {
@@ -390,7 +309,7 @@ class Printer {
   // The header of a file of weights: a magic word, the SHA-256 of the layout, the size of the data and its checksum.
   void open_function() {
     const auto print = [&](const std::string& symbol, bool is_c) {
-      Checked f{Options{}};
+      Checked f;
       if (is_c) f.refuse_if(f.is_null("%out"), kNullPointer);
       f.refuse_if(f.is_null("%file"), kNullPointer);
       f.refuse_if(f.is_unaligned("%file"), kBadWeights);
@@ -416,10 +335,10 @@ class Printer {
   }
 
   void sizes() {
-    Checked bytes{Options{}};
+    Checked bytes;
     bytes.body().line(fmt::format("llvm.return {} : {}", bytes.word(parts_.arena_bytes, size_), size_));
     add(bytes, parts_.name + "_arena_bytes", {}, size_);
-    Checked align{Options{}};
+    Checked align;
     const std::string rest = align.op("andi", align.number_of("%memory"), align.word(63));
     const std::string missing = align.op("andi", align.op("subi", align.word(64), rest), align.word(63));
     align.body().line(fmt::format(
@@ -429,7 +348,7 @@ class Printer {
   }
 
   void state_functions() {
-    Checked bytes{Options{}};
+    Checked bytes;
     bytes.body().line(fmt::format("llvm.return {} : {}", bytes.word(parts_.state_bytes, size_), size_));
     add(bytes, parts_.name + "_state_bytes", {}, size_);
 
@@ -452,18 +371,18 @@ class Printer {
     const Parameter to{"%to", kPointer, "void*"};
     const Parameter from{"%from", kPointer, "const void*"};
     for (const bool is_c : {false, true}) {
-      Checked init{Options{}};
+      Checked init;
       initialize(init, is_c);
       add(init, is_c ? parts_.name + "_init" : cpp_name("init", {state}), {state}, is_c ? "i32" : "");
-      Checked read{Options{}};
+      Checked read;
       copy_variable(read, true, is_c);
       add(read, is_c ? parts_.name + "_read" : cpp_name("read", {const_state, number, to}), {state, number, to});
-      Checked write{Options{}};
+      Checked write;
       copy_variable(write, false, is_c);
       add(write, is_c ? parts_.name + "_write" : cpp_name("write", {state, number, from}), {state, number, from});
     }
     if (parts_.learning_rate) {
-      Checked f{Options{}};
+      Checked f;
       const std::string room =
           f.body().in_front(fmt::format("llvm.alloca {} x f32 : (i32) -> !llvm.ptr", f.word(1, "i32")));
       f.write("%rate", room, "f32");
@@ -523,7 +442,7 @@ class Printer {
   }
 
   void seeded_init() {
-    Checked f{Options{}};
+    Checked f;
     check_memory(f);
     const std::string one = f.word(1, "i32");
     const std::string words = f.body().in_front(fmt::format("llvm.alloca {} x i64 : (i32) -> !llvm.ptr", one));

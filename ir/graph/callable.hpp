@@ -26,7 +26,8 @@ class Callable {
 };
 
 /// Compiles a module: in this process by the MLIR back end, each function when it is first called, or, without LLVM, as
-/// C++ by the system's compiler ($CXX, or c++). $TUSK_JIT, mlir or cpp, chooses. Defined by driver/, the library to link.
+/// C++ by the system's compiler ($CXX, or c++). $TUSK_JIT, mlir or cpp, chooses. Defined by driver/, the library to
+/// link.
 Expected<std::shared_ptr<Callable>> make_callable(Module module);
 /// Begins to load what make_callable needs, beside what the caller does.
 void prepare_compiler();
