@@ -166,7 +166,9 @@ class Printer {
       if (symbol == packed.symbols.end())
         return error("codegen-mlir",
                      fmt::format("`{}` of entry `{}` is no symbol", scalar.name, packed.function->name));
-      const std::string value = "%" + symbol->identifier;
+      // A size that is fixed is known to all that is called.
+      const bool is_fixed = symbol->symbol->low == symbol->symbol->high;
+      const std::string value = is_fixed ? f.word(symbol->symbol->low) : "%" + symbol->identifier;
       arguments.push_back(is_64_bit_ ? value : f.body().pure(fmt::format("arith.trunci {} : i64 to i32", value)));
       types.push_back(size_);
     }

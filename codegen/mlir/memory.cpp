@@ -97,6 +97,20 @@ std::string ValuePrinter::address(const std::string& buffer, const ValueRef& ind
                                  print(index), type(loop::kIndex), memory_text(it->second.element)));
 }
 
+// Where a scalar under a mask is read: its own place, or that of a constant with the value that stands for it. Without
+// branches compilers read it where it is used. Empty where the place itself needs a read, or the value has no such
+// constant.
+std::string ValuePrinter::place_of_either(const Value& v, DType element) {
+  const bool as_it_lies = register_type(element) == element && element != DType::boolean;
+  if (loop::has_load(v.operands[0]) || (!as_it_lies && v.literal.as_double() != 0)) return {};
+  const std::string mask = print(v.operands[1]);
+  const std::string place = address(v.name, v.operands[0]);
+  const std::string name = fmt::format("tusk.else.{}.{}", memory_text(element), literal_text({element, 1}, v.literal));
+  support_.insert(name);
+  const std::string other = body_->in_front(fmt::format("llvm.mlir.addressof @\"{}\" : !llvm.ptr", name));
+  return body_->pure(fmt::format("arith.select {}, {}, {} : !llvm.ptr", mask, place, other));
+}
+
 std::string ValuePrinter::load(const Value& v) {
   const auto buffer = bindings_->find(v.name);
   if (buffer == bindings_->end()) return fail(fmt::format("buffer `{}` is not defined", v.name));
@@ -109,6 +123,10 @@ std::string ValuePrinter::load(const Value& v) {
       return unpacked(raw, element, 1);
     };
     if (!v.has_mask) return read();
+    if (const std::string either = place_of_either(v, element); !either.empty()) {
+      const std::string raw = body_->read(fmt::format("llvm.load {} : !llvm.ptr -> {}", either, memory_text(element)));
+      return unpacked(raw, element, 1);
+    }
     const std::string mask = print(v.operands[1]);
     const std::string otherwise = constant(v.type, v.literal);
     const std::string result = body_->fresh();

@@ -84,6 +84,18 @@ std::string parallel_function(const Options& options) {
   return out;
 }
 
+// "tusk.else.f32.0.0": a constant with the value that stands for what is not read.
+std::string constant_text(const std::string& name) {
+  const std::size_t type = std::string_view("tusk.else.").size();
+  const std::size_t value = name.find('.', type) + 1;
+  const std::string text = name.substr(value);
+  const std::string element = name.substr(type, value - type - 1);
+  // Of types that are no floats in registers, zero is the only one.
+  const bool is_zero_of_storage = element == "i8" || element == "i16";
+  return fmt::format("  llvm.mlir.global internal constant @\"{0}\"({1} : {2}) : {2}\n\n", name,
+                     is_zero_of_storage ? "0" : text, element);
+}
+
 class FuncPrinter {
  public:
   FuncPrinter(const Func& func, const Options& options, const loop::Lines& lines, LoopText& printed,
@@ -401,6 +413,10 @@ Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std
     functions.push_back(std::move(function));
   }
   for (const std::string& name : support) {
+    if (name.starts_with("tusk.else.")) {
+      out.functions.push_back({name, constant_text(name), "", true, {}});
+      continue;
+    }
     std::set<std::string> none;
     TRY(const Func func, support_function(name));
     TRY(Function function, FuncPrinter(func, options, lines, out, none).print());

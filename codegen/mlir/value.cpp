@@ -125,22 +125,20 @@ std::string ValuePrinter::splat(const std::string& scalar, Type type) {
       fmt::format("vector.broadcast {} : {} to {}", scalar, this->type({type.element, 1}), this->type(type)));
 }
 
+std::string ValuePrinter::literal_text(Type type, const loop::Literal& value) const {
+  if (is_float(type.element)) return float_text(value.as_double(), type.element);
+  const std::int64_t integer = value.is_integer ? value.integer : static_cast<std::int64_t>(value.real);
+  if (type.element == DType::boolean) return integer != 0 ? "true" : "false";
+  const bool wide = type.element == DType::i64 || (type.element == DType::index && options_.index_bits == 64);
+  return wide ? fmt::format("{}", integer) : fmt::format("{}", static_cast<std::int32_t>(integer));
+}
+
 std::string ValuePrinter::constant(Type type, const loop::Literal& value) {
-  std::string text;
-  std::string name;
-  if (is_float(type.element)) {
-    text = float_text(value.as_double(), type.element);
-  } else {
-    const std::int64_t integer = value.is_integer ? value.integer : static_cast<std::int64_t>(value.real);
-    const bool wide = type.element == DType::i64 || (type.element == DType::index && options_.index_bits == 64);
-    text = type.element == DType::boolean ? (integer != 0 ? "true" : "false")
-           : wide                         ? fmt::format("{}", integer)
-                                          : fmt::format("{}", static_cast<std::int32_t>(integer));
-    if (type == loop::kIndex) name = "c." + text;
-  }
+  const std::string text = literal_text(type, value);
   if (type.lanes > 1) return body_->in_front(fmt::format("arith.constant dense<{}> : {}", text, this->type(type)));
   if (type == kTruth) return body_->in_front("arith.constant " + text);
-  return body_->in_front(fmt::format("arith.constant {} : {}", text, this->type(type)), name);
+  return body_->in_front(fmt::format("arith.constant {} : {}", text, this->type(type)),
+                         type == loop::kIndex ? "c." + text : "");
 }
 
 bool ValuePrinter::non_negative(const ValueRef& value) const {

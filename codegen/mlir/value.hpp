@@ -70,6 +70,8 @@ class ValuePrinter {
   std::string shift(const loop::Value& value, const std::string& a, const std::string& b);
   std::string convert(DType target, loop::Type from, const std::string& x);
   std::string load(const loop::Value& value);
+  std::string place_of_either(const loop::Value& value, DType element);
+  std::string literal_text(loop::Type type, const loop::Literal& value) const;
   std::string first(const loop::ValueRef& count, int lanes);  // the mask
   std::string tree(const loop::Value& value);
   /// What lies in memory as a value of a register type, and back.
