@@ -33,6 +33,30 @@ Status order_targets(std::vector<const TargetMachine*>& targets) {
   return done();
 }
 
+Expected<std::string> output_of(const mlir::Program& program, const TargetMachine& target, mlir::Output output) {
+  TRY(const mlir::Backend* backend, mlir::find_backend());
+  const mlir::Job job{program.text, mlir::processor_of(target), program.exported, program.data, program.made_by,
+                      program.file};
+  return mlir::emit(*backend, job, output);
+}
+
+// One file in the place of a package: MLIR, LLVM IR or assembly.
+Expected<std::map<std::string, std::string>> text_of(const mlir::Program& program, const EmitOptions& options,
+                                                     const TargetMachine& target) {
+  struct Kind {
+    std::string_view name, ending, comment;
+  };
+  constexpr Kind kKinds[] = {{"mlir", ".mlir", "//"}, {"llvm", ".ll", ";"}, {"asm", ".s", "#"}};
+  const auto kind = std::ranges::find(kKinds, options.emit, &Kind::name);
+  std::string text = program.text;
+  if (kind->name != "mlir") {
+    TRY(text, output_of(program, target, kind->name == "llvm" ? mlir::Output::llvm : mlir::Output::assembly));
+  }
+  const std::string file = fmt::format("{}{}", options.name, kind->ending);
+  return std::map<std::string, std::string>{
+      {file, fmt::format("{0} {1}: for {2}\n{0} {3}\n\n{4}", kind->comment, file, target.name, program.made_by, text)}};
+}
+
 }  // namespace
 
 // The three tensors that a user would have to shrink.
@@ -107,16 +131,8 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
       return error("several-targets", "an object file is for one target")
           .note("leave out the others, or use --backend cpp");
     TRY(const mlir::Program program, mlir::print_program(inputs.front(), *targets.front()));
-    if (options.emit == "mlir") return std::map<std::string, std::string>{{options.name + ".mlir", program.text}};
-    TRY(const mlir::Backend* backend, mlir::find_backend());
-    mlir::Job job{program.text, mlir::processor_of(*targets.front()), program.exported, program.data};
-    job.debug_file = program.file;
-    if (!options.emit.empty()) {
-      const bool is_llvm = options.emit == "llvm";
-      TRY(std::string text, mlir::emit(*backend, job, is_llvm ? mlir::Output::llvm : mlir::Output::assembly));
-      return std::map<std::string, std::string>{{options.name + (is_llvm ? ".ll" : ".s"), std::move(text)}};
-    }
-    TRY(inputs.front().object, mlir::emit(*backend, job, mlir::Output::object));
+    if (!options.emit.empty()) return text_of(program, options, *targets.front());
+    TRY(inputs.front().object, output_of(program, *targets.front(), mlir::Output::object));
     inputs.front().loops_text = program.loops;
   }
   TRY(auto files, cpp::print_package(inputs));

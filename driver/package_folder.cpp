@@ -37,9 +37,19 @@ constexpr Mark kMarks[] = {
     {"// tusk_runtime.hpp: ", "code that Tusk emits"},
     {"// tusk_threads.hpp: ", "code that Tusk emits"},
     {"// tusk_thread_pool.hpp: ", "functions that Tusk emits"},
+    {"# ", "\n# Made by tusk "},        // the loops of an object, assembly
+    {"; ", "\n; Made by tusk "},        // LLVM IR
     {"TUSKWT1", ""},                    // weights
     {"<svg ", " bytes, lower bound "},  // the memory plan
 };
+
+// An object says who made it behind its code.
+bool is_own_object(const fs::path& file) {
+  if (file.extension() != ".o") return false;
+  std::ifstream in(file, std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(in), {});
+  return bytes.find("Made by tusk ") != std::string::npos;
+}
 
 bool made_by_tusk(std::string_view head) {
   return std::ranges::any_of(kMarks, [&](const Mark& mark) {
@@ -56,7 +66,7 @@ Expected<std::vector<std::string>> write_package(const std::string& folder,
     const fs::path file = fs::path(folder) / name;
     if (!fs::exists(file, problem)) continue;
     const std::string head = head_of(file);
-    if (made_by_tusk(head) || head == bytes) continue;
+    if (made_by_tusk(head) || head == bytes || is_own_object(file)) continue;
     return error("output-taken", fmt::format("{} is there, and Tusk has not written it", file.string()))
         .note("give -o a folder of its own, or delete or move the file");
   }
@@ -64,7 +74,8 @@ Expected<std::vector<std::string>> write_package(const std::string& folder,
   std::vector<std::string> others;
   for (fs::directory_iterator it(folder, problem); !problem && it != fs::directory_iterator(); it.increment(problem)) {
     const std::string name = it->path().filename().string();
-    if (!files.contains(name) && it->is_regular_file(problem) && made_by_tusk(head_of(it->path())))
+    if (!files.contains(name) && it->is_regular_file(problem) &&
+        (made_by_tusk(head_of(it->path())) || is_own_object(it->path())))
       others.push_back(name);
   }
   std::ranges::sort(others);

@@ -24,6 +24,7 @@ struct Job {
   Processor processor;
   std::vector<std::string> exported;  // functions that others may call; all others are private
   std::string_view data = {};         // the bytes of the constant `tusk.data`, which the text declares
+  std::string made_by = {};           // what the output says of itself
   std::string debug_file = {};        // the file of the text's places, which become lines for debuggers; empty: none
 };
 

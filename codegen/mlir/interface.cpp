@@ -72,6 +72,7 @@ class Printer {
     Program out;
     out.exported = std::move(exported_);
     out.file = parts_.name + ".loop";
+    out.made_by = cpp::made_by(*parts_.input);
     out.loops = loops.loops;
     std::string globals;
     if (parts_.embedded && parts_.weight_bytes > 0) {
@@ -475,7 +476,11 @@ Expected<LoopText> loops_of(const Parts& parts, const TargetMachine& target, boo
   std::vector<std::string> entries;
   for (const PackedFunction& f : parts.functions) entries.push_back(f.function->name);
   Options options = options_for(target, parts.input->program.profile);
-  if (debug) options.debug_file = parts.name + ".loop";
+  if (debug) {
+    options.debug_file = parts.name + ".loop";
+    options.debug_head = fmt::format("# {}: the loops whose lines debuggers show of {}.o\n# {}\n\n", options.debug_file,
+                                     parts.name, cpp::made_by(*parts.input));
+  }
   return print_loops(parts.input->loops, entries, options);
 }
 

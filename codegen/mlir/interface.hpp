@@ -15,6 +15,7 @@ namespace tusk::mlir {
 struct Program {
   std::string text;                   // MLIR
   std::vector<std::string> exported;  // what the headers declare; names of C++ as the Itanium ABI mangles them
+  std::string made_by = {};           // "Made by tusk 0.1.0 from ..."
   std::string file = {};              // of the places in it: "NAME.loop"
   std::string loops = {};             // what debuggers show: the text of that file
   std::string data = {};              // the weights that are embedded; the constant `tusk.data`

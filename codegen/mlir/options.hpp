@@ -12,6 +12,7 @@ struct Options {
   bool has_rounding = true;     // floor, ceil, trunc and rint in one instruction
   bool has_sqrt_f64 = true;     // sqrt of f64
   int index_bits = 64;          // of addresses
+  std::string debug_head = {};  // comments in front of the loops in it
   std::string debug_file = {};  // what debuggers show; empty: no places
 };
 

@@ -405,7 +405,10 @@ Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std
   TRY(const loop::Reached reached, loop::reached(module, entries));
   LoopText out;
   loop::Lines lines;
-  if (!options.debug_file.empty()) out.loops = loop::print(reached.order, lines);
+  if (!options.debug_file.empty()) {
+    const auto in_front = std::ranges::count(options.debug_head, '\n');
+    out.loops = options.debug_head + loop::print(reached.order, lines, 1 + static_cast<int>(in_front));
+  }
   std::set<std::string> support;
   std::vector<Function> functions;
   for (const Func* func : reached.order) {

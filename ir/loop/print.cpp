@@ -321,9 +321,9 @@ std::string print(const Module& module) {
   return out;
 }
 
-std::string print(const std::vector<const Func*>& funcs, Lines& lines) {
+std::string print(const std::vector<const Func*>& funcs, Lines& lines, int first_line) {
   std::string out;
-  int next = 1;
+  int next = first_line;
   for (const Func* func : funcs) {
     Printer printer(&lines, out.empty() ? next : next + 1);
     printer.func(*func);

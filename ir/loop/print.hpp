@@ -15,7 +15,7 @@ struct Lines {
   std::unordered_map<const Stmt*, int> statements;
   std::unordered_map<const Func*, int> functions;
 };
-std::string print(const std::vector<const Func*>& funcs, Lines& lines);
+std::string print(const std::vector<const Func*>& funcs, Lines& lines, int first_line = 1);
 std::string print(const Func& func);
 std::string print(const ValueRef& value);
 

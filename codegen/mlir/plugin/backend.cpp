@@ -7,6 +7,7 @@
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Metadata.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/CommandLine.h>
@@ -127,12 +128,16 @@ std::string compiled(const Job& job, Output output, bool resident, std::string& 
   const std::unique_ptr<llvm::TargetMachine> machine = machine_of(job.processor, resident, problem);
   if (machine == nullptr) return {};
   llvm::LLVMContext context;
-  const std::unique_ptr<llvm::Module> module = lower(job, context, problem);
+  const std::unique_ptr<llvm::Module> module = lower(job, resident, context, problem);
   if (module == nullptr) return {};
   module->setTargetTriple(machine->getTargetTriple());
   module->setDataLayout(machine->createDataLayout());
   set_attributes(*module, job);
   if (!resident) embed_data(*module, job.data);
+  if (!job.made_by.empty()) {
+    module->getOrInsertNamedMetadata("llvm.ident")
+        ->addOperand(llvm::MDNode::get(context, llvm::MDString::get(context, job.made_by)));
+  }
   if (!optimize(*module, *machine, resident, problem)) return {};
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);

@@ -55,20 +55,23 @@ void move_unplaced(::mlir::ModuleOp module, const std::string& file) {
 
 }  // namespace
 
-std::unique_ptr<llvm::Module> lower(const Job& job, llvm::LLVMContext& context, std::string& problem) {
+std::unique_ptr<llvm::Module> lower(const Job& job, bool resident, llvm::LLVMContext& context, std::string& problem) {
   ::mlir::MLIRContext mlir(registry(), ::mlir::MLIRContext::Threading::DISABLED);
   const ::mlir::ScopedDiagnosticHandler handler(&mlir, [&](::mlir::Diagnostic& diagnostic) {
     if (problem.empty()) problem = diagnostic.str();
     return ::mlir::success();
   });
-  ::mlir::OwningOpRef<::mlir::ModuleOp> module = ::mlir::parseSourceString<::mlir::ModuleOp>(
-      llvm::StringRef(job.text.data(), job.text.size()), ::mlir::ParserConfig(&mlir, /*verifyAfterParse=*/true), kText);
+  ::mlir::OwningOpRef<::mlir::ModuleOp> module =
+      ::mlir::parseSourceString<::mlir::ModuleOp>(llvm::StringRef(job.text.data(), job.text.size()),
+                                                  ::mlir::ParserConfig(&mlir, /*verifyAfterParse=*/!resident), kText);
   if (!module) return nullptr;
   if (!job.debug_file.empty()) move_unplaced(*module, job.debug_file);
   ::mlir::PassManager passes(&mlir);
   passes.enableVerifier(false);
   passes.addPass(::mlir::createSCFToControlFlowPass());
-  passes.addPass(::mlir::createConvertToLLVMPass());
+  ::mlir::ConvertToLLVMPassOptions options;
+  options.allowPatternRollback = false;  // no pattern needs it, and it takes three times as long
+  passes.addPass(::mlir::createConvertToLLVMPass(options));
   passes.addPass(::mlir::createReconcileUnrealizedCastsPass());
   if (!job.debug_file.empty()) passes.addPass(::mlir::LLVM::createDIScopeForLLVMFuncOpPass());
   if (::mlir::failed(passes.run(*module))) return nullptr;

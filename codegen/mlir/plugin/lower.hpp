@@ -11,7 +11,8 @@
 
 namespace tusk::mlir {
 
-/// Null, and why, where the text is not valid.
-std::unique_ptr<llvm::Module> lower(const Job& job, llvm::LLVMContext& context, std::string& problem);
+/// Null, and why, where the text is not valid. Code in this process comes from our own printer, whose text is not
+/// checked again (`resident`).
+std::unique_ptr<llvm::Module> lower(const Job& job, bool resident, llvm::LLVMContext& context, std::string& problem);
 
 }  // namespace tusk::mlir
