@@ -11,6 +11,7 @@ struct Options {
   bool has_fma_f64 = true;      // of f64
   bool has_rounding = true;     // floor, ceil, trunc and rint in one instruction
   bool has_sqrt_f64 = true;     // sqrt of f64
+  int vector_registers = 32;    // a tile that needs as many reads again what it has read
   int index_bits = 64;          // of addresses
   std::string debug_head = {};  // comments in front of the loops in it
   std::string debug_file = {};  // what debuggers show; empty: no places

@@ -7,6 +7,7 @@
 #include <ranges>
 #include <utility>
 
+#include "codegen/cpp/rereads.hpp"
 #include "codegen/mlir/body.hpp"
 #include "codegen/mlir/support.hpp"
 #include "codegen/mlir/value.hpp"
@@ -105,6 +106,7 @@ class FuncPrinter {
         lines_(lines),
         printed_(printed),
         support_(support),
+        rereads_(cpp::rereads(func)),
         values_(body_, bindings_, options, own_) {}
 
   Expected<Function> print() {
@@ -166,8 +168,21 @@ class FuncPrinter {
     bindings_[name] = {std::move(ssa), {}, false, true, element};
   }
 
+  // Where a tile leaves no register, reads stay where they stand: equal ones would become one that is kept, and
+  // neighbours would be read together.
   void block(const Block& block) {
-    for (const Stmt& stmt : block) statement(stmt);
+    bool is_tight = false;
+    bool reads = false;
+    for (const Stmt& stmt : block) {
+      const bool read =
+          std::exchange(reads, stmt.kind == Stmt::Kind::let && stmt.value->kind == loop::Value::Kind::load);
+      const auto it = rereads_.find(&stmt);
+      const bool rereads = it != rereads_.end() && it->second >= options_.vector_registers;
+      const bool next_term = is_tight && reads && !read && stmt.type.lanes > 1;
+      if (rereads || next_term) body_.line("llvm.fence syncscope(\"singlethread\") seq_cst");
+      is_tight = is_tight || rereads;
+      statement(stmt);
+    }
   }
 
   // The place of a line of the loop text, which is written beside the object.
@@ -388,6 +403,7 @@ class FuncPrinter {
   bool takes_threads_ = false;
   Body body_;
   Bindings bindings_;
+  std::map<const Stmt*, int> rereads_;  // what a tile reads again, and the registers that it needs
   ValuePrinter values_;
   std::string parts_;  // functions of parallel loops
 };

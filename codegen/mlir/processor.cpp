@@ -56,6 +56,7 @@ Options options_for(const TargetMachine& target, std::string_view profile) {
   out.has_rounding = machine.rounding;
   out.has_sqrt_f64 = machine.sqrt_f64;
   out.index_bits = machine.index_bits;
+  if (target.registers > 0) out.vector_registers = target.registers;
   return out;
 }
 

@@ -3,11 +3,12 @@
     spills.py BENCH_EMIT WORK ci|full
 
 Emits kernels of the bench (GEMM, Dense layers, convolutions and their gradients), scheduled for machines with AVX2 and
-with AVX-512, and compiles them to assembly by GCC and Clang (assembly.py says what is counted). ci takes some, full all
-of them. Ends with 77 where not both compilers are there.
+with AVX-512, and compiles them to assembly by GCC, Clang and the MLIR back end, where that is built (assembly.py says
+what is counted). ci takes some, full all of them. Ends with 77 where not both compilers are there.
 """
 
 import concurrent.futures
+import dataclasses
 import os
 import pathlib
 import re
@@ -45,12 +46,12 @@ KERNELS = (
 )
 
 
-def emit(emitter, name, machine, folder):
+def emit(emitter, name, machine, folder, *form):
     """The weights' values do not matter."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     text = re.sub(r"= file\(\d+\)", "= random(1)", tusk.graph_text(cells.kernels()[name]))
     (folder / "text").write_text(text)
-    subprocess.run([emitter, folder / "text", os.devnull, folder, machine], check=True)
+    subprocess.run([emitter, folder / "text", os.devnull, folder, machine, *form], check=True)
 
 
 def emit_all(emitter, names, machine, folder):
@@ -69,6 +70,15 @@ def hot_loops(compiler, machine, source):
     out = source.with_suffix(f".{compiler}.s")
     subprocess.run([compiler, *FLAGS.split(), *MACHINES[machine].split(), source, "-o", out], check=True)
     return assembly.hot_loops(out.read_text())
+
+
+def hot_loops_of_objects(emitter, names, machine, folder):
+    found = []
+    for name in names:
+        emit(emitter, name, machine, folder / name, "asm")
+        loops = assembly.hot_loops((folder / name / f"{name}.s").read_text())
+        found += [dataclasses.replace(loop, function=f"{loop.function} ({name})") for loop in loops]
+    return found
 
 
 def sample_problems():
@@ -91,6 +101,9 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         sources = {machine: emit_all(emitter, names, machine, work / machine) for machine in MACHINES}
         jobs = {(m, c): pool.submit(hot_loops, c, m, sources[m]) for m in MACHINES for c in COMPILERS}
+        if (pathlib.Path(emitter).parent.parent / "libtusk_mlir.so").exists():
+            for m in MACHINES:
+                jobs[m, "MLIR"] = pool.submit(hot_loops_of_objects, emitter, names, m, work / m)
     for (machine, compiler), job in jobs.items():
         loops = job.result()
         print(f"{machine}, {compiler}: {len(loops)} hot loops")
