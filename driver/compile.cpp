@@ -57,6 +57,15 @@ Expected<std::map<std::string, std::string>> text_of(const mlir::Program& progra
       {file, fmt::format("{0} {1}: for {2}\n{0} {3}\n\n{4}", kind->comment, file, target.name, program.made_by, text)}};
 }
 
+// The target, if code for it runs in this process.
+const TargetMachine* jit_target(const EmitOptions& options, const TargetMachine& target) {
+  const Expected<const TargetMachine*> native = target_named("native");
+  if (options.backend != Backend::mlir || !native) return nullptr;
+  const bool is_narrower =
+      target.lanes < (*native)->lanes && mlir::processor_of(target).triple == mlir::processor_of(**native).triple;
+  return *native == &target || is_narrower ? &target : nullptr;
+}
+
 }  // namespace
 
 // The three tensors that a user would have to shrink.
@@ -103,7 +112,7 @@ Expected<std::map<std::string, std::string>> compile(graph::Module module, const
   const bool threads = std::ranges::any_of(targets, [](const TargetMachine* target) { return target->fork > 0; });
   std::vector<cpp::SelfTest> tests;
   if (options.self_test) {
-    TRY(tests, self_tests(module, all.front(), threads, options.note));
+    TRY(tests, self_tests(module, all.front(), threads, jit_target(options, *targets.front()), options.note));
   }
   std::vector<cpp::PackageInput> inputs;
   for (std::size_t k = 0; k < all.size(); ++k) {

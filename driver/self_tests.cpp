@@ -93,9 +93,21 @@ double bytes_of(const kernel::Function& function, const ValueOf& value_of) {
   return total;
 }
 
+// Built by the system's compiler.
+Expected<CompiledModel> built(const cpp::PackageInput& input, double work) {
+  TRY(const TemporaryFolder folder, TemporaryFolder::make());
+  const std::string path = folder.path().string();
+  TRY(const auto files, cpp::print_package(input));
+  CHECK(write_files(path, files));
+  Expected<CompiledModel> model =
+      CompiledModel::load(path, fmt::format("{} -march=native", work < kMostUnoptimized ? "-Og" : "-O1"));
+  return model ? std::move(model) : CompiledModel::load(path, "-O2");
+}
+
 // What the compiled output gives; nothing, and a note, where no compiler is at hand.
 Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module& module, const Lowered& lowered,
-                                                             bool threads, const cpp::SelfTest& test,
+                                                             bool threads, const TargetMachine* jit,
+                                                             const cpp::SelfTest& test,
                                                              const std::vector<Array>& inputs, double work,
                                                              const std::function<void(const std::string&)>& note) {
   const auto interpreted_for = [&](const Diagnostic& problem) {
@@ -106,22 +118,13 @@ Expected<std::optional<std::vector<Array>>> compiled_outputs(const graph::Module
                        why != problem.notes.end() ? ": " + *why : ""));
     return std::optional<std::vector<Array>>();
   };
-  const Expected<TemporaryFolder> folder = TemporaryFolder::make();
-  if (!folder) return interpreted_for(folder.problem());
-  const std::string path = folder->path().string();
-  {
-    cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
-    input.embed_weights = false;
-    input.threads = threads;
-    TRY(const auto files, cpp::print_package(input));
-    CHECK(write_files(path, files));
-  }
+  cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
+  input.embed_weights = false;
+  input.threads = threads;
   // Interpreted while the compiler runs.
   auto interpreted =
       std::async(std::launch::async, [&] { return graph::interpret(module, test.function, inputs, test.symbols); });
-  Expected<CompiledModel> model =
-      CompiledModel::load(path, fmt::format("{} -march=native", work < kMostUnoptimized ? "-Og" : "-O1"));
-  if (!model) model = CompiledModel::load(path, "-O2");
+  const Expected<CompiledModel> model = jit != nullptr ? CompiledModel::jit(input, *jit) : built(input, work);
   if (!model) return interpreted_for(model.problem());
   TRY(std::vector<Array> outputs, model->predict(inputs));
   TRY(const std::vector<Array> truth, interpreted.get());
@@ -147,6 +150,7 @@ Expected<Lowered> planned_for(const Lowered& lowered, const Symbols& symbols) {
 }  // namespace
 
 Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, const Lowered& lowered, bool threads,
+                                                const TargetMachine* jit,
                                                 const std::function<void(const std::string&)>& note) {
   std::vector<cpp::SelfTest> tests;
   const bool has_states = std::ranges::any_of(lowered.program.globals, &kernel::Global::is_state);
@@ -179,7 +183,7 @@ Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, con
     std::optional<std::vector<Array>> outputs;
     // A compiled folder is called by its first function.
     if (f == 0 && is_large() && !has_states) {
-      TRY(outputs, compiled_outputs(module, lowered, threads, test, inputs, work(), note));
+      TRY(outputs, compiled_outputs(module, lowered, threads, jit, test, inputs, work(), note));
       test.how = "compiled output";
     }
     if (!outputs) {
