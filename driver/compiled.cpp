@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -101,6 +102,26 @@ std::string key_of(const std::string& command, const std::vector<fs::path>& sour
     text += '\0';
   }
   return sha256_hex(std::as_bytes(std::span(text))) + ".so";
+}
+
+// The files that keep the objects of a group: their names are of everything that decides the code.
+std::vector<std::string> kept_objects(const mlir::Group& group, const TargetMachine& target,
+                                      const mlir::Backend& backend) {
+  const fs::path cache = cache_folder();
+  Dl_info plugin{};
+  if (cache.empty() || dladdr(&backend, &plugin) == 0) return {};
+  std::error_code problem;
+  const fs::path file = fs::canonical(plugin.dli_fname, problem);
+  const auto written = fs::last_write_time(file, problem).time_since_epoch().count();
+  if (problem) return {};
+  const std::string stamp = fmt::format("{} {} {} {}\n{}\n", file.string(), fs::file_size(file, problem), written,
+                                        target.name, fmt::join(group.shared, " "));
+  std::vector<std::string> out;
+  for (const std::string& text : group.texts) {
+    const std::string all = stamp + text;
+    out.push_back((cache / (sha256_hex(std::as_bytes(std::span(all))) + ".o")).string());
+  }
+  return out;
 }
 
 /// By way of a temporary name, so that nobody sees half a library.
@@ -339,6 +360,7 @@ Expected<CompiledModel> CompiledModel::jit(const cpp::PackageInput& input, const
   TRY(const mlir::Backend* backend, mlir::find_backend());
   TRY(std::vector<mlir::Group> groups,
       mlir::print_groups(input, target, static_cast<int>(std::thread::hardware_concurrency())));
+  for (mlir::Group& group : groups) group.kept = kept_objects(group, target, *backend);
   TRY(const std::string data, mlir::group_data(input));
   TRY(cpp::Described described, cpp::describe(input));
   CHECK(loaded.read_manifest(described.manifest, "the code in memory"));

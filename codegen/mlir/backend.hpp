@@ -32,9 +32,10 @@ enum class Output { llvm, assembly, object };
 
 /// Functions of this process that are compiled when they are first asked for.
 struct Group {
-  std::vector<std::string> texts;     // MLIR modules, compiled side by side
-  std::vector<std::string> exported;  // what `find` finds
-  std::vector<std::string> shared;    // functions that one of the texts calls in another
+  std::vector<std::string> texts;      // MLIR modules, compiled side by side
+  std::vector<std::string> exported;   // what `find` finds
+  std::vector<std::string> shared;     // functions that one of the texts calls in another
+  std::vector<std::string> kept = {};  // for each text the file that keeps its object, if there is one to be kept
 };
 
 /// Code in this process; it stays as long as this lives. Threads may share it.

@@ -6,7 +6,9 @@
 #include <unistd.h>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 
+#include "codegen/mlir/load.hpp"
 #include "ir/graph/parse.hpp"
 
 namespace tusk {
@@ -74,6 +76,23 @@ TEST_F(CallableCache, ConstantsAre) {
   EXPECT_EQ(first(*a), 11);
   EXPECT_EQ(first(*b), 10.5F);
   EXPECT_EQ(folders(), 2);
+}
+
+TEST_F(CallableCache, TheJitKeepsObjects) {
+  if (!mlir::find_backend()) GTEST_SKIP() << "left out: the MLIR back end is not here";
+  setenv("TUSK_JIT", "mlir", 1);
+  const auto a = made(10, 0.5);
+  ASSERT_NE(a, nullptr);
+  EXPECT_EQ(first(*a), 11);
+  const auto files = [&] {
+    return std::distance(std::filesystem::directory_iterator(cache_), std::filesystem::directory_iterator());
+  };
+  EXPECT_EQ(files(), 1);
+  const auto b = made(100, 0.5);  // found again, with a state of its own
+  ASSERT_NE(b, nullptr);
+  EXPECT_EQ(first(*b), 101);
+  EXPECT_EQ(first(*a), 12);
+  EXPECT_EQ(files(), 1);
 }
 
 TEST_F(CallableCache, NothingIsKeptWithoutACache) {

@@ -51,6 +51,7 @@ class Predict : public testing::Test {
 };
 
 TEST_F(Predict, FindsWhatItHasBuilt) {
+  setenv("TUSK_JIT", "cpp", 1);
   const Tensor x = Input({3}, {.name = "x"});
   layers::Dense dense(2, {.name = "d"});
   const Model model(x, dense(x), {.name = "m"});
@@ -67,9 +68,11 @@ TEST_F(Predict, FindsWhatItHasBuilt) {
   dense.set_weights({counting({3, 2}), counting({2})});  // other weights, the same code
   EXPECT_FALSE(same_bytes(first, model.predict({counting({2, 3})})[0]));
   EXPECT_EQ(count(), 1);
+  unsetenv("TUSK_JIT");
 }
 
 TEST_F(Predict, CompilesAgainOnlyWhatHasChanged) {
+  setenv("TUSK_JIT", "cpp", 1);
   const Tensor x = Input({"time", 3}, {.name = "x"});
   const layers::Dense dense(2, {.name = "d"});
   const Model model(x, dense(x), {.name = "m"});
@@ -91,6 +94,7 @@ TEST_F(Predict, CompilesAgainOnlyWhatHasChanged) {
   EXPECT_FALSE(same_bytes(first, model.predict({input})[0])) << "with the new weights, and room for both";
   EXPECT_TRUE(same_bytes(second, model.predict({counting({2, 300, 3})})[0]));
   unsetenv("CXX");
+  unsetenv("TUSK_JIT");
 }
 
 TEST_F(Predict, SeesWhatAnotherModelHasTrained) {

@@ -15,7 +15,11 @@
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/TargetParser/Host.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <map>
 #include <mutex>
@@ -157,6 +161,26 @@ std::string compiled(const Job& job, Output output, bool resident, std::string& 
 
 std::string emit(const Job& job, Output output, std::string& problem) { return compiled(job, output, false, problem); }
 
+std::string bytes_of(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// By way of a temporary name, so that nobody sees half an object; what cannot be written is made again.
+void keep(const std::string& object, const std::string& file) {
+  std::error_code problem;
+  const std::string part = file + "." + std::to_string(getpid());
+  {
+    std::ofstream out(part, std::ios::binary);
+    out << object;
+    if (!out.flush()) {
+      std::filesystem::remove(part, problem);
+      return;
+    }
+  }
+  std::filesystem::rename(part, file, problem);
+}
+
 class Resident final : public Loaded {
  public:
   Resident(std::unique_ptr<llvm::orc::LLJIT> jit, std::vector<Group> groups, Processor processor, std::string_view data)
@@ -217,17 +241,21 @@ class Resident final : public Loaded {
     };
     std::vector<std::string> exported = state.group.exported;
     exported.insert(exported.end(), state.group.shared.begin(), state.group.shared.end());
-    const auto one = [&](const std::string& text) {
+    const auto one = [&](std::size_t i) {
       Result result;
-      const Job job{text, processor_, exported};
+      const std::string kept = i < state.group.kept.size() ? state.group.kept[i] : "";
+      result.object = kept.empty() ? "" : bytes_of(kept);
+      if (!result.object.empty()) return result;
+      const Job job{state.group.texts[i], processor_, exported};
       result.object = compiled(job, Output::object, true, result.problem);
+      if (!kept.empty() && result.problem.empty()) keep(result.object, kept);
       return result;
     };
     std::vector<std::future<Result>> others;
     for (std::size_t i = 1; i < state.group.texts.size(); ++i)
-      others.push_back(std::async(std::launch::async, [&, i] { return one(state.group.texts[i]); }));
+      others.push_back(std::async(std::launch::async, [&, i] { return one(i); }));
     std::vector<Result> results;
-    results.push_back(one(state.group.texts.front()));
+    results.push_back(one(0));
     for (std::future<Result>& other : others) results.push_back(other.get());
     state.group.texts.clear();
     return link(state, number, results);
