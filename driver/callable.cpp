@@ -8,6 +8,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
 
 #include "codegen/cpp/package.hpp"
 #include "codegen/mlir/load.hpp"
@@ -128,15 +131,26 @@ Expected<bool> wants_mlir() {
   return static_cast<bool>(mlir::find_backend());
 }
 
+// Code that an earlier call has made of the same module; else new, which is kept.
 Expected<CompiledModel> compiled_by_mlir(Module module, const EmitOptions& options) {
-  PassOptions passes = options.passes;
-  TRY(Ir ir, run_pipeline(std::move(module), passes, {}, {}));
+  const TargetMachine& target = *options.passes.target;
+  const fs::path cache = cache_folder();
+  const std::string key = cache.empty() ? "" : key_of(module, options);
+  const fs::path file = cache / (key + ".jit");
+  if (!key.empty()) {
+    std::ifstream in(file, std::ios::binary);
+    const std::string bytes(std::istreambuf_iterator<char>(in), {});
+    if (std::optional<JitCode> code = unpacked(bytes)) return CompiledModel::jit(std::move(*code), target);
+  }
+  TRY(Ir ir, run_pipeline(std::move(module), options.passes));
   const Lowered& lowered = std::get<Lowered>(ir);
   cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
   input.embed_weights = false;
   input.initial_states = false;
-  input.threads = passes.target->fork > 0;
-  return CompiledModel::jit(input, *passes.target);
+  input.threads = target.fork > 0;
+  TRY(JitCode code, jit_code(input, target));
+  if (!key.empty()) static_cast<void>(write_files(cache.string(), {{file.filename().string(), packed(code)}}));
+  return CompiledModel::jit(std::move(code), target);
 }
 
 Expected<CompiledModel> compiled_by_cpp(Module module, const EmitOptions& options) {

@@ -15,14 +15,13 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <sstream>
-#include <thread>
 
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/package.hpp"
-#include "codegen/mlir/interface.hpp"
 #include "codegen/mlir/load.hpp"
 #include "codegen/mlir/processor.hpp"
 #include "driver/cache.hpp"
+#include "driver/jit_code.hpp"
 #include "driver/shared_threads.hpp"
 #include "driver/temporary_folder.hpp"
 #include "ir/base/sha256.hpp"
@@ -354,21 +353,22 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
 }
 
 Expected<CompiledModel> CompiledModel::jit(const cpp::PackageInput& input, const TargetMachine& target) {
+  TRY(JitCode code, jit_code(input, target));
+  return jit(std::move(code), target);
+}
+
+Expected<CompiledModel> CompiledModel::jit(JitCode code, const TargetMachine& target) {
   CompiledModel model;
   model.loaded_ = std::make_shared<Loaded>();
   Loaded& loaded = *model.loaded_;
   TRY(const mlir::Backend* backend, mlir::find_backend());
-  TRY(std::vector<mlir::Group> groups,
-      mlir::print_groups(input, target, static_cast<int>(std::thread::hardware_concurrency())));
-  for (mlir::Group& group : groups) group.kept = kept_objects(group, target, *backend);
-  TRY(const std::string data, mlir::group_data(input));
-  TRY(cpp::Described described, cpp::describe(input));
-  CHECK(loaded.read_manifest(described.manifest, "the code in memory"));
-  TRY(loaded.code, mlir::load(*backend, std::move(groups), mlir::processor_of(target), data));
+  for (mlir::Group& group : code.groups) group.kept = kept_objects(group, target, *backend);
+  CHECK(loaded.read_manifest(code.described.manifest, "the code in memory"));
+  TRY(loaded.code, mlir::load(*backend, std::move(code.groups), mlir::processor_of(target), code.data));
   CHECK(loaded.bind());
-  loaded.first_state = std::move(described.state);
+  loaded.first_state = std::move(code.described.state);
   if (!loaded.embedded) {
-    const std::string& bytes = described.weights;
+    const std::string& bytes = code.described.weights;
     void* const room = loaded.room_for_weights(bytes.size());
     std::memcpy(room, bytes.data(), bytes.size());
     loaded.weights = {room, reinterpret_cast<const void*>(bytes.size())};

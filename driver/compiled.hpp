@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "codegen/cpp/package.hpp"
+#include "driver/jit_code.hpp"
 #include "ir/base/array.hpp"
 #include "ir/base/expected.hpp"
 #include "ir/target/target_machine.hpp"
@@ -37,6 +38,7 @@ class CompiledModel {
 
   /// Compiles in this process, by the MLIR back end, without a folder. Errors: mlir-missing, codegen-mlir.
   static Expected<CompiledModel> jit(const cpp::PackageInput& input, const TargetMachine& target);
+  static Expected<CompiledModel> jit(JitCode code, const TargetMachine& target);
 
   /// A state's place in the bytes of a state (NAME_state_bytes of the C header).
   struct Variable {

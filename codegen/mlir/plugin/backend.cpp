@@ -161,9 +161,15 @@ std::string compiled(const Job& job, Output output, bool resident, std::string& 
 
 std::string emit(const Job& job, Output output, std::string& problem) { return compiled(job, output, false, problem); }
 
-std::string bytes_of(const std::string& file) {
+constexpr std::string_view kWhole = "TUSKOBJ1";  // behind an object that is kept
+
+std::string kept_object(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::string bytes(std::istreambuf_iterator<char>(in), {});
+  if (bytes.size() < kWhole.size() || bytes.compare(bytes.size() - kWhole.size(), kWhole.size(), kWhole) != 0)
+    return {};
+  bytes.resize(bytes.size() - kWhole.size());
+  return bytes;
 }
 
 // By way of a temporary name, so that nobody sees half an object; what cannot be written is made again.
@@ -172,7 +178,7 @@ void keep(const std::string& object, const std::string& file) {
   const std::string part = file + "." + std::to_string(getpid());
   {
     std::ofstream out(part, std::ios::binary);
-    out << object;
+    out << object << kWhole;
     if (!out.flush()) {
       std::filesystem::remove(part, problem);
       return;
@@ -244,7 +250,7 @@ class Resident final : public Loaded {
     const auto one = [&](std::size_t i) {
       Result result;
       const std::string kept = i < state.group.kept.size() ? state.group.kept[i] : "";
-      result.object = kept.empty() ? "" : bytes_of(kept);
+      result.object = kept.empty() ? "" : kept_object(kept);
       if (!result.object.empty()) return result;
       const Job job{state.group.texts[i], processor_, exported};
       result.object = compiled(job, Output::object, true, result.problem);
