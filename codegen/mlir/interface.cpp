@@ -116,6 +116,12 @@ class Printer {
     check_words(f, "%state", header_words("TUSKST1", parts_.state_sha256), kBadState);
   }
 
+  // Of a size between its bounds, which fits 32 bits, and so does its division.
+  static std::string is_no_multiple(Checked& f, const std::string& size, std::int64_t step) {
+    const std::string word = f.body().pure(fmt::format("arith.trunci {} : i64 to i32", size));
+    return f.compare("ne", f.op("remui", word, f.word(step, "i32"), "i32"), f.word(0, "i32"), "i32");
+  }
+
   // What all interfaces of a function share: everything is checked but what a reference of C++ promises.
   Status function(const PackedFunction& packed, const LoopText& loops) {
     Checked f;
@@ -125,8 +131,7 @@ class Printer {
       f.bindings()[symbol.symbol->name] = {value, loop::kIndex, true, false, DType::index};
       f.refuse_if(f.compare("slt", value, f.word(symbol.symbol->low)), code);
       f.refuse_if(f.compare("sgt", value, f.word(symbol.symbol->high)), code);
-      if (symbol.symbol->step != 1)
-        f.refuse_if(f.compare("ne", f.op("remsi", value, f.word(symbol.symbol->step)), f.word(0)), code);
+      if (symbol.symbol->step != 1) f.refuse_if(is_no_multiple(f, value, symbol.symbol->step), code);
     }
     for (const loop::ValueRef& condition : packed.conditions) {
       const std::string holds = f.values().print(condition);

@@ -7,6 +7,7 @@
 #include <ranges>
 #include <utility>
 
+#include "codegen/cpp/names.hpp"
 #include "codegen/cpp/rereads.hpp"
 #include "codegen/mlir/body.hpp"
 #include "codegen/mlir/support.hpp"
@@ -152,7 +153,7 @@ class FuncPrinter {
     for (const std::string& parameter : parameters) types.push_back(parameter.substr(parameter.find(": ") + 2));
     out.declaration = fmt::format("  func.func private @{}({}){}\n", func_.name, fmt::join(types, ", "), result);
     out.text = parts_;
-    for (const std::string& comment : func_.comments) out.text += "  // " + comment + "\n";
+    for (const std::string& comment : func_.comments) out.text += "  // " + cpp::comment_text(comment) + "\n";
     out.text += fmt::format("  func.func private @{}({}){}{} {{\n", func_.name, fmt::join(parameters, ", "), result,
                             attributes);
     const auto head = lines_.functions.find(&func_);

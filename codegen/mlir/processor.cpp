@@ -9,12 +9,12 @@ namespace {
 struct Machine {
   std::string_view target, triple, cpu, features, abi;
   int vector_bits = 0;
-  bool fma = true, fma_f64 = true, rounding = true, sqrt_f64 = true;
+  bool fma = true, fma_f64 = true, rounding = true, wide = true;
   int index_bits = 64;
 };
 
 constexpr std::string_view kLinux = "x86_64-unknown-linux-gnu";
-constexpr std::string_view kThumb = "thumbv7em-unknown-none-eabihf";
+constexpr std::string_view kThumb = "thumbv7em-unknown-none-gnueabihf";  // GNU's calls memcpy, not __aeabi_memcpy
 
 #if defined(__aarch64__)
 constexpr Machine kGeneric{"generic", "aarch64-unknown-linux-gnu", "generic", "+neon", "", 128};
@@ -54,7 +54,7 @@ Options options_for(const TargetMachine& target, std::string_view profile) {
   out.has_fma = machine.fma;
   out.has_fma_f64 = machine.fma_f64;
   out.has_rounding = machine.rounding;
-  out.has_sqrt_f64 = machine.sqrt_f64;
+  out.has_wide = machine.wide;
   out.index_bits = machine.index_bits;
   if (target.registers > 0) out.vector_registers = target.registers;
   return out;

@@ -18,6 +18,7 @@ using loop::Value;
 using loop::ValueRef;
 
 constexpr Type kTruth{DType::boolean, 1};
+constexpr std::string_view kNoDoubles = "this machine computes no doubles (float64); compile for it by --backend cpp";
 
 bool is_signed(DType type) { return type != DType::u32 && type != DType::boolean; }
 
@@ -213,6 +214,7 @@ std::string ValuePrinter::row(const Value& v) {
 
 // A row whose operands have one type.
 std::string ValuePrinter::basic(const Row& row, Type type, const std::vector<std::string>& x) {
+  if (type.element == DType::f64 && !options_.has_wide) return fail(std::string(kNoDoubles));
   const bool floating = is_float(type.element);
   const auto arith = [&](std::string_view name) {
     return op(fmt::format("arith.{}{}", name, floating ? "f" : "i"), type, x[0], x[1]);
@@ -261,8 +263,6 @@ std::string ValuePrinter::basic(const Row& row, Type type, const std::vector<std
     case Basic::fma:
       return fused(type, x);
     case Basic::sqrt:
-      if (type.element == DType::f64 && !options_.has_sqrt_f64)
-        return fail("this machine has no square root of doubles; compile for it by --backend cpp");
       return op("math.sqrt", type, x[0]);
     case Basic::floor:
     case Basic::ceil:
@@ -308,6 +308,8 @@ std::string ValuePrinter::fused(Type type, const std::vector<std::string>& x) {
 
 // Of a / 0 and of the least / -1, which have no quotient, the divisor is 1 until the end.
 std::string ValuePrinter::divide(Basic basic, Type type, const std::string& a, const std::string& b) {
+  if (type.element == DType::i64 && !options_.has_wide)
+    return fail("this machine divides no int64; compile for it by --backend cpp, or make the numbers int32");
   const bool quotient = basic == Basic::div;
   const std::string zero = integer(0, type);
   const std::string by_zero = compare("cmpi", "eq", type, b, zero);
@@ -370,6 +372,11 @@ std::string ValuePrinter::convert(DType target, Type from, const std::string& x)
         fmt::format("arith.{} {} : {} to {}", target == DType::i8 ? "extsi" : "extui", cut, narrow, type(to)));
   }
   if (from.element == to.element) return x;
+  if (!options_.has_wide) {
+    if (from.element == DType::f64 || to.element == DType::f64) return fail(std::string(kNoDoubles));
+    if (from.element == DType::i64 && to.element == DType::f32) return support("f32_of_i64", x, from, to);
+    if (from.element == DType::f32 && to.element == DType::i64) return support("i64_of_f32", x, from, to);
+  }
   if (from.element == DType::boolean) return cast(is_float(to.element) ? "uitofp" : "extui", x, from, to);
   if (to.element == DType::boolean) {
     if (is_float(from.element)) return compare("cmpf", "une", from, x, constant(from, kernel::literal_of(0.0)));

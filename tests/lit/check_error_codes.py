@@ -46,6 +46,7 @@ UNTESTED = {
     "archive-write": "needs a disk that is full",
     "argwindow-c6": SHARED,
     "body": FAULT,
+    "codegen": FAULT,
     "codegen-cpp": FAULT,
     "contract-c4": "says what the op means; nothing can break it",
     "field-axes": CXX,

@@ -12,3 +12,10 @@ run(${CMAKE_COMMAND} -S ${WORK}/source -B ${WORK}/build -G Ninja -DCMAKE_PREFIX_
   -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Release)
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 run(${CMAKE_CTEST_COMMAND} --test-dir ${WORK}/build --output-on-failure --no-tests=error)
+
+# The same program with an object, where the plug-in is.
+if(EXISTS ${BUILD}/libtusk_mlir.so)
+  run(${CMAKE_COMMAND} ${WORK}/build -DBACKEND=mlir)
+  run(${CMAKE_COMMAND} --build ${WORK}/build)
+  run(${CMAKE_CTEST_COMMAND} --test-dir ${WORK}/build --output-on-failure --no-tests=error)
+endif()
