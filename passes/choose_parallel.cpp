@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,21 +27,27 @@ constexpr std::int64_t kTurns = 64;   // of joined loops: no more are needed
 std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // What one element of a stage costs, in operations on vectors, with the inline stages that it reads.
-double operations(const Choice& choice, const Stage& stage) {
+double operations(const Choice& choice, const Stage& stage, std::map<const Stage*, double>& known) {
+  if (const auto it = known.find(&stage); it != known.end()) return it->second;
   double count = 0;
   const auto visit = [&](const auto& self, const ExprRef& expr) -> void {
     if (expr->kind == Expr::Kind::row) count += expr->row->basic != Basic::none ? 1 : 16;
     if (expr->kind == Expr::Kind::load) {
       const Stage* made = choice.kernel.stage(expr->name);
-      count += made != nullptr && choice.schedule.is_inline(expr->name) ? operations(choice, *made) : 0.5;
+      count += made != nullptr && choice.schedule.is_inline(expr->name) ? operations(choice, *made, known) : 0.5;
     }
     for (const ExprRef& operand : expr->operands) self(self, operand);
   };
   for (const ExprRef& expr : kernel::expressions_of(stage)) visit(visit, expr);
-  if (!stage.reduce) return count;
+  if (!stage.reduce) return known[&stage] = count;
   const double terms = terms_of(stage, [&](const Dim& dim) { return static_cast<double>(choice.counted(dim)); });
   const bool is_dot = stage.reduce->kind == kernel::Reducer::dot;
-  return terms * (is_dot ? 1 : count + 1);
+  return known[&stage] = terms * (is_dot ? 1 : count + 1);
+}
+
+double operations(const Choice& choice, const Stage& stage) {
+  std::map<const Stage*, double> known;  // many ways may lead to one stage
+  return operations(choice, stage, known);
 }
 
 // Loops over the tiles of an index.

@@ -14,10 +14,12 @@ bool is_index_of(const std::vector<Index>& indices, const std::string& name) {
   return std::ranges::find(indices, name, &Index::name) != indices.end();
 }
 
-// The stage at root, or one that is inline in it and read at the same element, which sums.
+// The stage at root, or one that is inline in it and read at the same element, which sums. `without` are stages of
+// which it is known that there is none: many ways may lead to one.
 const Stage* summing(const kernel::Kernel& kernel, const kernel::Schedule& schedule, const Stage& stage,
-                     std::map<std::string, std::string>& root) {
+                     std::map<std::string, std::string>& root, std::set<const Stage*>& without) {
   if (stage.reduce) return &stage;
+  if (without.contains(&stage)) return nullptr;
   const Stage* found = nullptr;
   std::map<std::string, std::string> found_root;
   kernel::for_each_load(stage.expr, [&](const ExprRef& load) {
@@ -28,12 +30,13 @@ const Stage* summing(const kernel::Kernel& kernel, const kernel::Schedule& sched
       if (load->operands[i]->kind != Expr::Kind::index) return;
       names[inner->indices[i].name] = root.at(load->operands[i]->name);
     }
-    if (const Stage* sum = summing(kernel, schedule, *inner, names)) {
+    if (const Stage* sum = summing(kernel, schedule, *inner, names, without)) {
       found = sum;
       found_root = names;
     }
   });
   if (found != nullptr) root = found_root;
+  if (found == nullptr) without.insert(&stage);
   return found;
 }
 
@@ -76,7 +79,8 @@ std::optional<Contraction> contraction_of(const kernel::Kernel& kernel, const ke
   Contraction out;
   std::map<std::string, std::string> outer;  // its indices -> those of the root stage
   for (const Index& index : root.indices) outer[index.name] = index.name;
-  const Stage* stage = summing(kernel, schedule, root, outer);
+  std::set<const Stage*> without;
+  const Stage* stage = summing(kernel, schedule, root, outer, without);
   if (stage == nullptr) return std::nullopt;
   out.stage = stage->name;
   for (const auto& [own, of_root] : outer) out.inner[of_root] = own;

@@ -5,11 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 
 #include "codegen/mlir/load.hpp"
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
+#include "frontend/import/load_model.hpp"
+#include "frontend/model/to_module.hpp"
 #include "tests/property/engine_cases.hpp"
+#include "tools/recording.hpp"
 
 namespace tusk::engine_cases {
 namespace {
@@ -86,6 +90,62 @@ TEST_P(Jit, GivesTheBitsOfTheLoops) {
     if (HasFailure()) return;
   }
   fmt::print("{} cases, {} for {}\n", cases.size(), engine.profile, engine.target->name);
+}
+
+// The symbols of a function by the shapes of its inputs.
+Symbols symbols_of(const kernel::Program& program, const std::vector<Array>& inputs) {
+  Symbols out;
+  for (const kernel::Symbol& symbol : program.symbols) out[symbol.name] = symbol.low;
+  const kernel::Function& function = program.functions.front();
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    const Shape& shape = function.tensors[static_cast<std::size_t>(function.inputs[k])].shape;
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+      if (const auto symbol = shape[axis].as_symbol()) out[*symbol] = inputs[k].shape()[axis];
+    }
+  }
+  return out;
+}
+
+// Models with the inputs that were recorded with them.
+TEST(JitGoldens, GiveTheBitsOfTheLoops) {
+  if (!mlir::find_backend()) GTEST_SKIP() << "left out: the MLIR back end is not here";
+  int count = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(TUSK_SOURCE_DIR) + "/tests/parity/goldens")) {
+    const std::filesystem::path file = entry.path();
+    if (file.extension() != ".keras") continue;
+    SCOPED_TRACE(file.filename().string());
+    const auto loaded = read_model(file);
+    ASSERT_TRUE(loaded) << loaded.problem().str();
+    const auto calls = recorded_calls(std::filesystem::path(file).replace_extension(".npz").string(),
+                                      loaded->model.input_names(), loaded->model.output_names());
+    ASSERT_TRUE(calls) << calls.problem().str();
+    const auto module = to_module(loaded->model);
+    ASSERT_TRUE(module) << module.problem().str();
+    PassOptions passes;
+    passes.target = *target_named("native");
+    const auto ir = run_pipeline(*module, passes);
+    ASSERT_TRUE(ir) << ir.problem().str();
+    const auto& lowered = std::get<Lowered>(*ir);
+    cpp::PackageInput input{"model", lowered.program, lowered.loops, "", "", std::string(version())};
+    input.threads = passes.target->fork > 0;
+    const auto model = CompiledModel::jit(input, *passes.target);
+    ASSERT_TRUE(model) << model.problem().str();
+    const RecordedCall& call = calls->front();
+    std::vector<Array> inputs;
+    for (std::size_t k = 0; k < call.inputs.size(); ++k)
+      inputs.push_back(call.inputs[k].converted(model->inputs()[k].type));
+    const auto found = model->predict(inputs);
+    ASSERT_TRUE(found) << found.problem().str();
+    const auto wanted =
+        run_loops(lowered.program, lowered.loops, "predict", inputs, symbols_of(lowered.program, inputs), kPoison);
+    ASSERT_TRUE(wanted) << wanted.problem().str();
+    for (std::size_t k = 0; k < wanted->size(); ++k)
+      EXPECT_TRUE(same_bits((*found)[k], (*wanted)[k])) << "output " << k;
+    ++count;
+  }
+  EXPECT_GE(count, 100);
+  fmt::print("{} models\n", count);
 }
 
 INSTANTIATE_TEST_SUITE_P(Profiles, Jit, testing::Values("fma@native", "muladd@native"));
