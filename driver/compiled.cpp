@@ -113,8 +113,9 @@ std::vector<std::string> kept_objects(const mlir::Group& group, const TargetMach
   const fs::path file = fs::canonical(plugin.dli_fname, problem);
   const auto written = fs::last_write_time(file, problem).time_since_epoch().count();
   if (problem) return {};
-  const std::string stamp = fmt::format("{} {} {} {}\n{}\n", file.string(), fs::file_size(file, problem), written,
-                                        target.name, fmt::join(group.shared, " "));
+  const mlir::Processor processor = mlir::processor_of(target);
+  const std::string stamp = fmt::format("{} {} {} {} {}\n{}\n", file.string(), fs::file_size(file, problem), written,
+                                        processor.cpu, processor.tune, fmt::join(group.shared, " "));
   std::vector<std::string> out;
   for (const std::string& text : group.texts) {
     const std::string all = stamp + text;

@@ -13,7 +13,8 @@ namespace tusk::mlir {
 /// What LLVM has to know of a processor.
 struct Processor {
   std::string triple;    // of four parts: "x86_64-unknown-linux-gnu"; empty: this machine's
-  std::string cpu;       // "znver4"
+  std::string cpu;       // whose instructions it has: "x86-64-v4"
+  std::string tune;      // whose times order them: "znver4"; empty: the same
   std::string features;  // "+avx2,+fma"
   std::string abi;       // where a kind of processors has several: "lp64d"
   int vector_bits = 0;   // of the widest vectors to use; 0: LLVM's choice

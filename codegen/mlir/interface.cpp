@@ -178,8 +178,8 @@ class Printer {
       arguments.push_back(is_64_bit_ ? value : f.body().pure(fmt::format("arith.trunci {} : i64 to i32", value)));
       types.push_back(size_);
     }
-    f.body().line(fmt::format("func.call @{}({}) : ({}) -> ()", packed.function->name, fmt::join(arguments, ", "),
-                              fmt::join(types, ", ")));
+    f.body().line(fmt::format("func.call @{}({}) : ({}) -> ()", kernel_symbol(packed.function->name),
+                              fmt::join(arguments, ", "), fmt::join(types, ", ")));
     f.body().line(fmt::format("llvm.return {} : i32", f.word(0, "i32")));
 
     std::vector<Parameter> inner = {{"%threads", kPointer, ""}, {"%arena", kPointer, ""}};
@@ -504,20 +504,21 @@ Expected<std::vector<Group>> print_groups(const cpp::PackageInput& input, const 
   TRY(const LoopText loops, loops_of(parts, target, false));
   std::vector<Group> out;
   for (const PackedFunction& packed : parts.functions) {
+    const std::string entry = kernel_symbol(packed.function->name);
     // What the function reaches, the longest first; each goes to the shortest module.
-    std::set<std::string, std::less<>> reached = {packed.function->name};
+    std::set<std::string, std::less<>> reached = {entry};
     std::vector<const Function*> kernels;
     std::size_t all = 0;
     for (const Function& function : loops.functions | std::views::reverse) {
       if (!reached.contains(function.name) || function.is_small) continue;
       reached.insert(function.callees.begin(), function.callees.end());
       all += function.text.size();
-      if (function.name != packed.function->name) kernels.push_back(&function);
+      if (function.name != entry) kernels.push_back(&function);
     }
     std::ranges::stable_sort(kernels, std::greater<>(), [](const Function* f) { return f->text.size(); });
     std::vector<std::size_t> length(
         std::clamp<std::size_t>(all / kLeast, 1, static_cast<std::size_t>(std::max(count, 1))));
-    std::map<std::string, std::size_t, std::less<>> module_of = {{packed.function->name, 0}};
+    std::map<std::string, std::size_t, std::less<>> module_of = {{entry, 0}};
     Group group;
     for (const Function* kernel : kernels) {
       const auto shortest = std::ranges::min_element(length);

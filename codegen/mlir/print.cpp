@@ -98,6 +98,11 @@ std::string constant_text(const std::string& name) {
                      is_zero_of_storage ? "0" : text, element);
 }
 
+std::string symbol_of(const Func& func) {
+  if (!func.result) return kernel_symbol(func.name);
+  return func.name.find('.') == std::string::npos ? "row." + func.name : func.name;  // or a support function
+}
+
 class FuncPrinter {
  public:
   FuncPrinter(const Func& func, const Options& options, const loop::Lines& lines, LoopText& printed,
@@ -107,6 +112,7 @@ class FuncPrinter {
         lines_(lines),
         printed_(printed),
         support_(support),
+        symbol_(symbol_of(func)),
         rereads_(cpp::rereads(func)),
         values_(body_, bindings_, options, own_) {}
 
@@ -145,17 +151,19 @@ class FuncPrinter {
     if (!parts_.empty()) callees_.emplace_back("tusk.parallel");
     if (values_.problem()) return Diagnostic(*values_.problem()).note("in loop function `" + func_.name + "`");
     Function out;
-    out.name = func_.name;
+    out.name = symbol_;
     out.is_small = func_.result != nullptr;
     out.callees = callees_;
-    for (const std::string& callee : loop::callees(func_)) out.callees.push_back(callee);
+    loop::for_each_stmt(func_.body, [&](const Stmt& stmt) {
+      if (stmt.kind == Stmt::Kind::call) out.callees.push_back(kernel_symbol(stmt.name));
+    });
     std::vector<std::string> types;
     for (const std::string& parameter : parameters) types.push_back(parameter.substr(parameter.find(": ") + 2));
-    out.declaration = fmt::format("  func.func private @{}({}){}\n", func_.name, fmt::join(types, ", "), result);
+    out.declaration = fmt::format("  func.func private @{}({}){}\n", symbol_, fmt::join(types, ", "), result);
     out.text = parts_;
     for (const std::string& comment : func_.comments) out.text += "  // " + cpp::comment_text(comment) + "\n";
-    out.text += fmt::format("  func.func private @{}({}){}{} {{\n", func_.name, fmt::join(parameters, ", "), result,
-                            attributes);
+    out.text +=
+        fmt::format("  func.func private @{}({}){}{} {{\n", symbol_, fmt::join(parameters, ", "), result, attributes);
     const auto head = lines_.functions.find(&func_);
     out.text += fmt::format("{}  }}{}\n\n", body_.take(), head == lines_.functions.end() ? "" : place(head->second));
     return out;
@@ -231,8 +239,8 @@ class FuncPrinter {
       arguments.push_back(is_buffer ? it->second.ssa : values_.print(argument));
       types.push_back(is_buffer ? "!llvm.ptr" : type_text(argument->type, options_));
     }
-    body_.line(
-        fmt::format("func.call @{}({}) : ({}) -> ()", stmt.name, fmt::join(arguments, ", "), fmt::join(types, ", ")));
+    body_.line(fmt::format("func.call @{}({}) : ({}) -> ()", kernel_symbol(stmt.name), fmt::join(arguments, ", "),
+                           fmt::join(types, ", ")));
   }
 
   std::vector<std::string> types_of(const std::vector<loop::Carry>& carries) const {
@@ -304,7 +312,7 @@ class FuncPrinter {
   // finds all that in its context.
   void parallel_loop(const Stmt& stmt) {
     const std::string index = type_text(loop::kIndex, options_);
-    const std::string range = fmt::format("{}.{}", func_.name, stmt.name);
+    const std::string range = fmt::format("{}.{}", symbol_, stmt.name);
     std::vector<std::string> names;  // captured
     for (const auto& [captured, count] : loop::names_in(stmt)) {
       if (bindings_.contains(captured)) names.push_back(captured);
@@ -400,6 +408,7 @@ class FuncPrinter {
   LoopText& printed_;
   std::set<std::string>& support_;
   std::set<std::string> own_;  // of support_, those that this one calls
+  std::string symbol_;
   std::vector<std::string> callees_;
   bool takes_threads_ = false;
   Body body_;
@@ -410,6 +419,8 @@ class FuncPrinter {
 };
 
 }  // namespace
+
+std::string kernel_symbol(std::string_view name) { return "kernel." + std::string(name); }
 
 std::string place_text(const std::map<int, std::string>& lines) {
   std::string out;
@@ -433,6 +444,7 @@ Expected<LoopText> print_loops(const loop::Module& module, const std::vector<std
     functions.push_back(std::move(function));
   }
   for (const std::string& name : support) {
+    if (name.starts_with("row.")) continue;  // among what is reached
     if (name.starts_with("tusk.else.")) {
       out.functions.push_back({name, constant_text(name), "", true, {}});
       continue;

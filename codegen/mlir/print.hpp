@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "codegen/mlir/options.hpp"
@@ -26,6 +27,9 @@ struct LoopText {
   std::set<std::string> threaded;    // those that take `threads: !llvm.ptr` before all else
   std::map<int, std::string> lines;  // places, by their number: what `loc(#line3)` means
 };
+
+/// The symbol of a kernel or an entry: "kernel.conv1". No function of C has such a name, whatever a layer is called.
+std::string kernel_symbol(std::string_view name);
 
 /// What the functions named in `entries` reach: rows with a body, functions of support.hpp, kernels, entries. All of
 /// them are private. Buffers are pointers, indices i64, and vectors have one dimension. Every operation has one result,

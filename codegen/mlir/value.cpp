@@ -189,8 +189,9 @@ std::string ValuePrinter::row(const Value& v) {
     case Basic::none: {
       std::vector<std::string> types;
       for (const ValueRef& each : v.operands) types.push_back(type(each->type));
-      return body_->pure(fmt::format("func.call @{}({}) : ({}) -> {}",
-                                     loop::row_function_name(*v.row, v.operands.back()->type), fmt::join(x, ", "),
+      const std::string function = "row." + loop::row_function_name(*v.row, v.operands.back()->type);
+      support_.insert(function);
+      return body_->pure(fmt::format("func.call @{}({}) : ({}) -> {}", function, fmt::join(x, ", "),
                                      fmt::join(types, ", "), type(v.type)));
     }
     case Basic::convert:

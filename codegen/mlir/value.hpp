@@ -32,7 +32,7 @@ std::string memory_text(DType type);
 /// Prints values. The first fault is kept in `problem`, and the text is then worthless.
 class ValuePrinter {
  public:
-  /// `support` collects the names of functions of support.hpp that are called.
+  /// `support` collects the names of rows, functions of support.hpp and constants that are used.
   ValuePrinter(Body& body, const Bindings& bindings, const Options& options, std::set<std::string>& support)
       : body_(&body), bindings_(&bindings), options_(options), support_(support) {}
 

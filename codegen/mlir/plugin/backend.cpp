@@ -83,6 +83,7 @@ void set_attributes(llvm::Module& module, const Job& job) {
     if (std::find(job.exported.begin(), job.exported.end(), function.getName()) == job.exported.end())
       function.setLinkage(llvm::GlobalValue::InternalLinkage);
     function.addFnAttr("target-cpu", job.processor.cpu);
+    if (!job.processor.tune.empty()) function.addFnAttr("tune-cpu", job.processor.tune);
     function.addFnAttr("target-features", job.processor.features);
     if (job.processor.vector_bits != 0) {
       function.addFnAttr("prefer-vector-width", std::to_string(job.processor.vector_bits));
