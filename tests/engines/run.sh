@@ -10,6 +10,8 @@
 # TUSK_PASSED: a folder with fma/ and muladd/, the sources of a run that every engine has passed; only cases that are
 # not among them are run, and the report says which sum of sources that run had.
 #
+# A profile fma@haswell+mlir takes the objects of the MLIR back end, which the engine's compiler links with their self-tests.
+#
 # full builds under profile muladd only the cases whose code is not the same under fma, and writes what each engine
 # gave into report.md beside this script.
 set -euo pipefail
