@@ -50,8 +50,12 @@ class Loaded {
   virtual void prepare(const std::string& name) = 0;
 };
 
+/// What both sides must agree in.
+inline constexpr std::size_t kLayout = 1000000 * sizeof(Processor) + 1000 * sizeof(Job) + sizeof(Group);
+
 /// The functions of the plug-in. Where they fail, `problem` says why.
 struct Backend {
+  std::size_t layout;  // kLayout
   /// The bytes of the output; the same job gives the same bytes.
   std::string (*emit)(const Job& job, Output output, std::string& problem);
   /// `data` are the bytes of the constant `tusk.data`.
@@ -59,7 +63,7 @@ struct Backend {
                                   std::string& problem);
 };
 
-/// The name and the version of the plug-in's only symbol, `const Backend* tusk_mlir_backend_1()`.
-inline constexpr const char* kBackendSymbol = "tusk_mlir_backend_1";
+/// The name and the version of the plug-in's only symbol, `const Backend* tusk_mlir_backend_2()`.
+inline constexpr const char* kBackendSymbol = "tusk_mlir_backend_2";
 
 }  // namespace tusk::mlir

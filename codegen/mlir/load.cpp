@@ -40,7 +40,8 @@ Expected<const Backend*> loaded() {
       continue;
     }
     using Entry = const Backend* (*)();
-    if (const auto entry = reinterpret_cast<Entry>(dlsym(library, kBackendSymbol)); entry != nullptr) return entry();
+    const auto entry = reinterpret_cast<Entry>(dlsym(library, kBackendSymbol));
+    if (entry != nullptr && entry()->layout == kLayout) return entry();
     why = fmt::format("{} is of another version of Tusk", place.string());
   }
   Diagnostic missing = error("mlir-missing", "the MLIR back end is not here");

@@ -310,11 +310,11 @@ std::shared_ptr<Loaded> load(std::vector<Group> groups, const Processor& process
   return std::make_shared<Resident>(std::move(*jit), std::move(groups), processor, data);
 }
 
-constexpr Backend kBackend = {&emit, &load};
+constexpr Backend kBackend = {kLayout, &emit, &load};
 
 }  // namespace
 }  // namespace tusk::mlir
 
-extern "C" [[gnu::visibility("default")]] const tusk::mlir::Backend* tusk_mlir_backend_1() {
+extern "C" [[gnu::visibility("default")]] const tusk::mlir::Backend* tusk_mlir_backend_2() {
   return &tusk::mlir::kBackend;
 }
