@@ -111,7 +111,9 @@ Expected<std::string> emitted(const Ir& ir, std::string_view kind, const TargetM
       mlir::print_module(lowered->loops, entries, mlir::options_for(target, lowered->program.profile)));
   if (kind == "mlir") return text;
   TRY(const mlir::Backend* backend, mlir::find_backend());
-  const mlir::Job job{text, mlir::processor_of(target), entries};
+  std::vector<std::string> symbols;
+  for (const std::string& entry : entries) symbols.push_back(mlir::kernel_symbol(entry));
+  const mlir::Job job{text, mlir::processor_of(target), symbols};
   return mlir::emit(*backend, job, kind == "llvm" ? mlir::Output::llvm : mlir::Output::assembly);
 }
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void wide(const int64_t* x, const float* f, float* y, int64_t* z);
+void wide(const int64_t* x, const float* f, float* y, int64_t* z) __asm__("kernel.wide");
 
 static int faults;
 
