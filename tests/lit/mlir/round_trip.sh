@@ -5,7 +5,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 count=0
 for text in "$2"/*.tusk; do
-  command=$(sed -n 's/^# RUN: %tusk-opt %s \(.*\)| FileCheck %s$/\1/p' "$text")
+  command=$(sed -n 's/^# RUN: %tusk-opt %s \(.*--emit mlir \)| FileCheck %s$/\1/p' "$text")
   [ -n "$command" ] || continue
   "$tusk_opt" "$text" $command > "$work/a.mlir"
   mlir-opt-22 "$work/a.mlir" -o "$work/b.mlir"
