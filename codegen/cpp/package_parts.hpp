@@ -1,4 +1,4 @@
-// What the files of a package share: identifiers, places, sizes. Internal to codegen/cpp.
+// What the files of a package share: identifiers, places, sizes. Internal to codegen.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Where a register tile reads again what an earlier term has read. Internal to codegen/cpp.
+// Where a register tile reads again what an earlier term has read. Internal to codegen.
 #pragma once
 
 #include <map>

@@ -276,8 +276,7 @@ class Printer {
         f.body().open(fmt::format("{} = scf.if {} -> ({}) {{", result, none, type));
         f.body().line(fmt::format("scf.yield {} : {}", own, type));
         f.body().between("} else {");
-        f.body().line(
-            fmt::format("scf.yield {} : {}", read.empty() ? weights_of(f).at("%size") : weights_of(f).at(read), type));
+        f.body().line(fmt::format("scf.yield {} : {}", weights_of(f).at(read), type));
         f.body().close();
         return result;
       };

@@ -29,7 +29,6 @@ using loop::ValueRef;
 constexpr std::string_view kParallel =
     R"(  llvm.func internal @tusk.parallel(%threads: !llvm.ptr, %turns: INDEX, %least: INDEX, %part: !llvm.ptr, %context: !llvm.ptr) {
     %null = llvm.mlir.zero : !llvm.ptr
-    %c0 = arith.constant 0 : INDEX
     %c1 = arith.constant 1 : INDEX
     %c2 = arith.constant 2 : INDEX
     %c4 = arith.constant 4 : INDEX
@@ -46,8 +45,7 @@ constexpr std::string_view kParallel =
     %long = arith.cmpi sge, %turns, %twice : INDEX
     %share = arith.andi %several, %long : i1
     %parts = scf.if %share -> (INDEX) {
-      %wide = COUNT
-      %most = arith.muli %wide, %c4 : INDEX
+EXTEND_COUNT      %most = arith.muli COUNT, %c4 : INDEX
       %whole = arith.divsi %turns, %least : INDEX
       %few = arith.minsi %whole, %most : INDEX
       scf.yield %few : INDEX
@@ -64,8 +62,7 @@ constexpr std::string_view kParallel =
     } else {
       %place = llvm.getelementptr %threads[0, 1] : (!llvm.ptr) -> !llvm.ptr, !llvm.struct<(i32, ptr)>
       %run = llvm.load %place : !llvm.ptr -> !llvm.ptr
-      %all = PARTS
-      llvm.call %run(%threads, %all, %part, %context) : !llvm.ptr, (!llvm.ptr, i64, !llvm.ptr, !llvm.ptr) -> ()
+EXTEND_PARTS      llvm.call %run(%threads, PARTS, %part, %context) : !llvm.ptr, (!llvm.ptr, i64, !llvm.ptr, !llvm.ptr) -> ()
     }
     llvm.return
   }
@@ -80,8 +77,10 @@ void replace_all(std::string& text, std::string_view what, std::string_view by) 
 std::string parallel_function(const Options& options) {
   const bool wide = options.index_bits == 64;
   std::string out(kParallel);
-  replace_all(out, "COUNT", wide ? "arith.extsi %count : i32 to i64" : "arith.addi %count, %count : i32");
-  replace_all(out, "PARTS", wide ? "arith.addi %parts, %c0 : i64" : "arith.extsi %parts : i32 to i64");
+  replace_all(out, "EXTEND_COUNT", wide ? "      %wide = arith.extsi %count : i32 to i64\n" : "");
+  replace_all(out, "COUNT", wide ? "%wide" : "%count");
+  replace_all(out, "EXTEND_PARTS", wide ? "" : "      %all = arith.extsi %parts : i32 to i64\n");
+  replace_all(out, "PARTS", wide ? "%parts" : "%all");
   replace_all(out, "INDEX", fmt::format("i{}", options.index_bits));
   return out;
 }

@@ -19,7 +19,7 @@ struct Binding {
   std::string ssa;             // "%x", "%3#1"
   loop::Type type;             // of a value
   bool non_negative = false;   // a value of type index that is provably >= 0
-  bool is_buffer = false;      //
+  bool is_buffer = false;      // the name is a pointer to elements
   DType element = DType::f32;  // a buffer's storage type
 };
 using Bindings = std::map<std::string, Binding, std::less<>>;
@@ -36,10 +36,6 @@ class ValuePrinter {
   ValuePrinter(Body& body, const Bindings& bindings, const Options& options, std::set<std::string>& support)
       : body_(&body), bindings_(&bindings), options_(options), support_(support) {}
 
-  void move_to(Body& body, const Bindings& bindings) {
-    body_ = &body;
-    bindings_ = &bindings;
-  }
   std::string print(const loop::ValueRef& value);  // the name of its result
   /// The pointer to an element of a buffer.
   std::string address(const std::string& buffer, const loop::ValueRef& index);

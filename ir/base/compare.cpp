@@ -1,7 +1,10 @@
 #include "ir/base/compare.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace tusk {
 
@@ -19,6 +22,18 @@ double relative_difference(const Array& found, const Array& expected) {
     worst = std::isfinite(apart) ? std::max(worst, apart) : INFINITY;
   }
   return largest > 0 ? worst / largest : worst;
+}
+
+std::string bit_difference(const Array& a, const Array& b) {
+  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return "the types differ";
+  const auto width = static_cast<std::size_t>(size_of(a.dtype()));
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    const auto at = static_cast<std::size_t>(i) * width;
+    if (std::memcmp(a.bytes().data() + at, b.bytes().data() + at, width) == 0) continue;
+    if (is_float(a.dtype()) && std::isnan(a.at(i)) && std::isnan(b.at(i))) continue;
+    return fmt::format("element {}: {} and {}", i, a.at(i), b.at(i));
+  }
+  return "";
 }
 
 }  // namespace tusk

@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -92,18 +91,6 @@ ModuleOptions options_for(const std::vector<RecordedCall>& calls) {
   return options;
 }
 
-// Every NaN is the same.
-bool same_bits(const Array& a, const Array& b) {
-  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
-  const auto size = static_cast<std::size_t>(size_of(a.dtype()));
-  for (std::int64_t i = 0; i < a.size(); ++i) {
-    const std::size_t at = static_cast<std::size_t>(i) * size;
-    const bool nans = is_float(a.dtype()) && std::isnan(a.at(i)) && std::isnan(b.at(i));
-    if (!nans && !std::ranges::equal(a.bytes().subspan(at, size), b.bytes().subspan(at, size))) return false;
-  }
-  return true;
-}
-
 // The same model by the other back end, scheduled for this machine; nothing where that is not here.
 Expected<std::optional<CompiledModel>> by_mlir(const graph::Module& module) {
   if (!mlir::find_backend()) return std::optional<CompiledModel>();
@@ -148,7 +135,7 @@ Expected<Json> compiled_result(const LoadedModel& loaded, const fs::path& record
     if (!built || !other) continue;
     TRY(const std::vector<Array> others, other->predict(call.inputs));
     for (std::size_t k = 0; k < results.size(); ++k) {
-      if (!same_bits(results[k], others[k]))
+      if (!bit_difference(results[k], others[k]).empty())
         return error("ledger", fmt::format("output {}: the JIT has other bits than C++", k));
     }
   }

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 
@@ -12,23 +11,12 @@
 #include "driver/compiled.hpp"
 #include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
+#include "ir/base/compare.hpp"
 #include "tests/property/engine_cases.hpp"
 #include "tools/recording.hpp"
 
 namespace tusk::engine_cases {
 namespace {
-
-// Every NaN is the same.
-bool same_bits(const Array& a, const Array& b) {
-  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
-  const auto size = static_cast<std::size_t>(size_of(a.dtype()));
-  for (std::int64_t i = 0; i < a.size(); ++i) {
-    const std::size_t at = static_cast<std::size_t>(i) * size;
-    const bool nans = is_float(a.dtype()) && std::isnan(a.at(i)) && std::isnan(b.at(i));
-    if (!nans && !std::ranges::equal(a.bytes().subspan(at, size), b.bytes().subspan(at, size))) return false;
-  }
-  return true;
-}
 
 // Whether all sizes stand in the shapes of inputs, as a call finds them.
 bool follows_from_inputs(const kernel::Function& function, const Symbols& symbols) {
@@ -58,7 +46,7 @@ void check(const Case& c, const TargetMachine& target) {
     ASSERT_TRUE(outputs) << outputs.problem().str();
     for (std::size_t k = 0; k < outputs->size(); ++k) {
       const std::string& name = function->tensors[static_cast<std::size_t>(function->outputs[k])].name;
-      EXPECT_TRUE(same_bits((*outputs)[k], test.outputs.at(name))) << name << " of " << test.function;
+      EXPECT_EQ(bit_difference((*outputs)[k], test.outputs.at(name)), "") << name << " of " << test.function;
     }
     for (const CompiledModel::Variable& variable : model->variables()) {
       const auto wanted = test.states.find(variable.path);
@@ -66,7 +54,7 @@ void check(const Case& c, const TargetMachine& target) {
       Array found(variable.type, variable.shape);
       std::copy_n(static_cast<const std::byte*>(state.get()) + variable.offset, found.bytes().size(),
                   found.writable_bytes().begin());
-      EXPECT_TRUE(same_bits(found, wanted->second)) << variable.path << " behind " << test.function;
+      EXPECT_EQ(bit_difference(found, wanted->second), "") << variable.path << " behind " << test.function;
     }
   }
 }
@@ -141,7 +129,7 @@ TEST(JitGoldens, GiveTheBitsOfTheLoops) {
         run_loops(lowered.program, lowered.loops, "predict", inputs, symbols_of(lowered.program, inputs), kPoison);
     ASSERT_TRUE(wanted) << wanted.problem().str();
     for (std::size_t k = 0; k < wanted->size(); ++k)
-      EXPECT_TRUE(same_bits((*found)[k], (*wanted)[k])) << "output " << k;
+      EXPECT_EQ(bit_difference((*found)[k], (*wanted)[k]), "") << "output " << k;
     ++count;
   }
   EXPECT_GE(count, 100);

@@ -5,12 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 
+#include "ir/base/compare.hpp"
 #include "ir/loop/interpret.hpp"
 #include "passes/lower_program.hpp"
 
@@ -85,17 +84,7 @@ Array random_array(DType type, std::vector<std::int64_t> shape, Rng& rng, bool t
   return out;
 }
 
-std::string difference(const Array& a, const Array& b) {
-  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return "the types differ";
-  const auto width = static_cast<std::size_t>(size_of(a.dtype()));
-  for (std::int64_t i = 0; i < a.size(); ++i) {
-    const auto at = static_cast<std::size_t>(i) * width;
-    if (std::memcmp(a.bytes().data() + at, b.bytes().data() + at, width) == 0) continue;
-    if (is_float(a.dtype()) && std::isnan(a.at(i)) && std::isnan(b.at(i))) continue;
-    return fmt::format("element {}: {} and {}", i, a.at(i), b.at(i));
-  }
-  return "";
-}
+std::string difference(const Array& a, const Array& b) { return bit_difference(a, b); }
 
 std::string difference(const std::vector<Array>& a, const std::vector<Array>& b) {
   if (a.size() != b.size()) return "the numbers of results differ";
