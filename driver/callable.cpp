@@ -17,6 +17,7 @@
 #include "driver/cache.hpp"
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
+#include "driver/shared_threads.hpp"
 #include "driver/temporary_folder.hpp"
 #include "ir/base/sha256.hpp"
 #include "ir/graph/print.hpp"
@@ -69,16 +70,21 @@ class Compiled final : public Callable {
 constexpr std::size_t kKept = 16 << 20;  // bytes of constants of code that is kept
 
 // Which Tusk this is: another one may make other code of the same text.
-std::string stamp() {
+std::string found_stamp() {
   Dl_info where{};
   fs::path file = "/proc/self/exe";
   std::error_code problem;
-  if (dladdr(reinterpret_cast<const void*>(&stamp), &where) != 0 && fs::exists(where.dli_fname, problem))
+  if (dladdr(reinterpret_cast<const void*>(&found_stamp), &where) != 0 && fs::exists(where.dli_fname, problem))
     file = where.dli_fname;
   file = fs::canonical(file, problem);
   if (problem) return "";
   return fmt::format("{} {} {}", file.string(), fs::file_size(file, problem),
                      fs::last_write_time(file, problem).time_since_epoch().count());
+}
+
+const std::string& stamp() {
+  static const std::string found = found_stamp();
+  return found;
 }
 
 // What decides the emitted code: the text of the module and its constants. States that a function updates are set
@@ -93,10 +99,9 @@ std::string key_of(Module module, const EmitOptions& options) {
   }
   if (std::ranges::find(changes, true) == changes.end()) return "";
   const std::vector<std::byte> constants = weights_of(module);
-  const std::string stamped = stamp();
-  if (stamped.empty() || constants.size() > kKept) return "";
+  if (stamp().empty() || constants.size() > kKept) return "";
   const std::string text =
-      fmt::format("{}\n{}\n{}\n{}", stamped, options.passes.target->name, print(module), sha256_hex(constants));
+      fmt::format("{}\n{}\n{}\n{}", stamp(), options.passes.target->name, print(module), sha256_hex(constants));
   return sha256_hex(std::as_bytes(std::span(text)));
 }
 
@@ -119,16 +124,6 @@ Expected<fs::path> emitted(Module module, const EmitOptions& options, TemporaryF
   TRY(temporary, TemporaryFolder::make());
   CHECK(write_files(temporary.path().string(), files));
   return temporary.path();
-}
-
-// $TUSK_JIT: cpp or mlir; else mlir where it is.
-Expected<bool> wants_mlir() {
-  const char* given = std::getenv("TUSK_JIT");
-  const std::string_view wish = given == nullptr ? "" : given;
-  if (wish == "cpp") return false;
-  if (wish == "mlir") return true;
-  if (!wish.empty()) return error("jit", fmt::format("TUSK_JIT is `{}`; there are cpp and mlir", wish));
-  return static_cast<bool>(mlir::find_backend());
 }
 
 // Code that an earlier call has made of the same module; else new, which is kept.
@@ -159,11 +154,38 @@ Expected<CompiledModel> compiled_by_cpp(Module module, const EmitOptions& option
   return CompiledModel::load_cached(folder.string(), "-O2 -march=native");
 }
 
+// $TUSK_JIT: cpp or mlir; without it mlir where that is.
+std::string_view wish() {
+  const char* given = std::getenv("TUSK_JIT");
+  return given == nullptr ? "" : given;
+}
+
+// Nobody can ask where a function is from while a library is being loaded.
+void prepare_mlir() {
+  stamp();
+  mlir::prepare_backend();
+}
+
+Expected<CompiledModel> compiled(Module module, const EmitOptions& options) {
+  if (!wish().empty() && wish() != "cpp" && wish() != "mlir")
+    return error("jit", fmt::format("TUSK_JIT is `{}`; there are cpp and mlir", wish()));
+  if (wish() == "mlir" || (wish().empty() && mlir::has_backend())) {
+    prepare_mlir();
+    Expected<CompiledModel> model = compiled_by_mlir(module, options);
+    // It is loaded beside the passes, so only now it shows whether it can be.
+    if (model || !wish().empty() || mlir::find_backend()) return model;
+  }
+  return compiled_by_cpp(std::move(module), options);
+}
+
 }  // namespace
 
 void prepare_compiler() {
-  const char* given = std::getenv("TUSK_JIT");
-  if (given == nullptr || std::string_view(given) != "cpp") mlir::prepare_backend();
+  if (wish() != "cpp") prepare_mlir();
+}
+
+void share_turns(std::int64_t turns, std::int64_t least, const std::function<void(std::int64_t, std::int64_t)>& body) {
+  parallel(shared_threads(), turns, least, body);
 }
 
 Expected<std::shared_ptr<Callable>> make_callable(Module module) {
@@ -174,14 +196,12 @@ Expected<std::shared_ptr<Callable>> make_callable(Module module) {
   options.initial_states = false;
   TRY(options.passes.target, target_named("native"));
   const std::vector<Global> globals = module.globals;
-  TRY(const bool by_mlir, wants_mlir());
-  TRY(CompiledModel model,
-      by_mlir ? compiled_by_mlir(std::move(module), options) : compiled_by_cpp(std::move(module), options));
-  auto compiled = std::make_shared<Compiled>(std::move(model));
+  TRY(CompiledModel model, compiled(std::move(module), options));
+  auto callable = std::make_shared<Compiled>(std::move(model));
   for (const Global& global : globals) {
-    if (compiled->has_state(global.path)) CHECK(compiled->set_state(global.path, global.value));
+    if (callable->has_state(global.path)) CHECK(callable->set_state(global.path, global.value));
   }
-  return std::shared_ptr<Callable>(std::move(compiled));
+  return std::shared_ptr<Callable>(std::move(callable));
 }
 
 }  // namespace tusk::graph

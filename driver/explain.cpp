@@ -220,7 +220,7 @@ std::string print(const Explanation& explanation, bool full) {
       const bool is_known = cost.memory > 0 || cost.bytes == 0;
       is_open = is_open || !is_known;
       is_conditional = is_conditional || row.conditional;
-      const std::string bound = !is_known ? "?" : cost.memory > cost.compute ? "memory" : "compute";
+      const std::string bound = !is_known ? "?" : cost.cycles > cost.memory ? "compute" : "memory";
       const std::string times = fmt::format("{}{}", number(row.times), row.conditional ? " if" : "");
       rows.push_back({or_dash(row.layer), row.kernel, row.record.key, short_schedule(row.record), times,
                       number(cost.flops), number(cost.bytes), time(cost.compute), is_known ? time(cost.memory) : "?",

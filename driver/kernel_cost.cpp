@@ -27,7 +27,7 @@ using kernel::Stage;
 
 struct Operations {
   double flops = 0;
-  double slots = 0;  // instructions: an fma is one
+  double slots = 0;  // in the time of so many products and sums
   void add(double times, double flops_of_one, double slots_of_one) {
     flops += times * flops_of_one;
     slots += times * slots_of_one;
@@ -53,7 +53,7 @@ Operations of_row(const Row& row, DType type) {
   if (row.basic == Basic::bitcast) return out;
   const loop::Func* body = row.basic == Basic::none ? loop::row_body(row, type) : nullptr;
   if (body == nullptr) {
-    out.add(1, row.basic == Basic::fma ? 2 : 1, 1);
+    out.add(1, row.basic == Basic::fma ? 2 : 1, slots_of(row.basic));
     return out;
   }
   for (const loop::Stmt& stmt : body->body) {

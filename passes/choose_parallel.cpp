@@ -20,7 +20,7 @@ using kernel::Index;
 using kernel::Stage;
 using kernel::StageSchedule;
 
-constexpr double kLeast = 3.5;        // a part of a loop takes so many times a fork: 10 us, where a fork takes 3
+constexpr double kLeast = 1;          // a part of a loop takes at least as long as a fork
 constexpr double kBytesPerCycle = 8;  // that are stored, where little is computed
 constexpr std::int64_t kTurns = 64;   // of joined loops: no more are needed
 
@@ -31,7 +31,7 @@ double operations(const Choice& choice, const Stage& stage, std::map<const Stage
   if (const auto it = known.find(&stage); it != known.end()) return it->second;
   double count = 0;
   const auto visit = [&](const auto& self, const ExprRef& expr) -> void {
-    if (expr->kind == Expr::Kind::row) count += expr->row->basic != Basic::none ? 1 : 16;
+    if (expr->kind == Expr::Kind::row) count += expr->row->basic != Basic::none ? slots_of(expr->row->basic) : 16;
     if (expr->kind == Expr::Kind::load) {
       const Stage* made = choice.kernel.stage(expr->name);
       count += made != nullptr && choice.schedule.is_inline(expr->name) ? operations(choice, *made, known) : 0.5;

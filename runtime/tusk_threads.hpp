@@ -48,6 +48,7 @@ inline void parallel(const Threads* threads, std::int64_t turns, std::int64_t le
   if (threads != nullptr && threads->count > 1 && turns >= 2 * least) {
     parts = turns / least;
     if (parts > parts_per_thread * threads->count) parts = parts_per_thread * threads->count;
+    if (parts > threads->count) parts -= parts % threads->count;  // as many for each
   }
   const SharedLoop<Body> loop = {body, turns, parts};
   if (parts == 1) {

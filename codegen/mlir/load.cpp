@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <future>
@@ -34,7 +35,7 @@ Expected<const Backend*> loaded() {
   std::error_code problem;
   for (const fs::path& place : places()) {
     if (!fs::exists(place, problem)) continue;
-    void* library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
+    void* library = dlopen(place.c_str(), RTLD_LAZY | RTLD_LOCAL);
     if (library == nullptr) {
       why = dlerror();
       continue;
@@ -57,6 +58,11 @@ Expected<const Backend*> loaded() {
 Expected<const Backend*> find_backend() {
   static const Expected<const Backend*> backend = loaded();
   return backend;
+}
+
+bool has_backend() {
+  std::error_code problem;
+  return std::ranges::any_of(places(), [&](const fs::path& place) { return fs::exists(place, problem); });
 }
 
 Expected<std::string> emit(const Backend& backend, const Job& job, Output output) {

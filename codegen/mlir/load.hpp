@@ -14,6 +14,9 @@ namespace tusk::mlir {
 /// ../lib/tusk, or where it was built or installed. Errors: mlir-missing, which says what to install.
 Expected<const Backend*> find_backend();
 
+/// Whether there is a file for find_backend to load, which takes a while.
+bool has_backend();
+
 /// Errors: codegen-mlir, with what LLVM says.
 Expected<std::string> emit(const Backend& backend, const Job& job, Output output);
 Expected<std::shared_ptr<Loaded>> load(const Backend& backend, std::vector<Group> groups, const Processor& processor,

@@ -48,7 +48,11 @@ constexpr std::string_view kParallel =
 EXTEND_COUNT      %most = arith.muli COUNT, %c4 : INDEX
       %whole = arith.divsi %turns, %least : INDEX
       %few = arith.minsi %whole, %most : INDEX
-      scf.yield %few : INDEX
+      %over = arith.remsi %few, COUNT : INDEX
+      %even = arith.subi %few, %over : INDEX
+      %many = arith.cmpi sgt, %few, COUNT : INDEX
+      %as_many = arith.select %many, %even, %few : INDEX
+      scf.yield %as_many : INDEX
     } else {
       scf.yield %c1 : INDEX
     }

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "frontend/files/bytes.hpp"
 #include "frontend/model/error.hpp"
+#include "ir/graph/callable.hpp"
 
 namespace tusk {
 namespace {
@@ -67,6 +69,11 @@ std::vector<Array> input_arrays(const Model& model, const Data& given) {
 }
 
 void copy_rows(const Array& whole, std::span<const std::int64_t> which, Array& out) {
+  const auto is_next = [](std::int64_t a, std::int64_t b) { return b == a + 1; };
+  if (!which.empty() && std::ranges::adjacent_find(which, std::not_fn(is_next)) == which.end()) {
+    out = whole.rows(which.front(), which.back() + 1);
+    return;
+  }
   std::vector<std::int64_t> shape = whole.shape();
   shape[0] = static_cast<std::int64_t>(which.size());
   if (out.dtype() != whole.dtype() || out.shape() != shape) out = Array(whole.dtype(), shape);
@@ -74,10 +81,12 @@ void copy_rows(const Array& whole, std::span<const std::int64_t> which, Array& o
   if (row == 0) return;
   const std::byte* from = whole.bytes().data();
   std::byte* to = out.writable_bytes().data();
-  for (const std::int64_t each : which) {
-    std::memcpy(to, from + static_cast<std::size_t>(each) * row, row);
-    to += row;
-  }
+  constexpr std::size_t kLeast = 1 << 15;  // bytes that are worth a thread
+  const auto copy = [&](std::int64_t begin, std::int64_t end) {
+    for (auto k = static_cast<std::size_t>(begin); k < static_cast<std::size_t>(end); ++k)
+      std::memcpy(to + k * row, from + static_cast<std::size_t>(which[k]) * row, row);
+  };
+  graph::share_turns(static_cast<std::int64_t>(which.size()), static_cast<std::int64_t>(kLeast / row + 1), copy);
 }
 
 Array joined(const std::vector<Array>& parts) {

@@ -18,8 +18,7 @@ Array::Array(DType type, std::vector<std::int64_t> shape)
     : type_(type),
       shape_(std::move(shape)),
       size_(element_count(shape_)),
-      bytes_(std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(size_) *
-                                                      static_cast<std::size_t>(size_of(type)))) {}
+      bytes_(std::make_shared<Bytes>(byte_count())) {}
 
 Array Array::of_bytes(DType type, std::vector<std::int64_t> shape, std::span<const std::byte> bytes) {
   Array out(type, std::move(shape));
@@ -36,7 +35,7 @@ Array Array::splat(DType type, std::vector<std::int64_t> shape, double value) {
 std::span<std::byte> Array::writable_bytes() {
   if (bytes_.use_count() > 1 || bytes_->size() != byte_count()) {
     const std::span<const std::byte> own = bytes();
-    bytes_ = std::make_shared<std::vector<std::byte>>(own.begin(), own.end());
+    bytes_ = std::make_shared<Bytes>(own.begin(), own.end());
     offset_ = 0;
   }
   return {bytes_->data(), bytes_->size()};

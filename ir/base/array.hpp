@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ir/base/aligned.hpp"
 #include "ir/base/dtype.hpp"
 #include "ir/base/expected.hpp"
 
@@ -52,12 +53,14 @@ class Array {
   Array converted(DType type) const;
 
  private:
+  using Bytes = std::vector<std::byte, AlignedAllocator<std::byte>>;
+
   std::size_t byte_count() const { return static_cast<std::size_t>(size_) * static_cast<std::size_t>(size_of(type_)); }
 
   DType type_;
   std::vector<std::int64_t> shape_;
   std::int64_t size_ = 0;
-  std::shared_ptr<std::vector<std::byte>> bytes_;
+  std::shared_ptr<Bytes> bytes_;
   std::size_t offset_ = 0;  // of the first element in them
 };
 

@@ -1,6 +1,8 @@
 // A module compiled for this process: what the front end calls without knowing who compiles.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,5 +33,9 @@ class Callable {
 Expected<std::shared_ptr<Callable>> make_callable(Module module);
 /// Begins to load what make_callable needs, beside what the caller does.
 void prepare_compiler();
+
+/// Calls body(begin, end) for ranges that together are the turns 0, 1, ..., of `least` turns or more, on the threads
+/// that compiled modules run on. The same turns come to the same threads as in loops of modules that are as long.
+void share_turns(std::int64_t turns, std::int64_t least, const std::function<void(std::int64_t, std::int64_t)>& body);
 
 }  // namespace tusk::graph

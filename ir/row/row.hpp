@@ -48,6 +48,12 @@ enum class Basic : std::uint8_t {
   bitcast,  // as_f32, as_i32, as_u32, as_f64, as_i64
 };
 
+/// How many products and sums a processor computes in the time of one basic row: quotients and roots are not pipelined
+/// (https://uops.info, for x86-64 since 2015; ARM's are no faster).
+constexpr double slots_of(Basic basic) {
+  return basic == Basic::div || basic == Basic::rem || basic == Basic::sqrt ? 10 : 1;
+}
+
 /// How the result type follows from the operand types.
 enum class Typing : std::uint8_t {
   same,     // all operands and the result have one type

@@ -71,8 +71,9 @@ std::unique_ptr<llvm::TargetMachine> machine_of(const Processor& processor, bool
   const auto model = resident ? std::optional(llvm::CodeModel::Small) : std::nullopt;
   // Where there is no system, nothing is moved when it is loaded.
   const llvm::Reloc::Model places = triple.isOSUnknown() ? llvm::Reloc::Static : llvm::Reloc::PIC_;
-  std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
-      triple, processor.cpu, processor.features, options, places, model, llvm::CodeGenOptLevel::Default));
+  const auto level = resident ? llvm::CodeGenOptLevel::Less : llvm::CodeGenOptLevel::Default;
+  std::unique_ptr<llvm::TargetMachine> machine(
+      target->createTargetMachine(triple, processor.cpu, processor.features, options, places, model, level));
   if (machine == nullptr) problem = "LLVM has no such machine: " + triple.str();
   return machine;
 }
