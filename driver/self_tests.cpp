@@ -149,6 +149,10 @@ Expected<Lowered> planned_for(const Lowered& lowered, const Symbols& symbols) {
 
 }  // namespace
 
+double work_of(const kernel::Program& program, const kernel::Function& function, const Symbols& symbols) {
+  return work_of(program, function.steps, graph::value_of(symbols));
+}
+
 Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, const Lowered& lowered, bool threads,
                                                 const TargetMachine* jit,
                                                 const std::function<void(const std::string&)>& note) {
@@ -159,7 +163,7 @@ Expected<std::vector<cpp::SelfTest>> self_tests(const graph::Module& module, con
     cpp::SelfTest test;
     test.function = function.name;
     test.symbols = self_test_symbols(lowered.program, 2);
-    const auto work = [&] { return work_of(lowered.program, function.steps, graph::value_of(test.symbols)); };
+    const auto work = [&] { return work_of(lowered.program, function, test.symbols); };
     const auto bytes = [&] { return bytes_of(function, graph::value_of(test.symbols)); };
     const auto is_large = [&] { return work() > kMostInterpreted; };
     if (is_large() || bytes() > kMostBytes) test.symbols = self_test_symbols(lowered.program, 1);

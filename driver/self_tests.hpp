@@ -8,8 +8,12 @@
 #include "codegen/cpp/package.hpp"
 #include "ir/graph/graph.hpp"
 #include "passes/pipeline.hpp"
+#include "passes/run_loops.hpp"
 
 namespace tusk {
+
+/// Points of all stages that a call runs through, those of their sums included.
+double work_of(const kernel::Program& program, const kernel::Function& function, const Symbols& symbols);
 
 /// One call of each function of `lowered`, which came of `module`. The loop interpreter computes what it should give;
 /// for work that would take it seconds, the compiled output does, if there is a C++ compiler, checked once against the

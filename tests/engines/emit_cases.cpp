@@ -1,10 +1,11 @@
 // Cases for the engine matrix (law 4): emitted C++ with what the loop interpreter computed.
 //
 //     emit_cases FOLDER [--profile fma|muladd[@TARGET]] [--besides PROFILE] [--graphs N] [--kernels N] [--masks N]
-//                [--contractions N] [--seed S] [--unlike FOLDER]
+//                [--contractions N] [--seed S] [--unlike FOLDER] [--models FOLDER]...
 //
 // Every sample of every op and its gradient, training steps, N random graphs, kernels, formulas of truths, and
-// contractions, the last for TARGET with small caches, so that they meet every part of a schedule. FOLDER gets their
+// contractions, the last for TARGET with small caches, so that they meet every part of a schedule; with --models,
+// instead of all these, the models of the files below its folders. FOLDER gets their
 // files and all_0.cpp, all_1.cpp, ...: programs that run the self-tests of many cases and name those that fail. With
 // --besides, only cases whose code or expected values differ from those of PROFILE. With --unlike, only
 // cases of which that folder does not have the same files, but for comments.
@@ -88,6 +89,21 @@ void write(const std::filesystem::path& path, const std::string& text) {
   out << text;
 }
 
+std::vector<Case> cases_for(const Engine& engine, const Counts& counts, const std::vector<std::string>& models,
+                            std::vector<std::string>& left_out) {
+  if (models.empty()) return all_cases(engine, counts);
+  std::vector<Case> cases;
+  left_out.clear();
+  for (const std::string& folder : models) {
+    for (Case& c : model_cases(engine, folder, left_out)) {
+      c.name += fmt::format("_{}", cases.size());
+      cases.push_back(std::move(c));
+    }
+  }
+  for (Case& c : cases) fit_to(engine, c);
+  return cases;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -96,6 +112,7 @@ int main(int argc, char** argv) {
   std::string besides;
   std::string unlike;
   Counts counts;
+  std::vector<std::string> models;
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];
     if (!flag.starts_with("--")) {
@@ -109,6 +126,8 @@ int main(int argc, char** argv) {
       besides = value;
     } else if (flag == "--unlike") {
       unlike = value;
+    } else if (flag == "--models") {
+      models.push_back(value);
     } else if (flag == "--graphs") {
       counts.graphs = std::stoull(value);
     } else if (flag == "--kernels") {
@@ -125,9 +144,11 @@ int main(int argc, char** argv) {
     }
   }
   if (folder.empty()) return 1;
-  std::vector<Case> cases = all_cases(Engine(profile), counts);
+  std::vector<std::string> left_out;
+  std::vector<Case> cases = cases_for(Engine(profile), counts, models, left_out);
+  for (const std::string& line : left_out) fmt::print(stderr, "left out: {}\n", line);
   if (!besides.empty()) {
-    const std::vector<Case> others = all_cases(Engine(besides), counts);
+    const std::vector<Case> others = cases_for(Engine(besides), counts, models, left_out);
     std::vector<Case> different;
     for (std::size_t i = 0; i < cases.size(); ++i)
       if (!same_code(files_of(cases[i]), files_of(others[i]))) different.push_back(std::move(cases[i]));
@@ -196,6 +217,10 @@ int main() {{
 )",
                                                                                                  includes, calls));
   }
-  fmt::print("{} cases, seed {}\n", cases.size(), counts.seed);
+  if (models.empty()) {
+    fmt::print("{} cases, seed {}\n", cases.size(), counts.seed);
+  } else {
+    fmt::print("{} cases, {} files left out\n", cases.size(), left_out.size());
+  }
   return 0;
 }

@@ -10,7 +10,8 @@
 # TUSK_PASSED: a folder with fma/ and muladd/, the sources of a run that every engine has passed; only cases that are
 # not among them are run, and the report says which sum of sources that run had.
 #
-# A profile fma@haswell+mlir takes the objects of the MLIR back end, which the engine's compiler links with their self-tests.
+# A profile fma@haswell+mlir takes the objects of the MLIR back end, which the engine's compiler links with their
+# self-tests; fma@haswell+mlir+models those of the models in tests/parity/goldens and $TUSK_SHARED/{goldens,models}.
 #
 # full builds under profile muladd only the cases whose code is not the same under fma, and writes what each engine
 # gave into report.md beside this script.
@@ -20,6 +21,7 @@ work=$2
 size=$3
 jobs=$(nproc)
 here=$(cd "$(dirname "$0")" && pwd)
+shared=${TUSK_SHARED:-$here/../../../shared}
 rm -rf "$work"
 mkdir -p "$work"
 
@@ -36,7 +38,14 @@ cases() {
   [[ ! -d $work/$1 ]] || return 0
   local flags=(--profile "$1" --graphs "$count" --kernels "$count" --masks $((count / 2)) --seed "${TUSK_SEED:-1}")
   [[ $1 != *@* ]] || flags+=(--contractions "$count")
-  [[ $1 != muladd* ]] || flags+=(--besides "${1/muladd/fma}")
+  if [[ $1 == *+models ]]; then
+    local folder
+    flags=(--profile "${1%+models}")
+    for folder in "$here/../parity/goldens" "$shared/goldens" "$shared/models"; do
+      [[ ! -d $folder ]] || flags+=(--models "$folder")
+    done
+  fi
+  [[ $1 != muladd* ]] || flags+=(--besides "$(sed 's/^muladd/fma/; s/+models$//' <<< "$1")")
   "$emit" "$work/$1.all" "${flags[@]}" | tee "$work/$1.count"
   sum_of "$work/$1.all" > "$work/$1.sum"
   if [[ -n ${TUSK_PASSED:-} ]]; then
@@ -136,17 +145,19 @@ else
   # Objects of the MLIR back end; the compiler builds what calls them.
   for profile in fma muladd; do
     for target in haswell znver4 skylake-avx512 armv8-a; do
-      if [[ ! -e $plugin ]]; then
-        skipped+=("$profile@$target+mlir")
-      elif [[ $target == armv8-a ]]; then
-        engine mlir $profile@$target+mlir qemu-aarch64 aarch64-linux-gnu-g++ -O1 -static
-      elif [[ $target == haswell ]] && has_flag avx2; then
-        engine mlir $profile@$target+mlir "" g++ -O1
-      elif has_flag avx512f; then
-        engine mlir $profile@$target+mlir "" g++ -O1
-      else
-        skipped+=("$profile@$target+mlir")
-      fi
+      for cases in mlir mlir+models; do
+        if [[ ! -e $plugin ]]; then
+          skipped+=("$profile@$target+$cases")
+        elif [[ $target == armv8-a ]]; then
+          engine mlir $profile@$target+$cases qemu-aarch64 aarch64-linux-gnu-g++ -O1 -static
+        elif [[ $target == haswell ]] && has_flag avx2; then
+          engine mlir $profile@$target+$cases "" g++ -O1
+        elif has_flag avx512f; then
+          engine mlir $profile@$target+$cases "" g++ -O1
+        else
+          skipped+=("$profile@$target+$cases")
+        fi
+      done
     done
   done
   for profile in fma muladd; do

@@ -21,13 +21,6 @@
 namespace tusk::engine_cases {
 namespace {
 
-Lowered lowered(graph::Module module, const Engine& engine, const std::string& title) {
-  module.profile = engine.profile;
-  PassOptions options;
-  options.target = engine.target;
-  return std::get<Lowered>(must(run_pipeline(std::move(module), options), title));
-}
-
 void add_samples(std::vector<Case>& cases, const Engine& engine) {
   for (const graph::OpDef* op : graph::ops()) {
     for (std::size_t i = 0; i < op->samples.size(); ++i) {
@@ -113,6 +106,13 @@ void add_steps(std::vector<Case>& cases, const Engine& engine) {
 
 }  // namespace
 
+Lowered lowered(graph::Module module, const Engine& engine, const std::string& title) {
+  module.profile = engine.profile;
+  PassOptions options;
+  options.target = engine.target;
+  return std::get<Lowered>(must(run_pipeline(std::move(module), options), title));
+}
+
 std::vector<cpp::SelfTest> self_tests(const Case& c) {
   std::vector<cpp::SelfTest> tests;
   const bool has_states = std::ranges::any_of(c.lowered.program.globals, &kernel::Global::is_state);
@@ -156,11 +156,13 @@ std::vector<Case> all_cases(const Engine& engine, const Counts& counts) {
   Engine on_small = engine;
   on_small.target = &small;
   add_graphs(cases, "contraction", random_tests::generate_contraction, on_small, counts.seed, counts.contractions);
-  for (Case& c : cases) {
-    c.threads = engine.target->fork > 0;
-    if (engine.is_object) c.object_for = engine.target;
-  }
+  for (Case& c : cases) fit_to(engine, c);
   return cases;
+}
+
+void fit_to(const Engine& engine, Case& c) {
+  c.threads = engine.target->fork > 0;
+  if (engine.is_object) c.object_for = engine.target;
 }
 
 }  // namespace tusk::engine_cases

@@ -11,6 +11,7 @@
 
 #include "codegen/cpp/package.hpp"
 #include "ir/base/expected.hpp"
+#include "ir/graph/graph.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/run_loops.hpp"
 
@@ -56,6 +57,16 @@ struct Counts {
 
 /// Every sample of every op and its gradient, training steps, and random cases.
 std::vector<Case> all_cases(const Engine& engine, const Counts& counts);
+
+/// The models of the files below `folder` (.keras, .h5, .hdf5), their predictions and a step of training by the mean
+/// squared error where that is possible, but for those whose calls take the loop interpreter seconds, whose weights are
+/// large, or that are refused; `left_out` gets a line for each of them.
+std::vector<Case> model_cases(const Engine& engine, const std::string& folder, std::vector<std::string>& left_out);
+
+/// What the engine says of threads and objects.
+void fit_to(const Engine& engine, Case& c);
+
+Lowered lowered(graph::Module module, const Engine& engine, const std::string& title);
 
 /// Two calls of each function: of tame numbers, and of NaN, infinities, denormals and huge numbers.
 std::vector<cpp::SelfTest> self_tests(const Case& c);
