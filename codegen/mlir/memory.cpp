@@ -13,15 +13,11 @@ using loop::Type;
 using loop::Value;
 using loop::ValueRef;
 
-std::string memory_text(DType type) {
-  switch (type) {
-    case DType::f32:
-      return "f32";
-    case DType::f64:
-      return "f64";
-    default:
-      return fmt::format("i{}", 8 * size_of(type));
-  }
+std::string memory_text(DType type, int lanes) {
+  const std::string element = type == DType::f32   ? "f32"
+                              : type == DType::f64 ? "f64"
+                                                   : fmt::format("i{}", 8 * size_of(type));
+  return lanes == 1 ? element : fmt::format("vector<{}x{}>", lanes, element);
 }
 
 std::string ValuePrinter::first(const ValueRef& count, int lanes) {
@@ -42,8 +38,7 @@ std::string ValuePrinter::first(const ValueRef& count, int lanes) {
 }
 
 std::string ValuePrinter::unpacked(const std::string& raw, DType element, int lanes) {
-  const auto wrap = [&](std::string text) { return lanes == 1 ? text : fmt::format("vector<{}x{}>", lanes, text); };
-  const std::string memory = wrap(memory_text(element));
+  const std::string memory = memory_text(element, lanes);
   const Type word{DType::u32, lanes};
   const auto extended = [&](std::string_view how) {
     return body_->pure(fmt::format("arith.{} {} : {} to {}", how, raw, memory, type(word)));
@@ -68,8 +63,7 @@ std::string ValuePrinter::unpacked(const std::string& raw, DType element, int la
 }
 
 std::string ValuePrinter::packed(const std::string& value, DType element, int lanes) {
-  const auto wrap = [&](std::string text) { return lanes == 1 ? text : fmt::format("vector<{}x{}>", lanes, text); };
-  const std::string memory = wrap(memory_text(element));
+  const std::string memory = memory_text(element, lanes);
   const Type word{DType::u32, lanes};
   const auto cut = [&](const std::string& bits) {
     return body_->pure(fmt::format("arith.trunci {} : {} to {}", bits, type(word), memory));
@@ -138,7 +132,7 @@ std::string ValuePrinter::load(const Value& v) {
     return result;
   }
   const std::string place = address(v.name, v.operands[0]);
-  const std::string memory = fmt::format("vector<{}x{}>", lanes, memory_text(element));
+  const std::string memory = memory_text(element, lanes);
   const int align = size_of(element);
   if (!v.has_mask) {
     return unpacked(
@@ -175,7 +169,7 @@ void ValuePrinter::store(const loop::Stmt& stmt) {
     return;
   }
   const std::string place = address(stmt.base, stmt.address);
-  const std::string memory = fmt::format("vector<{}x{}>", lanes, memory_text(element));
+  const std::string memory = memory_text(element, lanes);
   const std::string value = packed(print(stmt.value), element, lanes);
   const int align = size_of(element);
   if (!stmt.mask) {

@@ -126,12 +126,15 @@ std::string ValuePrinter::splat(const std::string& scalar, Type type) {
       fmt::format("vector.broadcast {} : {} to {}", scalar, this->type({type.element, 1}), this->type(type)));
 }
 
+bool ValuePrinter::is_wide(DType integer) const {
+  return integer == DType::i64 || (integer == DType::index && options_.index_bits == 64);
+}
+
 std::string ValuePrinter::literal_text(Type type, const loop::Literal& value) const {
   if (is_float(type.element)) return float_text(value.as_double(), type.element);
   const std::int64_t integer = value.is_integer ? value.integer : static_cast<std::int64_t>(value.real);
   if (type.element == DType::boolean) return integer != 0 ? "true" : "false";
-  const bool wide = type.element == DType::i64 || (type.element == DType::index && options_.index_bits == 64);
-  return wide ? fmt::format("{}", integer) : fmt::format("{}", static_cast<std::int32_t>(integer));
+  return is_wide(type.element) ? fmt::format("{}", integer) : fmt::format("{}", static_cast<std::int32_t>(integer));
 }
 
 std::string ValuePrinter::constant(Type type, const loop::Literal& value) {
@@ -346,8 +349,8 @@ std::string ValuePrinter::floor_divide(const Value& v, const std::string& a, con
 std::string ValuePrinter::shift(const Value& v, const std::string& a, const std::string& b) {
   const Type type = v.type;
   const Type count = v.operands[1]->type;
-  const bool wide = type.element == DType::i64 || (type.element == DType::index && options_.index_bits == 64);
-  const bool wide_count = count.element == DType::i64 || (count.element == DType::index && options_.index_bits == 64);
+  const bool wide = is_wide(type.element);
+  const bool wide_count = is_wide(count.element);
   std::string n = wide == wide_count ? b : cast(wide ? "extui" : "trunci", b, count, type);
   n = op("arith.andi", type, n, integer(wide ? 63 : 31, type));
   if (v.row->basic == Basic::shl) return op("arith.shli", type, a, n);

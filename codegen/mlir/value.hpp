@@ -27,7 +27,7 @@ using Bindings = std::map<std::string, Binding, std::less<>>;
 /// "vector<16xf32>", "i64", "i1"
 std::string type_text(const loop::Type& type, const Options& options);
 /// A type in memory: "i16" for f16, "i8" for bool.
-std::string memory_text(DType type);
+std::string memory_text(DType type, int lanes = 1);
 
 /// Prints values. The first fault is kept in `problem`, and the text is then worthless.
 class ValuePrinter {
@@ -67,6 +67,7 @@ class ValuePrinter {
   std::string convert(DType target, loop::Type from, const std::string& x);
   std::string load(const loop::Value& value);
   std::string place_of_either(const loop::Value& value, DType element);
+  bool is_wide(DType integer) const;  // 64 bits in registers
   std::string literal_text(loop::Type type, const loop::Literal& value) const;
   std::string first(const loop::ValueRef& count, int lanes);  // the mask
   std::string tree(const loop::Value& value);

@@ -220,7 +220,7 @@ int main() {{
   if (models.empty()) {
     fmt::print("{} cases, seed {}\n", cases.size(), counts.seed);
   } else {
-    fmt::print("{} cases, {} files left out\n", cases.size(), left_out.size());
+    fmt::print("{} cases, {} left out\n", cases.size(), left_out.size());
   }
   return 0;
 }

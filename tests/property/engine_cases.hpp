@@ -59,8 +59,8 @@ struct Counts {
 std::vector<Case> all_cases(const Engine& engine, const Counts& counts);
 
 /// The models of the files below `folder` (.keras, .h5, .hdf5), their predictions and a step of training by the mean
-/// squared error where that is possible, but for those whose calls take the loop interpreter seconds, whose weights are
-/// large, or that are refused; `left_out` gets a line for each of them.
+/// squared error where that is possible. Files that are refused stand in the ledger; `left_out` gets a line for each
+/// model whose calls take the loop interpreter seconds or whose weights are large.
 std::vector<Case> model_cases(const Engine& engine, const std::string& folder, std::vector<std::string>& left_out);
 
 /// What the engine says of threads and objects.
