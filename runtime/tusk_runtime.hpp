@@ -328,13 +328,36 @@ TUSK_INLINE M mask_eq(M a, same<M> b) {
   return mask_not(bit_xor(a, b));
 }
 
+// LLVM makes x < 0 ? x : 0 an instruction that takes -0 for less than +0, as those of Arm, RISC-V and wasm do (not
+// those of x86), where it sees that this is a zero; here it does not.
+template <class V>
+TUSK_INLINE V unseen_zero(V x) {
+#if TUSK_GNU && defined(__clang__) && !defined(__x86_64__) && !defined(__i386__)
+  if constexpr (std::is_floating_point_v<element_t<V>>) {
+    element_t<V> first{};
+    if constexpr (shape<V>::is_scalar) {
+      first = x;
+    } else {
+      first = x[0];
+    }
+    if (__builtin_constant_p(first) && first == 0) {
+      auto bits = words(first);
+      __asm__(""  // no instruction, but they may be any bits now
+              : "+r"(bits));
+      return splat<V>(cast_lanes<element_t<V>>(bits));
+    }
+  }
+#endif
+  return x;
+}
+
 /// m ? a : b, lane by lane.
 template <class M, class V>
 TUSK_INLINE V select(M m, V a, same<V> b) {
   if constexpr (shape<V>::is_twice) {
     return {select(m.lo, a.lo, b.lo), select(m.hi, a.hi, b.hi)};
   } else {
-    return m ? a : b;
+    return m ? unseen_zero(a) : unseen_zero(b);
   }
 }
 

@@ -85,11 +85,13 @@ Expected<std::string> call(const Parts& parts, const PackedFunction& f, const Se
         fields += fmt::format("reinterpret_cast<const {}*>({})", storage_name(field.tensor->type), name);
         continue;
       }
-      fields += field.identifier;
+      // An output may have the name of the function, or of a parameter.
+      const std::string computed = "computed_" + field.identifier;
+      fields += computed;
       const std::int64_t count = std::max<std::int64_t>(1, array->size());
-      outputs += fmt::format("STORAGE{} {}[{}];\n", storage_name(field.tensor->type), field.identifier, count);
+      outputs += fmt::format("STORAGE{} {}[{}];\n", storage_name(field.tensor->type), computed, count);
       const std::string infinity = infinity_bits(array->dtype());
-      checks += fmt::format("{}same({}, {}, {}{})", checks.empty() ? "" : " && ", field.identifier, name, array->size(),
+      checks += fmt::format("{}same({}, {}, {}{})", checks.empty() ? "" : " && ", computed, name, array->size(),
                             infinity.empty() ? "" : ", " + infinity);
     }
   }

@@ -267,8 +267,13 @@ Text ValuePrinter::scalar_operator(const Value& value) {
   };
   switch (value.row->basic) {
     case Basic::select: {
-      // As arguments, loads are read in any case: no condition is on them (`guard`).
-      const bool eager = reads(value.operands[1]) || reads(value.operands[2]);
+      // As arguments, loads are read in any case: no condition is on them (`guard`). And zeros of floats keep their
+      // sign.
+      const auto is_zero = [](const ValueRef& one) {
+        return is_literal(one) && is_float(one->type.element) && one->literal.as_double() == 0;
+      };
+      const bool eager = reads(value.operands[1]) || reads(value.operands[2]) || is_zero(value.operands[1]) ||
+                         is_zero(value.operands[2]);
       std::string yes = eager ? top(value.operands[1]) : operand(value.operands[1], Level::logical_or);
       if (is_literal(value.operands[1]) && value.type.element == DType::index) yes = "std::int64_t{" + yes + "}";
       if (eager) return {fmt::format("tusk::select({}, {}, {})", top(a), yes, top(value.operands[2]))};

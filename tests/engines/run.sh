@@ -184,6 +184,11 @@ else
       else
         skipped+=("${profile}_gcc_${level}_aarch64")
       fi
+      if command -v aarch64-linux-gnu-g++ > /dev/null && command -v qemu-aarch64 > /dev/null; then
+        engine clang_${level}_aarch64 $profile qemu-aarch64 "clang++ --target=aarch64-linux-gnu" -$level -static
+      else
+        skipped+=("${profile}_clang_${level}_aarch64")
+      fi
     done
   done
   for profile in fma muladd; do

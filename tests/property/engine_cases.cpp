@@ -104,6 +104,35 @@ void add_steps(std::vector<Case>& cases, const Engine& engine) {
   }
 }
 
+// Where zeros of both signs meet, and instructions for minima order them otherwise than a choice does.
+void add_zeros(std::vector<Case>& cases, const Engine& engine) {
+  constexpr std::string_view kText = R"(module zeros numerics 1 / fma
+symbol batch in 1..64
+func f(%x: TYPE[batch,37]) -> (%a, %b, %c, %d, %e, %f, %g, %h, %i) {
+  %a = map.min %x, 0
+  %b = map.min 0, %x
+  %c = map.max %x, -0.0
+  %d = map.max -0.0, %x
+  %e = map.max %x, 0
+  %less = map.lt %x, 0
+  %f = map.select %less, %x, 0
+  %greater = map.gt %x, -0.0
+  %g = map.select %greater, %x, -0.0
+  %least = map.le %x, 0
+  %h = map.select %least, 0, %x
+  %above = map.gt 0, %x
+  %i = map.select %above, 0, %x
+}
+)";
+  for (const std::string_view type : {"f32", "f64"}) {
+    std::string text(kText);
+    text.replace(text.find("TYPE"), 4, type);
+    const std::string title = fmt::format("zeros of {}", type);
+    graph::Module module = must(graph::parse(text, {title, {}}), title);
+    cases.push_back({fmt::format("zeros_{}", type), title, lowered(std::move(module), engine, title), {{"batch", 3}}});
+  }
+}
+
 }  // namespace
 
 Lowered lowered(graph::Module module, const Engine& engine, const std::string& title) {
@@ -149,6 +178,7 @@ std::vector<Case> all_cases(const Engine& engine, const Counts& counts) {
   std::vector<Case> cases;
   add_samples(cases, engine);
   add_steps(cases, engine);
+  add_zeros(cases, engine);
   add_graphs(cases, "graph", random_tests::generate_graph, engine, counts.seed, counts.graphs);
   add_graphs(cases, "masks", random_tests::generate_masks, engine, counts.seed, counts.masks);
   add_kernels(cases, engine, counts.seed, counts.kernels);

@@ -26,6 +26,7 @@
 #include <utility>
 
 #include "codegen/mlir/plugin/lower.hpp"
+#include "codegen/mlir/plugin/signed_zeros.hpp"
 
 namespace tusk::mlir {
 namespace {
@@ -146,6 +147,7 @@ std::string compiled(const Job& job, Output output, bool resident, std::string& 
         ->addOperand(llvm::MDNode::get(context, llvm::MDString::get(context, job.made_by)));
   }
   if (!optimize(*module, *machine, resident, problem)) return {};
+  if (!machine->getTargetTriple().isX86()) keep_signed_zeros(*module);
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   if (output == Output::llvm) {
