@@ -2,14 +2,11 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 
 #include "codegen/cpp/package.hpp"
@@ -19,6 +16,7 @@
 #include "driver/compiled.hpp"
 #include "driver/shared_threads.hpp"
 #include "driver/temporary_folder.hpp"
+#include "ir/base/kept_file.hpp"
 #include "ir/base/sha256.hpp"
 #include "ir/graph/print.hpp"
 
@@ -105,21 +103,15 @@ std::string key_of(Module module, const EmitOptions& options) {
   return sha256_hex(std::as_bytes(std::span(text)));
 }
 
-// The folder of the emitted code: what an earlier call has made of the same module, or a new one.
-Expected<fs::path> emitted(Module module, const EmitOptions& options, TemporaryFolder& temporary) {
-  const fs::path cache = cache_folder();
-  const std::string key = cache.empty() ? "" : key_of(module, options);
-  std::error_code problem;
-  if (!key.empty() && fs::exists(cache / key, problem)) return cache / key;
+// The folder of the emitted code, which is kept for later calls.
+Expected<fs::path> emitted(Module module, const EmitOptions& options, const fs::path& kept,
+                           TemporaryFolder& temporary) {
   TRY(const auto files, compile(std::move(module), options));
-  if (!key.empty()) {
-    // By way of a name of its own, so that nobody sees half of it.
-    const fs::path part = cache / fmt::format("{}.{}", key, getpid());
-    const bool written = static_cast<bool>(write_files(part.string(), files));
-    if (written) fs::rename(part, cache / key, problem);
-    const bool kept = written && fs::exists(cache / key, problem);
+  if (!kept.empty()) {
+    std::error_code problem;
+    const fs::path part = unique_beside(kept);
+    if (write_files(part.string(), files)) fs::rename(part, kept, problem);
     fs::remove_all(part, problem);
-    if (kept) return cache / key;
   }
   TRY(temporary, TemporaryFolder::make());
   CHECK(write_files(temporary.path().string(), files));
@@ -133,9 +125,9 @@ Expected<CompiledModel> compiled_by_mlir(Module module, const EmitOptions& optio
   const std::string key = cache.empty() ? "" : key_of(module, options);
   const fs::path file = cache / (key + ".jit");
   if (!key.empty()) {
-    std::ifstream in(file, std::ios::binary);
-    const std::string bytes(std::istreambuf_iterator<char>(in), {});
-    if (std::optional<JitCode> code = unpacked(bytes)) return CompiledModel::jit(std::move(*code), target);
+    const std::optional<std::string> bytes = read_kept(file);
+    if (std::optional<JitCode> code = bytes ? unpacked(*bytes) : std::nullopt)
+      return CompiledModel::jit(std::move(*code), target);
   }
   TRY(Ir ir, run_pipeline(std::move(module), options.passes));
   const Lowered& lowered = std::get<Lowered>(ir);
@@ -144,14 +136,23 @@ Expected<CompiledModel> compiled_by_mlir(Module module, const EmitOptions& optio
   input.initial_states = false;
   input.threads = target.fork > 0;
   TRY(JitCode code, jit_code(input, target));
-  if (!key.empty()) static_cast<void>(write_files(cache.string(), {{file.filename().string(), packed(code)}}));
+  if (!key.empty()) write_kept(file, packed(code));
   return CompiledModel::jit(std::move(code), target);
 }
 
 Expected<CompiledModel> compiled_by_cpp(Module module, const EmitOptions& options) {
+  constexpr const char* kFlags = "-O2 -march=native";
+  const fs::path cache = cache_folder();
+  const std::string key = cache.empty() ? "" : key_of(module, options);
+  const fs::path kept = key.empty() ? fs::path() : cache / key;
+  std::error_code problem;
+  if (!key.empty() && fs::exists(kept, problem)) {
+    if (Expected<CompiledModel> model = CompiledModel::load_cached(kept.string(), kFlags)) return model;
+    fs::remove_all(kept, problem);  // damaged
+  }
   TemporaryFolder temporary;
-  TRY(const fs::path folder, emitted(std::move(module), options, temporary));
-  return CompiledModel::load_cached(folder.string(), "-O2 -march=native");
+  TRY(const fs::path folder, emitted(std::move(module), options, kept, temporary));
+  return CompiledModel::load_cached(folder.string(), kFlags);
 }
 
 // $TUSK_JIT: cpp or mlir; without it mlir where that is.

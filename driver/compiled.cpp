@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -24,6 +23,7 @@
 #include "driver/jit_code.hpp"
 #include "driver/shared_threads.hpp"
 #include "driver/temporary_folder.hpp"
+#include "ir/base/kept_file.hpp"
 #include "ir/base/sha256.hpp"
 #include "ir/text/lexer.hpp"
 
@@ -124,17 +124,13 @@ std::vector<std::string> kept_objects(const mlir::Group& group, const TargetMach
   return out;
 }
 
-/// By way of a temporary name, so that nobody sees half a library.
 Status build(const std::string& command, const std::vector<fs::path>& sources, const fs::path& library,
              const fs::path& work) {
   const fs::path log = work / "log";
-  const fs::path part = library.string() + fmt::format(".{}", getpid());
   std::string line = command;
   for (const fs::path& source : sources) line += " " + quoted_for_shell(source.string());
-  line += fmt::format(" -o {} 2> {}", quoted_for_shell(part.string()), quoted_for_shell(log.string()));
-  std::error_code problem;
+  line += fmt::format(" -o {} 2> {}", quoted_for_shell(library.string()), quoted_for_shell(log.string()));
   if (std::system(line.c_str()) != 0) {
-    fs::remove(part, problem);
     std::ifstream text(log);
     const std::string first_lines(std::istreambuf_iterator<char>(text), {});
     Diagnostic failure =
@@ -144,8 +140,6 @@ Status build(const std::string& command, const std::vector<fs::path>& sources, c
     for (std::string one; std::getline(lines, one);) failure.note(one);
     return failure;
   }
-  fs::rename(part, library, problem);
-  if (problem) return error("build", fmt::format("cannot write {}: {}", library.string(), problem.message()));
   return done();
 }
 
@@ -339,10 +333,16 @@ Expected<CompiledModel> CompiledModel::load(const std::string& folder, const std
   const std::string command = fmt::format("{} -std=c++17 -ffp-contract=off {} -shared -fPIC",
                                           compiler != nullptr && *compiler != 0 ? compiler : "c++", flags);
   fs::path library = loaded.folder.path() / "model.so";
-  if (const fs::path cache = cached ? cache_folder() : fs::path(); !cache.empty())
-    library = cache / key_of(command, sources);
-  std::error_code ignored;
-  if (!fs::exists(library, ignored)) CHECK(build(command, sources, library, loaded.folder.path()));
+  const fs::path cache = cached ? cache_folder() : fs::path();
+  const fs::path kept = cache.empty() ? fs::path() : cache / key_of(command, sources);
+  // What stands behind a library does not disturb who loads it.
+  if (!kept.empty() && read_kept(kept)) {
+    library = kept;
+  } else {
+    CHECK(build(command, sources, library, loaded.folder.path()));
+    std::ifstream made(library, std::ios::binary);
+    if (!kept.empty()) write_kept(kept, std::string(std::istreambuf_iterator<char>(made), {}));
+  }
   loaded.library = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (loaded.library == nullptr) return error("build", fmt::format("cannot load what was built: {}", dlerror()));
   CHECK(loaded.bind());

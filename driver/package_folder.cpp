@@ -18,6 +18,8 @@ namespace fs = std::filesystem;
 constexpr std::size_t kHead = 4096;
 
 std::string head_of(const fs::path& file) {
+  std::error_code problem;
+  if (!fs::is_regular_file(file, problem)) return "";
   std::ifstream in(file, std::ios::binary);
   std::string head(kHead, '\0');
   in.read(head.data(), static_cast<std::streamsize>(head.size()));
@@ -45,7 +47,8 @@ constexpr Mark kMarks[] = {
 
 // An object says who made it behind its code.
 bool is_own_object(const fs::path& file) {
-  if (file.extension() != ".o") return false;
+  std::error_code problem;
+  if (file.extension() != ".o" || !fs::is_regular_file(file, problem)) return false;
   std::ifstream in(file, std::ios::binary);
   const std::string bytes(std::istreambuf_iterator<char>(in), {});
   return bytes.find("Made by tusk ") != std::string::npos;

@@ -33,8 +33,9 @@ int wanted_threads() {
 }  // namespace
 
 const Threads* shared_threads() {
-  static ThreadPool pool(wanted_threads());
-  return pool.count > 1 ? &pool : nullptr;
+  // It stays: a process that was forked off ends, too, and has none of the threads that would be joined.
+  static const auto* const pool = new ThreadPool(wanted_threads());
+  return pool->count > 1 ? pool : nullptr;
 }
 
 }  // namespace tusk

@@ -169,7 +169,7 @@ Status run_compile(const CompileFlags& flags) {
   options.note = options.passes.note;
   TRY(const auto files, compile(std::move(traced.module), options));
   if (flags.stop_after) return done();
-  if (!options.embed_weights && files.contains(options.name + "_weights.cpp")) {
+  if (!options.embed_weights && files.contains("manifest.json") && !files.contains(options.name + ".weights")) {
     return error("weights-state",
                  "--weights file: these functions keep the weights in a State, whose first values are embedded")
         .note(

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <future>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -18,9 +19,10 @@ namespace fs = std::filesystem;
 constexpr std::string_view kPlugin = "libtusk_mlir.so";
 
 std::vector<fs::path> places() {
-  if (const char* given = std::getenv("TUSK_MLIR"); given != nullptr) return {fs::path(given)};
   std::vector<fs::path> out;
   std::error_code problem;
+  if (const char* given = std::getenv("TUSK_MLIR"); given != nullptr)
+    return {fs::is_directory(given, problem) ? fs::path(given) / kPlugin : fs::path(given)};
   const fs::path program = fs::canonical("/proc/self/exe", problem);
   if (!problem) {
     const fs::path folder = program.parent_path();
@@ -45,11 +47,14 @@ Expected<const Backend*> loaded() {
     if (entry != nullptr && entry()->layout == kLayout) return entry();
     why = fmt::format("{} is of another version of Tusk", place.string());
   }
+  if (const char* given = std::getenv("TUSK_MLIR"); given != nullptr && why.empty())
+    why = fmt::format("TUSK_MLIR is `{}`, where no such file is", given);
   Diagnostic missing = error("mlir-missing", "the MLIR back end is not here");
   if (!why.empty()) missing.note(why);
   missing.note(
-      "it is built where LLVM 22 is: install llvm-22-dev, libmlir-22-dev and mlir-22-tools, and build Tusk again");
-  missing.note("--backend cpp needs neither");
+      "it is Tusk's target tusk_mlir, where LLVM 22 is: install llvm-22-dev, libmlir-22-dev and mlir-22-tools, then "
+      "configure and build Tusk again");
+  missing.note("--backend cpp and TUSK_JIT=cpp need neither");
   return missing;
 }
 
@@ -81,7 +86,14 @@ Expected<std::shared_ptr<Loaded>> load(const Backend& backend, std::vector<Group
 }
 
 void prepare_backend() {
-  static const std::future<void> loading = std::async(std::launch::async, [] { static_cast<void>(find_backend()); });
+  static const std::future<void> loading = [] {
+    const auto load = [] { static_cast<void>(find_backend()); };
+    try {
+      return std::async(std::launch::async, load);
+    } catch (const std::system_error&) {
+      return std::async(std::launch::deferred, load);  // the system gives no thread
+    }
+  }();
 }
 
 }  // namespace tusk::mlir

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <functional>
 
@@ -66,6 +67,13 @@ std::vector<Array> input_arrays(const Model& model, const Data& given) {
                              shape_text(given.form == Form::dict ? out[k].shape() : given.items[k].shape())));
   }
   return out;
+}
+
+std::int64_t batch_for(std::int64_t batch_size, std::int64_t samples) {
+  // Powers of two, so that the next call with a few samples more finds code that is large enough.
+  constexpr std::uint64_t kLeast = 32;
+  const auto enough = std::bit_ceil(std::max(kLeast, static_cast<std::uint64_t>(samples)));
+  return std::min(batch_size, static_cast<std::int64_t>(enough));
 }
 
 void copy_rows(const Array& whole, std::span<const std::int64_t> which, Array& out) {

@@ -17,6 +17,9 @@ std::vector<Array> input_arrays(const Model& model, const Data& given);
 /// An axis of 1 more or less behind the others, if the array then has that rank.
 Array with_rank(const Array& array, std::size_t rank);
 
+/// How large batches are that code is made for: as large as wished, but not many times as large as all samples.
+std::int64_t batch_for(std::int64_t batch_size, std::int64_t samples);
+
 /// Makes `out` these rows, in the memory that it has if that has room for just so many.
 void copy_rows(const Array& whole, std::span<const std::int64_t> which, Array& out);
 /// One behind the other.

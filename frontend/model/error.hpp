@@ -1,28 +1,13 @@
-// The exception of the public C++ API, and the way between it and errors as values.
+// The way between exceptions and errors as values.
 #pragma once
 
-#include <exception>
 #include <new>
 #include <stdexcept>
-#include <string>
 #include <utility>
 
-#include "ir/base/expected.hpp"
+#include "ir/base/error.hpp"
 
 namespace tusk {
-
-/// What every function of the front end throws: the full text, as a user reads it.
-class Error : public std::exception {
- public:
-  explicit Error(Diagnostic problem) : problem_(std::move(problem)), text_(problem_.str()) {}
-
-  const char* what() const noexcept override { return text_.c_str(); }
-  const Diagnostic& problem() const { return problem_; }
-
- private:
-  Diagnostic problem_;
-  std::string text_;
-};
 
 /// The value, or its problem as an Error.
 template <class T>

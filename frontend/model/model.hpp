@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -109,6 +110,7 @@ class FunctionalImpl : public LayerBase {
   std::map<const Node*, int> depths;                   // of the nodes, counted from the outputs
   std::shared_ptr<Trainer> trainer;                    // what compile makes
   std::shared_ptr<Predictor> predictor;                // what predict has compiled
+  std::mutex predicting;                               // of the predictor
 
  private:
   Tensor as_input(const graph::Type& declared, Tensor x) const;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -86,6 +87,8 @@ std::vector<Array> Model::predict(const Data& given, const PredictOptions& optio
   const auto fail = [&](std::string text) { return Error(error("model-arrays", name() + ": " + std::move(text))); };
   if (options.batch_size < 1) throw fail(fmt::format("batch_size is at least 1, found {}", options.batch_size));
   const std::vector<Array> inputs = input_arrays(*this, given);
+  // Threads may call at the same time; the first one compiles.
+  std::unique_lock lock(functional().predicting);
   std::optional<graph::Module> module;
   std::shared_ptr<Predictor>& predictor = functional().predictor;
   if (!predictor) {
@@ -113,9 +116,11 @@ std::vector<Array> Model::predict(const Data& given, const PredictOptions& optio
   }
   is_cut = is_cut && std::ranges::all_of(predictor->outputs, begins_with_batch);
   if (is_cut && count == 0) throw fail("there are no samples");
-  if (const auto trained = is_cut ? predictor_of(*this, inputs, options.batch_size) : nullptr)
-    return in_batches(*this, *trained, inputs, options.batch_size, options);
-  std::int64_t size = options.batch_size;
+  std::int64_t size = is_cut ? batch_for(options.batch_size, count) : options.batch_size;
+  if (const auto trained = is_cut ? predictor_of(*this, inputs, size) : nullptr) {
+    lock.unlock();
+    return in_batches(*this, *trained, inputs, size, options);
+  }
   for (graph::Symbol& symbol : symbols) {
     if (!is_cut || symbol.name != kBatch) continue;
     if (symbol.low == symbol.high) size = symbol.high;  // fixed by an input
@@ -126,6 +131,7 @@ std::vector<Array> Model::predict(const Data& given, const PredictOptions& optio
     renew(*predictor, *this, *std::move(module), std::move(symbols));
   }
   const std::shared_ptr<graph::Callable> compiled = predictor->compiled;
+  lock.unlock();
   if (!is_cut) return value_or_throw((*compiled)("predict", inputs));
   return in_batches(*this, *compiled, inputs, size, options);
 }

@@ -74,27 +74,26 @@ void call(const std::vector<Callback>& callbacks, Hook hook, Arguments&&... argu
   for (const Callback& callback : callbacks) (callback.base().*hook)(arguments...);
 }
 
-Logs evaluate_all(const Model& model, const Samples& samples, Batches batches, const std::vector<Callback>& callbacks,
-                  ProgressLogger* progress) {
-  Program& program = *trainer_of(model, "evaluate").program;
+Logs evaluate_all(CurrentProgram program, const Samples& samples, Batches batches,
+                  const std::vector<Callback>& callbacks, ProgressLogger* progress) {
   Logs none;
   Logs logs;
   call(callbacks, &CallbackBase::on_test_begin, none);
   if (progress != nullptr) progress->begin();
-  reset_metrics(program);
+  reset_metrics(program());
   batches.begin_epoch([](std::span<std::int64_t>) {});
   const std::int64_t steps = batches.per_epoch();
   Samples batch;
   for (std::int64_t step = 0; step < steps; ++step) {
     const std::span<const std::int64_t> which = batches.next();
     if (which.empty()) {
-      warn_ran_out(model, step, steps);
+      warn_ran_out(program.model(), step, steps);
       break;
     }
     call(callbacks, &CallbackBase::on_test_batch_begin, step, none);
     copy_rows(samples, which, batch);
-    run(program, "evaluate", batch);
-    logs = logs_of(program);
+    run(program(), "evaluate", batch);
+    logs = logs_of(program());
     call(callbacks, &CallbackBase::on_test_batch_end, step, logs);
     if (progress != nullptr) progress->step(step, logs.entries());
   }
@@ -152,8 +151,9 @@ void check(const Model& model, const FitOptions& options) {
 // One call of fit.
 class Fit {
  public:
-  Fit(const Model& model, const Data& x, const Data& y, const FitOptions& options)
-      : model_(model), options_(options), trainer_(trainer_of(model, "fit")) {
+  Fit(const Model& model, const Data& x, const Data& y, const FitOptions& options) : model_(model), options_(options) {
+    trainer_of(model, "fit");
+    trainer_ = model.functional().trainer;
     check(model, options);
     train_ = samples_of(model, x, y, options.sample_weight, options.class_weight);
     const ValidationData& given = options.validation_data;
@@ -173,7 +173,7 @@ class Fit {
     ProgressLogger progress(
         {.verbose = options_.verbose.level(), .epochs = options_.epochs, .steps = batches.per_epoch()});
     for (const Callback& callback : options_.callbacks) callback.base().set_up(model_, history.params);
-    trainer_.stop_training = false;
+    trainer_->stop_training = false;
     prepare();
     Logs none;
     Logs logs;
@@ -188,9 +188,9 @@ class Fit {
       history.epoch.push_back(epoch);
       for (const auto& [name, value] : logs) history.history[name].push_back(value);
       progress.end(logs.entries());
-      if (trainer_.stop_training) break;
+      if (trainer_->stop_training) break;
     }
-    if (options_.epochs > 0) trainer_.optimizer.base().finalize();
+    if (options_.epochs > 0) trainer_->optimizer.base().finalize();
     call(options_.callbacks, &CallbackBase::on_train_end, logs);
     return history;
   }
@@ -198,14 +198,16 @@ class Fit {
  private:
   std::int64_t validation_batch() const { return options_.validation_batch_size.value_or(options_.batch_size); }
 
-  Program& prepare() {
+  // One program for both, if it can be.
+  void prepare() {
     if (validation_) program_for(model_, *validation_, validation_batch(), "train_step");
-    return program_for(model_, train_, options_.batch_size, "train_step");
+    program_for(model_, train_, options_.batch_size, "train_step");
   }
 
   Logs train(Batches& batches, ProgressLogger& progress) {
-    Program& program = prepare();
-    reset_metrics(program);
+    prepare();
+    CurrentProgram program(model_, trainer_, train_, options_.batch_size, "train_step");
+    reset_metrics(program());
     batches.begin_epoch([&](std::span<std::int64_t> order) { shuffle_rows(order); });
     const std::int64_t steps = batches.per_epoch();
     Logs logs;
@@ -218,18 +220,18 @@ class Fit {
       Logs none;
       call(options_.callbacks, &CallbackBase::on_train_batch_begin, step, none);
       copy_rows(train_, which, batch_);
-      run(program, "train_step", batch_);
-      if (step == 0 && validation_) program.compiled->prepare("evaluate");
-      logs = logs_of(program);
+      run(program(), "train_step", batch_);
+      if (step == 0 && validation_) program().compiled->prepare("evaluate");
+      logs = logs_of(program());
       call(options_.callbacks, &CallbackBase::on_train_batch_end, step, logs);
       progress.step(step, logs.entries());
-      if (trainer_.stop_training) break;
+      if (trainer_->stop_training) break;
     }
-    return logs_of(program);
+    return logs_of(program());
   }
 
   void shuffle_rows(std::span<std::int64_t> order) {
-    std::seed_seq seeds{random_seed() & 0xffffffffU, random_seed() >> 32, ++trainer_.shuffles};
+    std::seed_seq seeds{random_seed() & 0xffffffffU, random_seed() >> 32, ++trainer_->shuffles};
     std::mt19937_64 random(seeds);
     if (options_.shuffle.rows()) shuffle(order, random);
     for (std::size_t at = 0; options_.shuffle.in_batches() && at < order.size();) {
@@ -241,17 +243,17 @@ class Fit {
 
   // The logs of the epoch, and those of the validation behind val_.
   Logs validated(const Logs& logs) {
-    program_for(model_, *validation_, validation_batch(), "train_step");
     std::vector<Logs::Entry> entries = logs.entries();
     const Batches batches(validation_->count, validation_batch(), options_.validation_steps);
-    for (const auto& [name, value] : evaluate_all(model_, *validation_, batches, options_.callbacks, nullptr))
+    const CurrentProgram program(model_, trainer_, *validation_, validation_batch(), "train_step");
+    for (const auto& [name, value] : evaluate_all(program, *validation_, batches, options_.callbacks, nullptr))
       entries.emplace_back("val_" + name, value);
     return Logs(std::move(entries));
   }
 
   const Model& model_;
   const FitOptions& options_;
-  Trainer& trainer_;
+  std::shared_ptr<Trainer> trainer_;
   Samples train_, batch_;
   std::optional<Samples> validation_;
 };
@@ -314,7 +316,8 @@ Scores Model::evaluate(const Data& x, const Data& y, const EvaluateOptions& opti
   program_for(*this, samples, options.batch_size, "evaluate");
   for (const Callback& callback : options.callbacks)
     callback.base().set_up(*this, {options.verbose.level(), 1, batches.per_epoch()});
-  return in_order(*this, evaluate_all(*this, samples, batches, options.callbacks, &progress));
+  const CurrentProgram program(*this, functional().trainer, samples, options.batch_size, "evaluate");
+  return in_order(*this, evaluate_all(program, samples, batches, options.callbacks, &progress));
 }
 
 Scores Model::train_on_batch(const Data& x, const Data& y) const { return train_on_batch(x, y, {}); }

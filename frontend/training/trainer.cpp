@@ -138,19 +138,35 @@ Trainer& trainer_of(const Model& model, std::string_view function) {
   return *model.functional().trainer;
 }
 
+Program& CurrentProgram::operator()() {
+  if (model_.functional().trainer != trainer_)
+    throw Error(error("fit-compile", fmt::format("{}: compile() was called while {} ran", model_.name(),
+                                                 function_ == "evaluate" ? "evaluate()" : "fit()")));
+  if (last_ == nullptr || !trainer_->program || trainer_->program->compiled != last_)
+    last_ = program_for(model_, samples_, batch_, function_).compiled;
+  return *trainer_->program;
+}
+
 Program& program_for(const Model& model, Samples& samples, std::int64_t batch, std::string_view function) {
   Trainer& trainer = trainer_of(model, function);
+  batch = batch_for(batch, samples.count);
   const auto has_function = [&](const Program& program) {
     return std::ranges::find(program.plan.functions, function) != program.plan.functions.end();
   };
   if (!trainer.program || !has_function(*trainer.program) || !serves_targets(*trainer.program, samples) ||
       !has_room(*trainer.program, samples.inputs, batch) || !are_unchanged(trainer.program->constants)) {
     Program program;
-    if (trainer.program) program.symbols = trainer.program->symbols;
-    for (const std::optional<Array>& target : samples.targets)
-      program.targets.push_back(target ? std::optional(type_of(*target)) : std::nullopt);
     std::vector<Target> weights;
-    for (const Array& array : samples.weights) weights.push_back(type_of(array));
+    if (trainer.program) program.symbols = trainer.program->symbols;
+    if (trainer.program && serves_targets(*trainer.program, samples)) {
+      // Who had the last one made may need it again.
+      program.targets = trainer.program->targets;
+      weights = trainer.program->plan.sample_weights;
+    } else {
+      for (const std::optional<Array>& target : samples.targets)
+        program.targets.push_back(target ? std::optional(type_of(*target)) : std::nullopt);
+      for (const Array& array : samples.weights) weights.push_back(type_of(array));
+    }
     program.plan = plan_of(trainer.options, trainer.optimizer, model, program.targets, weights);
     check_labels(model, program.plan, samples);
     program.plan.functions = {"predict", "evaluate", "metrics", "reset_metrics"};

@@ -67,6 +67,25 @@ Trainer& trainer_of(const Model& model, std::string_view function);
 /// is wrong with the plan, and [fit-labels].
 Program& program_for(const Model& model, Samples& samples, std::int64_t batch, std::string_view function);
 
+/// The program for samples, again for each of their batches: callbacks may have another one made between two. Throws
+/// [fit-compile] where they compile the model.
+class CurrentProgram {
+ public:
+  CurrentProgram(const Model& model, std::shared_ptr<Trainer> trainer, Samples& samples, std::int64_t batch,
+                 std::string_view function)
+      : model_(model), trainer_(std::move(trainer)), samples_(samples), batch_(batch), function_(function) {}
+  Program& operator()();
+  const Model& model() const { return model_; }
+
+ private:
+  const Model& model_;
+  std::shared_ptr<Trainer> trainer_;
+  Samples& samples_;
+  std::int64_t batch_;
+  std::string_view function_;
+  std::shared_ptr<graph::Callable> last_;
+};
+
 /// Calls train_step or evaluate on all rows of the samples: they are one batch.
 void run(Program& program, std::string_view function, const Samples& batch);
 /// What has been counted since.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
 
 #ifdef __linux__
@@ -21,19 +22,18 @@ struct AlignedAllocator {
 
   T* allocate(std::size_t count) {
     const std::size_t bytes = count * sizeof(T);
-    void* memory = ::operator new(bytes, alignment(bytes));
+    void* memory = ::operator new (bytes, std::align_val_t{kLine});
 #ifdef __linux__
-    // A wish: where it is not granted, pages are small.
-    if (bytes >= kPage) static_cast<void>(madvise(memory, bytes / kPage * kPage, MADV_HUGEPAGE));
+    // A wish for the whole pages inside: where it is not granted, they are small.
+    const auto begin = (reinterpret_cast<std::uintptr_t>(memory) + kPage - 1) / kPage * kPage;
+    const auto end = (reinterpret_cast<std::uintptr_t>(memory) + bytes) / kPage * kPage;
+    if (begin < end) static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE));
 #endif
     return static_cast<T*>(memory);
   }
-  void deallocate(T* memory, std::size_t count) { ::operator delete(memory, alignment(count * sizeof(T))); }
+  void deallocate(T* memory, std::size_t /*count*/) { ::operator delete (memory, std::align_val_t{kLine}); }
 
   friend bool operator==(const AlignedAllocator& /*a*/, const AlignedAllocator& /*b*/) { return true; }
-
- private:
-  static std::align_val_t alignment(std::size_t bytes) { return std::align_val_t{bytes >= kPage ? kPage : kLine}; }
 };
 
 }  // namespace tusk

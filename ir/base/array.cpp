@@ -1,10 +1,16 @@
 #include "ir/base/array.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <string_view>
 
 #include "ir/base/convert.hpp"
+#include "ir/base/error.hpp"
 
 namespace tusk {
 
@@ -14,11 +20,35 @@ std::int64_t element_count(std::span<const std::int64_t> shape) {
   return n;
 }
 
-Array::Array(DType type, std::vector<std::int64_t> shape)
-    : type_(type),
-      shape_(std::move(shape)),
-      size_(element_count(shape_)),
-      bytes_(std::make_shared<Bytes>(byte_count())) {}
+namespace {
+
+// Of the elements; throws where they are more than memory can hold, or fewer than none.
+std::size_t checked_bytes(DType type, const std::vector<std::int64_t>& shape) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  const auto refuse = [&](std::string_view why) {
+    throw Error(error("memory", fmt::format("an array of {} ({}) {}", name_of(type), fmt::join(shape, ", "), why)));
+  };
+  if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 0; })) refuse("has a negative extent");
+  std::int64_t bytes = size_of(type);
+  for (const std::int64_t extent : shape) {
+    if (extent != 0 && bytes > kMost / extent) refuse("is larger than memory can be");
+    bytes *= extent;
+  }
+  return static_cast<std::size_t>(bytes);
+}
+
+}  // namespace
+
+Array::Array(DType type, std::vector<std::int64_t> shape) : type_(type), shape_(std::move(shape)) {
+  const std::size_t bytes = checked_bytes(type_, shape_);
+  size_ = element_count(shape_);
+  try {
+    bytes_ = std::make_shared<Bytes>(bytes);
+  } catch (const std::exception&) {
+    throw Error(error("memory", fmt::format("out of memory: an array of {} ({}) has {} bytes", name_of(type_),
+                                            fmt::join(shape_, ", "), bytes)));
+  }
+}
 
 Array Array::of_bytes(DType type, std::vector<std::int64_t> shape, std::span<const std::byte> bytes) {
   Array out(type, std::move(shape));

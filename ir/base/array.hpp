@@ -18,7 +18,7 @@ namespace tusk {
 class Array {
  public:
   Array() : Array(DType::f32, {0}) {}
-  /// Zero-filled.
+  /// Zero-filled. Throws [memory] where extents are negative or memory is too small.
   Array(DType type, std::vector<std::int64_t> shape);
   static Array of_bytes(DType type, std::vector<std::int64_t> shape, std::span<const std::byte> bytes);
   /// Every element is `value`, rounded to `type`.

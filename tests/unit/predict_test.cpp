@@ -3,11 +3,16 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <vector>
 
+#include "codegen/mlir/load.hpp"
 #include "frontend/layers/layers.hpp"
 #include "frontend/model/model.hpp"
 #include "frontend/model/to_module.hpp"
@@ -69,6 +74,53 @@ TEST_F(Predict, FindsWhatItHasBuilt) {
   EXPECT_FALSE(same_bytes(first, model.predict({counting({2, 3})})[0]));
   EXPECT_EQ(count(), 1);
   unsetenv("TUSK_JIT");
+}
+
+// A byte of each kept file is another one, or its last half is missing: it is made again.
+TEST_F(Predict, DoesNotTrustDamagedFiles) {
+  for (const char* jit : {"cpp", "mlir"}) {
+    if (std::string_view(jit) == "mlir" && !mlir::find_backend()) continue;
+    setenv("TUSK_JIT", jit, 1);
+    const Tensor x = Input({3}, {.name = "x"});
+    const layers::Dense dense(2, {.name = "d"});
+    const auto result = [&] { return Model(x, dense(x), {.name = "m"}).predict({counting({2, 3})})[0]; };
+    const Array first = result();
+    for (const bool cut : {false, true}) {
+      for (const auto& entry : std::filesystem::recursive_directory_iterator(cache_)) {
+        if (!entry.is_regular_file()) continue;
+        const auto middle = static_cast<std::streamoff>(entry.file_size() / 2);
+        if (cut) {
+          std::filesystem::resize_file(entry.path(), static_cast<std::uintmax_t>(middle));
+          continue;
+        }
+        std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+        file.seekg(middle);
+        const auto byte = static_cast<char>(file.get() ^ 1);
+        file.seekp(middle);
+        file.put(byte);
+      }
+      EXPECT_TRUE(same_bytes(first, result())) << jit << (cut ? ", cut" : ", another byte");
+    }
+    unsetenv("TUSK_JIT");
+  }
+}
+
+// Each with its own batch size, so that they have to compile by turns.
+TEST_F(Predict, ServesThreads) {
+  const Tensor x = Input({3}, {.name = "x"});
+  const Model model(x, layers::Dense(2, {.name = "d"})(x), {.name = "m"});
+  const Array input = counting({200, 3});
+  const Array expected = model.predict({input}, {.batch_size = 1, .verbose = 0})[0];
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong = 0;
+  for (std::int64_t k = 0; k < 4; ++k) {
+    threads.emplace_back([&, k] {
+      for (std::int64_t size = 8 + k; size < 200; size += 64)
+        wrong += same_bytes(expected, model.predict({input}, {.batch_size = size, .verbose = 0})[0]) ? 0 : 1;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST_F(Predict, CompilesAgainOnlyWhatHasChanged) {

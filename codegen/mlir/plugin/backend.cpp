@@ -15,18 +15,16 @@
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/TargetParser/Host.h>
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <future>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "codegen/mlir/plugin/lower.hpp"
 #include "codegen/mlir/plugin/signed_zeros.hpp"
+#include "ir/base/kept_file.hpp"
 
 namespace tusk::mlir {
 namespace {
@@ -167,30 +165,14 @@ std::string compiled(const Job& job, Output output, bool resident, std::string& 
 
 std::string emit(const Job& job, Output output, std::string& problem) { return compiled(job, output, false, problem); }
 
-constexpr std::string_view kWhole = "TUSKOBJ1";  // behind an object that is kept
-
-std::string kept_object(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string bytes(std::istreambuf_iterator<char>(in), {});
-  if (bytes.size() < kWhole.size() || bytes.compare(bytes.size() - kWhole.size(), kWhole.size(), kWhole) != 0)
-    return {};
-  bytes.resize(bytes.size() - kWhole.size());
-  return bytes;
-}
-
-// By way of a temporary name, so that nobody sees half an object; what cannot be written is made again.
-void keep(const std::string& object, const std::string& file) {
-  std::error_code problem;
-  const std::string part = file + "." + std::to_string(getpid());
-  {
-    std::ofstream out(part, std::ios::binary);
-    out << object << kWhole;
-    if (!out.flush()) {
-      std::filesystem::remove(part, problem);
-      return;
-    }
+// On a thread of its own; where the system gives none, when the result is wanted.
+template <class Function>
+auto begun(Function function) -> std::future<decltype(function())> {
+  try {
+    return std::async(std::launch::async, function);
+  } catch (const std::system_error&) {
+    return std::async(std::launch::deferred, function);
   }
-  std::filesystem::rename(part, file, problem);
 }
 
 class Resident final : public Loaded {
@@ -242,8 +224,7 @@ class Resident final : public Loaded {
   std::shared_future<std::string> begin(std::size_t k) {
     const std::lock_guard<std::mutex> lock(mutex_);
     State& state = groups_[k];
-    if (!state.problem.valid())
-      state.problem = std::async(std::launch::async, [this, k] { return compile(groups_[k], k); }).share();
+    if (!state.problem.valid()) state.problem = begun([this, k] { return compile(groups_[k], k); }).share();
     return state.problem;
   }
 
@@ -256,16 +237,15 @@ class Resident final : public Loaded {
     const auto one = [&](std::size_t i) {
       Result result;
       const std::string kept = i < state.group.kept.size() ? state.group.kept[i] : "";
-      result.object = kept.empty() ? "" : kept_object(kept);
+      result.object = kept.empty() ? "" : read_kept(kept).value_or("");
       if (!result.object.empty()) return result;
       const Job job{state.group.texts[i], processor_, exported};
       result.object = compiled(job, Output::object, true, result.problem);
-      if (!kept.empty() && result.problem.empty()) keep(result.object, kept);
+      if (!kept.empty() && result.problem.empty()) write_kept(kept, result.object);
       return result;
     };
     std::vector<std::future<Result>> others;
-    for (std::size_t i = 1; i < state.group.texts.size(); ++i)
-      others.push_back(std::async(std::launch::async, [&, i] { return one(i); }));
+    for (std::size_t i = 1; i < state.group.texts.size(); ++i) others.push_back(begun([&, i] { return one(i); }));
     std::vector<Result> results;
     results.push_back(one(0));
     for (std::future<Result>& other : others) results.push_back(other.get());
