@@ -217,7 +217,7 @@ Expected<TrainingModule> training_module(const LoadedModel& loaded, const Traini
       return error("labels", fmt::format("--labels names the output {} twice", one.output));
     TRY(given[one.output], target_of(text, one.text));
   }
-  return catch_errors([&] {
+  Expected<TrainingModule> made = catch_errors([&] {
     const std::vector<bool> wanted = outputs_with_target(compiled, outputs);
     const auto losses = losses_by_output(compiled, outputs);
     const auto metrics = metrics_by_output(compiled.metrics, outputs, "metrics");
@@ -241,6 +241,9 @@ Expected<TrainingModule> training_module(const LoadedModel& loaded, const Traini
     const bool has_rate = module->global_named(rate) >= 0;
     return TrainingModule{*std::move(module), has_rate ? rate : "", compiled, optimizer};
   });
+  if (!made && made.problem().code == "compile-loss" && flags.losses.empty())
+    made.problem().note("that is --loss, as in --loss mse");
+  return made;
 }
 
 }  // namespace tusk

@@ -181,6 +181,8 @@ Status run_compile(const CompileFlags& flags) {
     fmt::print(stderr, "{} has files of other runs, which are no part of this one: {}\n", printable(flags.folder),
                printable(fmt::format("{}", fmt::join(others, ", "))));
   }
+  if (options.backend == Backend::mlir && options.passes.target->name == "generic")
+    fmt::print(stderr, "note: made for generic machines, in plain loops; --target native is many times as fast here\n");
   return done();
 }
 
