@@ -1,6 +1,7 @@
 #include "tests/property/engine_cases.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string_view>
 
@@ -142,6 +143,15 @@ Lowered lowered(graph::Module module, const Engine& engine, const std::string& t
   return std::get<Lowered>(must(run_pipeline(std::move(module), options), title));
 }
 
+// The sum of a state's bits has those of a NaN in it, which machines give other signs.
+static bool has_nan(const std::pair<const std::string, Array>& state) {
+  const Array& array = state.second;
+  for (std::int64_t i = 0; is_float(array.dtype()) && i < array.size(); ++i) {
+    if (std::isnan(array.at(i))) return true;
+  }
+  return false;
+}
+
 std::vector<cpp::SelfTest> self_tests(const Case& c) {
   std::vector<cpp::SelfTest> tests;
   const bool has_states = std::ranges::any_of(c.lowered.program.globals, &kernel::Global::is_state);
@@ -166,6 +176,7 @@ std::vector<cpp::SelfTest> self_tests(const Case& c) {
       const std::vector<Array> outputs = must(run_loops(c.lowered.program, c.lowered.loops, function.name, inputs,
                                                         c.symbols, kPoison, has_states ? &test.states : nullptr),
                                               c.title);
+      if (std::ranges::any_of(test.states, has_nan)) continue;
       for (std::size_t k = 0; k < outputs.size(); ++k)
         test.outputs[function.tensors[static_cast<std::size_t>(function.outputs[k])].name] = outputs[k];
       tests.push_back(std::move(test));
