@@ -492,6 +492,11 @@ Expected<LoopText> loops_of(const Parts& parts, const TargetMachine& target, boo
 
 Expected<Program> print_program(const cpp::PackageInput& input, const TargetMachine& target) {
   TRY(const Parts parts, cpp::parts_of(input));
+  constexpr std::int64_t kMost32 = 0x7fffffff;
+  const bool is_narrow = options_for(target, input.program.profile).index_bits == 32;
+  if (const std::int64_t most = std::max(parts.arena_bytes, parts.state_bytes); is_narrow && most > kMost32)
+    return error("codegen-mlir", fmt::format("{} bytes of memory are more than {} can address", most, target.name))
+        .note("--dim gives smaller ranges, as in --dim batch=1..8");
   TRY(const LoopText loops, loops_of(parts, target, true));
   const auto all = [](const Function& function) { return !function.is_small; };
   return Printer(parts, target, true).print(loops, all);
