@@ -1,6 +1,5 @@
 // The guide's MNIST model as a user meets it: `compile`, then `fit` of two epochs of 750 steps. bench_fit FOLDER, where
-// MNIST lies, prints the seconds until the first step
-// has ended, and until `fit` has. TUSK_CACHE names the cache.
+// MNIST lies, prints the seconds until the first step has ended, and until `fit` has. TUSK_CACHE names the cache.
 #include <fmt/format.h>
 
 #include <chrono>

@@ -20,7 +20,6 @@ using kernel::Index;
 using kernel::Stage;
 using kernel::StageSchedule;
 
-constexpr double kLeast = 1;          // a part of a loop takes at least as long as a fork
 constexpr double kBytesPerCycle = 8;  // that are stored, where little is computed
 constexpr std::int64_t kTurns = 64;   // of joined loops: no more are needed
 
@@ -136,7 +135,7 @@ void choose_for(const Choice& choice, StageSchedule& record) {
       forks *= static_cast<double>(divided_up(choice.counted(stage.reduce->indices[0].extent), outer.count));
     if (levels[first].index.empty() || levels[first].turns < 2) continue;
     const double each = work / forks;
-    if (each < 2 * kLeast * fork) break;
+    if (each < 2 * fork) break;  // a part takes at least as long as a fork
     const Shared shared = joined_from(std::span(levels).subspan(first), each, fork);
     // The mean of two and of four threads: turns may not be even among them.
     double time = forks * fork;
@@ -144,7 +143,7 @@ void choose_for(const Choice& choice, StageSchedule& record) {
     if (time > 0.98 * best) continue;
     best = time;
     record.parallel = shared.indices;
-    record.grain = std::max<std::int64_t>(1, std::llround(std::ceil(kLeast * fork * shared.turns / each)));
+    record.grain = std::max<std::int64_t>(1, std::llround(std::ceil(fork * shared.turns / each)));
   }
 }
 

@@ -123,11 +123,9 @@ std::string print_manifest(const std::vector<Parts>& targets);
 std::string_view bit_protection();
 
 /// Bytes in front of the data in a weights file: "TUSKWT1", a zero, the layout's SHA-256, the size of the data and its
-/// checksum (64 bits each), and zeros.
+/// checksum_of_words (64 bits each), and zeros.
 inline constexpr std::int64_t kWeightsHeader = 64;
 /// Bytes in front of the states: "TUSKST1", a zero, the layout's SHA-256, and zeros.
 inline constexpr std::int64_t kStateHeader = 64;
-/// Over 64-bit words; the emitted `open` computes the same.
-std::uint64_t weights_checksum(std::string_view data);
 
 }  // namespace tusk::cpp

@@ -4,6 +4,7 @@
 
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/package_parts.hpp"
+#include "ir/base/checksum.hpp"
 
 namespace tusk::cpp {
 namespace {
@@ -229,7 +230,7 @@ std::uint64_t state_checksum(const Parts& parts, const std::map<std::string, Arr
     const std::span<const std::byte> bytes = (given == states.end() ? c.constant->value : given->second).bytes();
     std::copy_n(reinterpret_cast<const char*>(bytes.data()), bytes.size(), data.begin() + (c.offset - kStateHeader));
   }
-  return weights_checksum(data);
+  return checksum_of_words(data);
 }
 
 }  // namespace tusk::cpp

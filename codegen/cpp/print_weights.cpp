@@ -5,6 +5,7 @@
 
 #include "codegen/cpp/names.hpp"
 #include "codegen/cpp/package_parts.hpp"
+#include "ir/base/checksum.hpp"
 
 namespace tusk::cpp {
 namespace {
@@ -89,17 +90,6 @@ std::string print_embedded_weights(const Parts& parts) {
   return out;
 }
 
-std::uint64_t weights_checksum(std::string_view data) {
-  std::uint64_t sum = 0;
-  for (std::size_t i = 0; i + 8 <= data.size(); i += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, data.data() + i, 8);
-    sum = (sum ^ word) * 0x9e3779b97f4a7c15U;
-    sum ^= sum >> 32;
-  }
-  return sum;
-}
-
 std::string embedded_bytes(const Parts& parts) {
   std::string out;
   for (const auto* list : {&parts.constants, &parts.initial}) {
@@ -115,7 +105,7 @@ std::string weights_file(const Parts& parts) {
   for (std::size_t i = 0; i < 64; i += 2) {
     out += static_cast<char>(std::stoi(parts.layout_sha256.substr(i, 2), nullptr, 16));
   }
-  for (const std::uint64_t word : {static_cast<std::uint64_t>(data.size()), weights_checksum(data)}) {
+  for (const std::uint64_t word : {static_cast<std::uint64_t>(data.size()), checksum_of_words(data)}) {
     char bytes[8];
     std::memcpy(bytes, &word, 8);
     out.append(bytes, 8);

@@ -7,9 +7,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <future>
-#include <system_error>
 #include <utility>
 #include <vector>
+
+#include "codegen/mlir/begun.hpp"
 
 namespace tusk::mlir {
 namespace {
@@ -86,14 +87,7 @@ Expected<std::shared_ptr<Loaded>> load(const Backend& backend, std::vector<Group
 }
 
 void prepare_backend() {
-  static const std::future<void> loading = [] {
-    const auto load = [] { static_cast<void>(find_backend()); };
-    try {
-      return std::async(std::launch::async, load);
-    } catch (const std::system_error&) {
-      return std::async(std::launch::deferred, load);  // the system gives no thread
-    }
-  }();
+  static const std::future<void> loading = begun([] { static_cast<void>(find_backend()); });
 }
 
 }  // namespace tusk::mlir

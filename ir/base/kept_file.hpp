@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -15,6 +14,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "ir/base/checksum.hpp"
+
 namespace tusk {
 
 /// FILE.PID.N, another one at each call: for what is written before it gets its name, so that nobody sees half of it.
@@ -24,14 +25,9 @@ inline std::filesystem::path unique_beside(const std::filesystem::path& file) {
 }
 
 inline std::uint64_t checksum_of(std::string_view bytes) {
-  std::uint64_t sum = bytes.size();
-  for (std::size_t at = 0; at < bytes.size(); at += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + at, std::min<std::size_t>(8, bytes.size() - at));
-    sum = (sum ^ word) * 0x9e3779b97f4a7c15U;
-    sum ^= sum >> 32;
-  }
-  return sum;
+  std::string tail(bytes.substr(bytes.size() / 8 * 8));
+  tail.resize(8);
+  return checksum_of_words(tail, checksum_of_words(bytes, bytes.size()));
 }
 
 inline constexpr std::string_view kKeptMark = "TUSKKEPT";  // behind the bytes, and in front of their checksum

@@ -89,21 +89,6 @@ void write(const std::filesystem::path& path, const std::string& text) {
   out << text;
 }
 
-std::vector<Case> cases_for(const Engine& engine, const Counts& counts, const std::vector<std::string>& models,
-                            std::vector<std::string>& left_out) {
-  if (models.empty()) return all_cases(engine, counts);
-  std::vector<Case> cases;
-  left_out.clear();
-  for (const std::string& folder : models) {
-    for (Case& c : model_cases(engine, folder, left_out)) {
-      c.name += fmt::format("_{}", cases.size());
-      cases.push_back(std::move(c));
-    }
-  }
-  for (Case& c : cases) fit_to(engine, c);
-  return cases;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -145,10 +130,15 @@ int main(int argc, char** argv) {
   }
   if (folder.empty()) return 1;
   std::vector<std::string> left_out;
-  std::vector<Case> cases = cases_for(Engine(profile), counts, models, left_out);
+  const auto cases_for = [&](const std::string& engine) {
+    return models.empty() ? all_cases(Engine(engine), counts) : model_cases(Engine(engine), models, left_out);
+  };
+  std::vector<Case> cases = cases_for(profile);
   for (const std::string& line : left_out) fmt::print(stderr, "left out: {}\n", line);
   if (!besides.empty()) {
-    const std::vector<Case> others = cases_for(Engine(besides), counts, models, left_out);
+    const std::size_t told = left_out.size();
+    const std::vector<Case> others = cases_for(besides);
+    left_out.resize(told);
     std::vector<Case> different;
     for (std::size_t i = 0; i < cases.size(); ++i)
       if (!same_code(files_of(cases[i]), files_of(others[i]))) different.push_back(std::move(cases[i]));

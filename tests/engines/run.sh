@@ -181,13 +181,9 @@ else
     for level in O0 O3; do
       if command -v aarch64-linux-gnu-g++ > /dev/null && command -v qemu-aarch64 > /dev/null; then
         engine gcc_${level}_aarch64 $profile qemu-aarch64 aarch64-linux-gnu-g++ -$level -static
-      else
-        skipped+=("${profile}_gcc_${level}_aarch64")
-      fi
-      if command -v aarch64-linux-gnu-g++ > /dev/null && command -v qemu-aarch64 > /dev/null; then
         engine clang_${level}_aarch64 $profile qemu-aarch64 "clang++ --target=aarch64-linux-gnu" -$level -static
       else
-        skipped+=("${profile}_clang_${level}_aarch64")
+        skipped+=("${profile}_gcc_${level}_aarch64" "${profile}_clang_${level}_aarch64")
       fi
     done
   done

@@ -27,10 +27,10 @@
 #include "driver/compile.hpp"
 #include "driver/compiled.hpp"
 #include "driver/temporary_folder.hpp"
-#include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
 #include "ir/base/compare.hpp"
 #include "passes/pipeline.hpp"
+#include "tests/parity/model_file.hpp"
 #include "tools/recording.hpp"
 
 namespace {
@@ -66,16 +66,6 @@ std::optional<fs::path> recording_of(const fs::path& file) {
   if (fs::exists(beside)) return beside;
   const fs::path stem = fs::path(file).replace_extension(".npz");
   return fs::exists(stem) ? std::optional(stem) : std::nullopt;
-}
-
-// The file, or a file of weights NAME_weights.h5 with NAME.json beside it.
-Expected<LoadedModel> read(const fs::path& path) {
-  const std::string stem = path.stem().string();
-  if (stem.ends_with("_weights")) {
-    const fs::path architecture = path.parent_path() / (stem.substr(0, stem.size() - 8) + ".json");
-    if (fs::exists(architecture)) return read_model(architecture, path);
-  }
-  return read_model(path);
 }
 
 // Batches as large as those recorded.
@@ -161,7 +151,7 @@ std::string text_of(const Diagnostic& problem, const fs::path& path) {
 
 Json result_of(const fs::path& root, const std::string& file, std::size_t number) {
   const fs::path path = root / file;
-  const Expected<LoadedModel> loaded = read(path);
+  const Expected<LoadedModel> loaded = read_model_file(path);
   if (!loaded) return Json{{"result", "refused"}, {"text", text_of(loaded.problem(), path)}};
   const std::optional<fs::path> recording = recording_of(path);
   if (!recording) return Json{{"result", "read"}};

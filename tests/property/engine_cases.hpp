@@ -58,17 +58,19 @@ struct Counts {
 /// Every sample of every op and its gradient, training steps, and random cases.
 std::vector<Case> all_cases(const Engine& engine, const Counts& counts);
 
-/// The models of the files below `folder` (.keras, .h5, .hdf5), their predictions and a step of training by the mean
-/// squared error where that is possible. Files that are refused stand in the ledger; `left_out` gets a line for each
-/// model whose calls take the loop interpreter seconds or whose weights are large.
-std::vector<Case> model_cases(const Engine& engine, const std::string& folder, std::vector<std::string>& left_out);
+/// The models of the files below folders (.keras, .h5, .hdf5), their predictions and a step of training by the mean
+/// squared error. Files that are refused stand in the ledger; `left_out` gets a line for each model whose calls take
+/// the loop interpreter seconds or whose weights are large, and for each that has weights, but no such step.
+std::vector<Case> model_cases(const Engine& engine, const std::vector<std::string>& folders,
+                              std::vector<std::string>& left_out);
 
 /// What the engine says of threads and objects.
 void fit_to(const Engine& engine, Case& c);
 
 Lowered lowered(graph::Module module, const Engine& engine, const std::string& title);
 
-/// Two calls of each function: of tame numbers, and of NaN, infinities, denormals and huge numbers.
+/// Two calls of each function: of tame numbers, and of NaN, infinities, denormals and huge numbers. What makes states
+/// NaN is left out, which is said on stderr: machines give NaN other signs, and the bits of states are compared.
 std::vector<cpp::SelfTest> self_tests(const Case& c);
 
 }  // namespace tusk::engine_cases

@@ -1,19 +1,20 @@
 #include <algorithm>
 #include <filesystem>
-#include <map>
 
 #include "driver/self_tests.hpp"
-#include "frontend/import/load_model.hpp"
 #include "frontend/model/to_module.hpp"
 #include "frontend/training/losses.hpp"
 #include "frontend/training/optimizers.hpp"
 #include "frontend/training/train_step.hpp"
+#include "tests/parity/model_file.hpp"
 #include "tests/property/engine_cases.hpp"
 
 namespace tusk::engine_cases {
 namespace {
 
 namespace fs = std::filesystem;
+
+using Lines = std::vector<std::string>;
 
 constexpr double kMostWork = 2e8;             // points: about two seconds of the loop interpreter
 constexpr std::int64_t kMostBytes = 8 << 20;  // of weights, which stand in the sources
@@ -29,7 +30,7 @@ std::vector<fs::path> files_below(const std::string& folder) {
 }
 
 // With a step of training, if the model has what that takes.
-Expected<graph::Module> module_of(const Model& model) {
+Expected<graph::Module> module_of(const Model& model, const std::string& title, Lines& left_out) {
   TrainingPlan plan;
   plan.optimizer = optimizers::Adam();
   plan.functions = {"predict", "train_step"};
@@ -42,8 +43,11 @@ Expected<graph::Module> module_of(const Model& model) {
       !model.base().trainable_weights().empty() && std::ranges::all_of(model.outputs(), [](const Tensor& output) {
         return is_float(output.dtype()) && !output.shape().empty();
       });
-  Expected<graph::Module> module = trains ? to_training_module(model, plan) : to_module(model);
-  return module || !trains ? module : to_module(model);
+  if (!trains) return to_module(model);
+  Expected<graph::Module> module = to_training_module(model, plan);
+  if (module) return module;
+  left_out.push_back(fmt::format("training of {}: {}", title, module.problem().message));
+  return to_module(model);
 }
 
 Symbols sizes_of(const kernel::Program& program) {
@@ -55,21 +59,12 @@ Symbols sizes_of(const kernel::Program& program) {
   return out;
 }
 
-// The file, or a file of weights NAME_weights.h5 with NAME.json beside it.
-Expected<LoadedModel> read(const fs::path& file) {
-  const std::string stem = file.stem().string();
-  if (stem.ends_with("_weights")) {
-    const fs::path architecture = file.parent_path() / (stem.substr(0, stem.size() - 8) + ".json");
-    if (fs::exists(architecture)) return read_model(architecture, file);
-  }
-  return read_model(file);
-}
-
 constexpr std::string_view kTooLarge = "too-large";
 
-Expected<Case> case_of(const fs::path& file, std::size_t number, const std::string& title, const Engine& engine) {
-  TRY(const LoadedModel loaded, read(file));
-  TRY(graph::Module module, module_of(loaded.model));
+Expected<Case> case_of(const fs::path& file, std::size_t number, const std::string& title, const Engine& engine,
+                       Lines& left_out) {
+  TRY(const LoadedModel loaded, read_model_file(file));
+  TRY(graph::Module module, module_of(loaded.model, title, left_out));
   std::int64_t bytes = 0;
   for (const graph::Global& global : module.globals) bytes += static_cast<std::int64_t>(global.value.bytes().size());
   if (bytes > kMostBytes) return error(std::string(kTooLarge), fmt::format("{} bytes of weights", bytes));
@@ -85,16 +80,18 @@ Expected<Case> case_of(const fs::path& file, std::size_t number, const std::stri
 
 }  // namespace
 
-std::vector<Case> model_cases(const Engine& engine, const std::string& folder, std::vector<std::string>& left_out) {
+std::vector<Case> model_cases(const Engine& engine, const std::vector<std::string>& folders, Lines& left_out) {
   std::vector<Case> out;
-  const std::vector<fs::path> files = files_below(folder);
-  for (std::size_t k = 0; k < files.size(); ++k) {
-    const std::string title = fs::relative(files[k], folder).string();
-    Expected<Case> made = case_of(files[k], k, title, engine);
-    if (made) {
-      out.push_back(*std::move(made));
-    } else if (made.problem().code == kTooLarge) {
-      left_out.push_back(fmt::format("{}: {}", title, made.problem().message));
+  for (const std::string& folder : folders) {
+    for (const fs::path& file : files_below(folder)) {
+      const std::string title = fs::relative(file, folder).string();
+      Expected<Case> made = case_of(file, out.size(), title, engine, left_out);
+      if (made) {
+        out.push_back(*std::move(made));
+        fit_to(engine, out.back());
+      } else if (made.problem().code == kTooLarge) {
+        left_out.push_back(fmt::format("{}: {}", title, made.problem().message));
+      }
     }
   }
   return out;

@@ -19,9 +19,9 @@
 #include <future>
 #include <map>
 #include <mutex>
-#include <system_error>
 #include <utility>
 
+#include "codegen/mlir/begun.hpp"
 #include "codegen/mlir/plugin/lower.hpp"
 #include "codegen/mlir/plugin/signed_zeros.hpp"
 #include "ir/base/kept_file.hpp"
@@ -70,6 +70,7 @@ std::unique_ptr<llvm::TargetMachine> machine_of(const Processor& processor, bool
   const auto model = resident ? std::optional(llvm::CodeModel::Small) : std::nullopt;
   // Where there is no system, nothing is moved when it is loaded.
   const llvm::Reloc::Model places = triple.isOSUnknown() ? llvm::Reloc::Static : llvm::Reloc::PIC_;
+  // What is wanted at once: a seventh of the time less, and scheduled code runs as fast.
   const auto level = resident ? llvm::CodeGenOptLevel::Less : llvm::CodeGenOptLevel::Default;
   std::unique_ptr<llvm::TargetMachine> machine(
       target->createTargetMachine(triple, processor.cpu, processor.features, options, places, model, level));
@@ -164,16 +165,6 @@ std::string compiled(const Job& job, Output output, bool resident, std::string& 
 }
 
 std::string emit(const Job& job, Output output, std::string& problem) { return compiled(job, output, false, problem); }
-
-// On a thread of its own; where the system gives none, when the result is wanted.
-template <class Function>
-auto begun(Function function) -> std::future<decltype(function())> {
-  try {
-    return std::async(std::launch::async, function);
-  } catch (const std::system_error&) {
-    return std::async(std::launch::deferred, function);
-  }
-}
 
 class Resident final : public Loaded {
  public:
